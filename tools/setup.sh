@@ -1,0 +1,58 @@
+#!/usr/bin/env bash
+# Everything that `make demo` (argument: run) or `make test` (argument: dev) needs, from a bare Debian or Ubuntu with make.
+# Safe to run again: a stamp in the virtual environment remembers what is done.
+#   CUDA=1        take PyTorch's CUDA build; the default is the CPU build, which never pulls CUDA packages
+#   PYTHON=...    the interpreter to use (3.11 or newer)
+#   TORCH_INDEX=. where the CPU build is looked for when pip's own configuration has none
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+extra=${1:-run}
+torch=2.13.0
+torch_index=${TORCH_INDEX:-https://download.pytorch.org/whl/cpu}
+venv=.venv
+say() { printf 'setup: %s\n' "$*" >&2; }
+die() { say "$*"; exit 1; }
+
+# System packages: installed when we are root, otherwise named in one line.
+need_packages() {
+    [ $# -eq 0 ] && return
+    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+        say "installing $*"
+        apt-get update -qq >/dev/null
+        DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+    else
+        die "please install first: sudo apt-get install -y $*"
+    fi
+}
+
+missing=()
+python=${PYTHON:-$(command -v python3 || true)}
+[ -n "$python" ] || missing+=(python3)
+if [ -z "$python" ] || ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then missing+=(python3-venv); fi
+if [ "$extra" = dev ]; then command -v ffmpeg >/dev/null && command -v ffprobe >/dev/null || missing+=(ffmpeg); fi
+need_packages "${missing[@]}"
+python=${PYTHON:-$(command -v python3)}
+"$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
+    die "$("$python" --version) is too old; nervplay needs Python 3.11 or newer: make PYTHON=/path/to/python3.11 ..."
+
+stamp="$venv/.stamp-$extra-$(cat pyproject.toml constraints.txt tools/setup.sh | sha256sum | cut -c1-16)-${CUDA:-0}"
+[ -e "$stamp" ] && exit 0
+
+[ -x "$venv/bin/python" ] || "$python" -m venv "$venv"
+pip() { "$venv/bin/python" -m pip --disable-pip-version-check --quiet "$@"; }
+
+have_torch=$("$venv/bin/python" -c 'import importlib.metadata as m; print(m.version("torch"))' 2>/dev/null || true)
+if [ "${have_torch%%+*}" != "$torch" ]; then
+    if [ "${CUDA:-0}" = 1 ] || [ "$(uname -s)" != Linux ]; then
+        say "installing PyTorch $torch"
+        pip install "torch==$torch"
+    else
+        say "installing PyTorch $torch (CPU build)"
+        pip install "torch==$torch+cpu" 2>/dev/null || pip install --extra-index-url "$torch_index" "torch==$torch+cpu"
+    fi
+fi
+say "installing nervplay and what it needs"
+if [ "$extra" = dev ]; then pip install -c constraints.txt -e '.[dev]'; else pip install -c constraints.txt -e .; fi
+touch "$stamp"
+say "ready: $venv/bin/nervplay"
