@@ -1,0 +1,137 @@
+"""The .nerv file, version 1.0: what is in it, in memory and by name. docs/spec/nerv-format.md is the written twin.
+
+    safetensors box
+    ├── __metadata__   format "nervplay", format_version "1.0", crc32 of every chunk
+    ├── head.z         deflated strict JSON: the fields of `Head`, names never positions
+    ├── scales         per tensor, in table order: minimum[], scale[], little-endian float16 or float32
+    ├── seg.0000 ...   one entropy-coded blob per time segment, in time order
+    ├── audio          optional: a small media file, packets copied from the source
+    ├── poster.webp    optional: a still
+    └── x.*            ignored by readers that do not know them; any other unknown name means "update nervplay"
+
+A weight is an integer code in the file: value = minimum + scale * code, multiplied and then added in float32, two
+roundings, no fused multiply-add. The codes are the same on every machine; their SHA-256 is in the head.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nervplay.video.spec import VideoSpec
+
+__all__ = ["FORMAT", "VERSION", "Audio", "NervFile", "QuantisedTensor", "Segment", "weights_sha256"]
+
+FORMAT = "nervplay"
+VERSION = (1, 0)
+MAX_BITS = 16
+
+
+@dataclass(frozen=True, kw_only=True)
+class QuantisedTensor:
+    """A tensor as integers plus an affine map back to floats.
+
+    Args:
+        codes: uint8 (bits <= 8) or uint16 array of the tensor's shape, each 0 .. 2**bits - 1.
+        bits: 1 .. 16.
+        minimum: float16 or float32, shape that broadcasts to `codes` with the same number of dimensions, or ().
+        scale: same shape and dtype as `minimum`.
+    """
+
+    codes: NDArray[Any]
+    bits: int
+    minimum: NDArray[Any]
+    scale: NDArray[Any]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the tensor."""
+        return self.codes.shape
+
+    def dequantise(self) -> NDArray[np.float32]:
+        """Return float32 values of the tensor's shape: minimum + scale * code."""
+        product = self.scale.astype(np.float32) * self.codes.astype(np.float32)
+        return np.asarray(self.minimum.astype(np.float32) + product, dtype=np.float32)
+
+
+StoredTensor = QuantisedTensor | NDArray[np.float32]
+"""What a segment holds under a name: integers with their map, or plain float32 values (bits = 32)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Segment:
+    """The network of one stretch of time.
+
+    Args:
+        first_frame: index of its first frame in the clip.
+        frame_count: number of its frames.
+        tensors: stored tensors by name, in the network's own order.
+    """
+
+    first_frame: int
+    frame_count: int
+    tensors: Mapping[str, StoredTensor]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Audio:
+    """Sound that rides along.
+
+    Args:
+        data: a media file with one audio stream, as FFmpeg reads it.
+        container: its FFmpeg format name ("mp4", "matroska").
+        codec: FFmpeg's name of the codec ("aac").
+    """
+
+    data: bytes
+    container: str
+    codec: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class NervFile:
+    """Everything a .nerv file says, entropy coding undone, weights still integers.
+
+    Args:
+        video: the clip that comes out.
+        architecture: registry name of the network ("hnerv").
+        config_version: version of its configuration class.
+        config: its configuration, JSON-plain.
+        segments: in time order, without gaps, together `video.frame_count` frames. Version 1.0 writes one.
+        source: where the clip came from: name, crop, scale, frame range; see `nervplay.video.transform.FrameTransform`.
+        recipe: how the network was fitted and compressed, JSON-plain; for people and for `info`, never for decoding.
+        audio: sound, or None.
+        poster: a WebP still, or None.
+    """
+
+    video: VideoSpec
+    architecture: str
+    config_version: int
+    config: Mapping[str, Any]
+    segments: tuple[Segment, ...]
+    source: Mapping[str, Any] = field(default_factory=dict)
+    recipe: Mapping[str, Any] = field(default_factory=dict)
+    audio: Audio | None = None
+    poster: bytes | None = None
+
+
+def weights_sha256(segments: tuple[Segment, ...]) -> str:
+    """Return the hash of all weights: hex SHA-256 over name, shape and little-endian content of every tensor, in order.
+
+    Codes count as uint16 whatever their width in memory; float tensors as float32. Minimum and scale count, too.
+    """
+    digest = hashlib.sha256()
+    for segment in segments:
+        for name, tensor in segment.tensors.items():
+            quantised = isinstance(tensor, QuantisedTensor)
+            digest.update(f"{name} {list(tensor.shape)} {'codes' if quantised else 'float32'}\n".encode())
+            if isinstance(tensor, QuantisedTensor):
+                digest.update(np.ascontiguousarray(tensor.codes, "<u2").tobytes())
+                for part in (tensor.minimum, tensor.scale):
+                    digest.update(np.ascontiguousarray(part, "<f4").tobytes())
+            else:
+                digest.update(np.ascontiguousarray(tensor, "<f4").tobytes())
+    return digest.hexdigest()
