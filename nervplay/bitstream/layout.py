@@ -5,6 +5,7 @@
     ├── head.z         deflated strict JSON: the fields of `Head`, names never positions
     ├── scales         per tensor, in table order: minimum[], scale[], little-endian float16 or float32
     ├── seg.0000 ...   one entropy-coded blob per time segment, in time order
+    ├── f.0000.NAME    a plain float32 tensor (bits = 32) of a segment; one chunk each
     ├── audio          optional: a small media file, packets copied from the source
     ├── poster.webp    optional: a still
     └── x.*            ignored by readers that do not know them; any other unknown name means "update nervplay"
@@ -23,7 +24,17 @@ from numpy.typing import NDArray
 
 from nervplay.video.spec import VideoSpec
 
-__all__ = ["FORMAT", "VERSION", "Audio", "NervFile", "QuantisedTensor", "Segment", "weights_sha256"]
+__all__ = [
+    "FORMAT",
+    "MAX_BITS",
+    "VERSION",
+    "Audio",
+    "NervFile",
+    "QuantisedTensor",
+    "Segment",
+    "StoredTensor",
+    "weights_sha256",
+]
 
 FORMAT = "nervplay"
 VERSION = (1, 0)
@@ -50,6 +61,14 @@ class QuantisedTensor:
     def shape(self) -> tuple[int, ...]:
         """Shape of the tensor."""
         return self.codes.shape
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether every code maps to a finite float32 number."""
+        if not (np.isfinite(self.minimum).all() and np.isfinite(self.scale).all()):
+            return False
+        reach = np.abs(self.minimum.astype(np.float64)) + np.abs(self.scale.astype(np.float64)) * (2**self.bits - 1)
+        return bool((reach <= np.finfo(np.float32).max).all())
 
     def dequantise(self) -> NDArray[np.float32]:
         """Return float32 values of the tensor's shape: minimum + scale * code."""

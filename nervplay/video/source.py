@@ -21,9 +21,9 @@ Frame = NDArray[np.uint8]
 class FrameSource(Protocol):
     """A clip with random access by frame index.
 
-    Contract: `frame(i)` is exact (the same bytes whatever was asked before). The array is the caller's to keep and to change.
-    `frames` is the fast way through many frames in rising order. One thread uses a source at a time. After `close`
-    (idempotent) every access is an error. Sources are context managers.
+    Contract: `frame(i)` is exact (the same bytes whatever was asked before). The array is the caller's to keep and to
+    change. `frames` is the fast way through many frames in rising order. One thread uses a source at a time. After
+    `close` (idempotent) every access is an error. Sources are context managers.
     """
 
     @property
@@ -98,7 +98,7 @@ class BaseSource(ABC):
     def _read(self, index: int) -> Frame:
         """Return frame `index`, already checked, as a fresh uint8 (H, W, 3) array."""
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 - a source over memory has nothing to release
         """Release what the source holds; nothing by default."""
 
     def __enter__(self) -> Self:
@@ -120,9 +120,7 @@ class ArraySource(BaseSource):
         GeometryError: an array of another shape or dtype, or one that `spec` does not describe.
     """
 
-    def __init__(
-        self, frames: NDArray[np.uint8], rate: Fraction = Fraction(25), spec: VideoSpec | None = None
-    ) -> None:
+    def __init__(self, frames: NDArray[np.uint8], rate: Fraction = Fraction(25), spec: VideoSpec | None = None) -> None:
         if frames.ndim != 4 or frames.shape[3] != 3 or frames.dtype != np.uint8:
             raise GeometryError(f"frames are {frames.dtype} {frames.shape}; they must be uint8 (T, H, W, 3)")
         count, height, width, _ = frames.shape
@@ -133,4 +131,5 @@ class ArraySource(BaseSource):
         self._frames = frames
 
     def _read(self, index: int) -> Frame:
-        return self._frames[index].copy()
+        frame: Frame = self._frames[index].copy()
+        return frame

@@ -85,7 +85,8 @@ class VideoSpec:
         """Return the spec that `to_json` wrote.
 
         Raises:
-            KeyError, TypeError, ValueError, ZeroDivisionError: data of another shape; readers of untrusted files wrap them.
+            KeyError, TypeError, ValueError, ZeroDivisionError: data of another shape; readers of untrusted files wrap
+                these.
         """
         return cls(
             width=data["width"],

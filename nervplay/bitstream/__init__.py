@@ -1,0 +1,26 @@
+"""The .nerv file: layout, reader, writer and entropy coder. Bytes only; nothing here loads torch.
+
+docs/spec/nerv-format.md describes the format; `layout.py` is the place to begin.
+"""
+
+from nervplay.bitstream.atomic import atomic_write, replacing
+from nervplay.bitstream.layout import FORMAT, VERSION, Audio, NervFile, QuantisedTensor, Segment, weights_sha256
+from nervplay.bitstream.reader import NervHeader, peek_nerv, read_nerv
+from nervplay.bitstream.writer import encode_nerv, write_nerv
+
+__all__ = [
+    "FORMAT",
+    "VERSION",
+    "Audio",
+    "NervFile",
+    "NervHeader",
+    "QuantisedTensor",
+    "Segment",
+    "atomic_write",
+    "encode_nerv",
+    "peek_nerv",
+    "read_nerv",
+    "replacing",
+    "weights_sha256",
+    "write_nerv",
+]

@@ -1,0 +1,110 @@
+"""Writing files so that a target is there whole or not at all: beside it, synced, then renamed."""
+
+import errno
+import os
+import secrets
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from nervplay.errors import OutputError, OutputExistsError
+
+__all__ = ["atomic_write", "replacing"]
+
+_FULL = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "your disk quota is used up",
+    errno.EFBIG: "the file is over the size that is allowed here",
+}
+
+
+@contextmanager
+def replacing(path: str | os.PathLike[str], *, overwrite: bool) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; when the block ends well, sync that file and rename it to `path`.
+
+    Whatever goes wrong, a kill included, `path` stays as it was; all but a kill remove the temporary file, too. It
+    exists and is empty when the block starts, and has the suffix of `path`, by which encoders choose their format. A
+    symbolic link is followed: its target is replaced.
+
+    Args:
+        path: the target.
+        overwrite: whether an existing target may be replaced.
+
+    Raises:
+        OutputExistsError: the target exists and `overwrite` is off.
+        OutputError: the folder is missing or read-only, the target is a folder, the disk is full.
+    """
+    target = Path(os.path.realpath(path))
+    _check_target(target, Path(path), overwrite)
+    temporary = target.parent / f".nervplay-{secrets.token_hex(6)}.part{target.suffix}"
+    try:
+        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+    except OSError as error:
+        raise _explained(error, Path(path)) from None
+    try:
+        yield temporary
+        with temporary.open("rb") as written:
+            os.fsync(written.fileno())
+        _check_target(target, Path(path), overwrite)  # it may have come into being meanwhile
+        temporary.replace(target)
+        _sync_folder(target.parent)
+    except OSError as error:
+        if error.errno in _FULL or error.filename in (temporary, str(temporary)):
+            raise _explained(error, Path(path)) from None
+        raise
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def atomic_write(path: str | os.PathLike[str], data: bytes, *, overwrite: bool = False) -> None:
+    """Write `data` to `path`, whole or not at all.
+
+    Args:
+        path: the target.
+        data: the content.
+        overwrite: whether an existing target may be replaced.
+
+    Raises:
+        OutputExistsError: the target exists and `overwrite` is off.
+        OutputError: the folder is missing or read-only, the target is a folder, the disk is full.
+    """
+    with replacing(path, overwrite=overwrite) as temporary:
+        temporary.write_bytes(data)
+
+
+def _check_target(target: Path, named: Path, overwrite: bool) -> None:
+    """Raise `OutputError` unless `target` may be created, or replaced where `overwrite` is on."""
+    if not target.parent.is_dir():
+        raise OutputError(f"the folder {target.parent} does not exist; create it first")
+    try:
+        mode = target.stat().st_mode
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise _explained(error, named) from None
+    if stat.S_ISDIR(mode):
+        raise OutputError(f"{named} is a folder; give the name of a file in it")
+    if not stat.S_ISREG(mode):
+        raise OutputError(f"{named} is not a regular file; give another name")
+    if not overwrite:
+        raise OutputExistsError(f"{named} exists; pass --overwrite to replace it")
+
+
+def _explained(error: OSError, named: Path) -> OutputError:
+    """Return what a user reads when the system refuses to write."""
+    if error.errno in _FULL:
+        return OutputError(f"{named} was not written: {_FULL[error.errno]}; make room or choose another disk")
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return OutputError(f"{named} was not written: its folder is read-only; choose another or change its rights")
+    return OutputError(f"{named} was not written: {error.strerror}; choose another place")
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the new name itself survive a power cut, where the system can open folders."""
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

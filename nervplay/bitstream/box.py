@@ -1,0 +1,225 @@
+"""The outer box of a .nerv file: a safetensors file, read by a bounded parser of our own (clauses 1 to 3).
+
+The box is checked before any other parser sees it, and nothing is allocated from a number in it. Chunks are read by
+offset, one at a time, and compared with their CRC-32. https://github.com/huggingface/safetensors#format
+"""
+
+import math
+import struct
+import zlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, BinaryIO, Final, NamedTuple
+
+from nervplay.bitstream.layout import FORMAT, VERSION
+from nervplay.bitstream.limits import (
+    MAX_CHUNKS,
+    MAX_FILE_BYTES,
+    MAX_HEADER_BYTES,
+    MAX_METADATA_BYTES,
+    MAX_NAME,
+    MAX_RANK,
+)
+from nervplay.bitstream.refusal import damaged, newer
+from nervplay.bitstream.strict_json import dump_json, parse_json
+from nervplay.errors import BitstreamError
+
+__all__ = ["IGNORABLE", "Box", "Chunk", "build_box", "printable_name"]
+
+IGNORABLE: Final = "x."
+"""Chunks whose names start so may be ignored."""
+
+_ITEM_BYTES: Final = {
+    "BOOL": 1, "U8": 1, "I8": 1, "U16": 2, "I16": 2, "F16": 2, "BF16": 2,
+    "U32": 4, "I32": 4, "F32": 4, "U64": 8, "I64": 8, "F64": 8,
+}  # fmt: skip
+_LENGTH: Final = struct.Struct("<Q")
+_ALIGNMENT: Final = 8
+_NOT_NERV: Final = "not a .nerv file"
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """A chunk to be written: bytes, with safetensors' name of their type and the shape.
+
+    Args:
+        data: the content.
+        dtype: "U8" or "F32".
+        shape: of the content; one dimension of all bytes when None.
+    """
+
+    data: bytes
+    dtype: str = "U8"
+    shape: tuple[int, ...] | None = None
+
+
+class _Place(NamedTuple):
+    dtype: str
+    shape: tuple[int, ...]
+    start: int  # offsets in the file
+    stop: int
+
+
+def printable_name(name: object, longest: int = MAX_NAME) -> bool:
+    """Return whether `name` is text of 1 to `longest` visible ASCII characters without blanks (clause 2.6)."""
+    return isinstance(name, str) and 0 < len(name) <= longest and all("!" <= c <= "~" for c in name)
+
+
+def build_box(chunks: Mapping[str, Chunk], metadata: Mapping[str, str]) -> bytes:
+    """Return a box of `chunks` in the order given, with the CRC-32 of each in its metadata.
+
+    float32 chunks come first in the file, so that they lie at multiples of four bytes.
+    """
+    ordered = sorted(chunks.items(), key=lambda item: item[1].dtype != "F32")
+    crc = {name: zlib.crc32(chunk.data) for name, chunk in ordered}
+    header: dict[str, Any] = {"__metadata__": {**metadata, "crc32": dump_json(crc).decode()}}
+    offset = 0
+    for name, chunk in ordered:
+        end = offset + len(chunk.data)
+        shape = [len(chunk.data)] if chunk.shape is None else list(chunk.shape)
+        header[name] = {"dtype": chunk.dtype, "shape": shape, "data_offsets": [offset, end]}
+        offset = end
+    text = dump_json(header)
+    text += b" " * (-len(text) % _ALIGNMENT)
+    return b"".join([_LENGTH.pack(len(text)), text, *(chunk.data for _, chunk in ordered)])
+
+
+class Box:
+    """An open box: its header is checked, its chunks are read on demand.
+
+    Args:
+        stream: seekable, open for reading; it stays the caller's to close.
+
+    Raises:
+        VersionError: a newer major version.
+        BitstreamError: a box that breaks a rule of clauses 1 to 3.
+    """
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self.size: int = stream.seek(0, 2)
+        """Bytes of the whole file."""
+        if self.size > MAX_FILE_BYTES:
+            raise BitstreamError(f"{_NOT_NERV}: {self.size} bytes are over the {MAX_FILE_BYTES} allowed")
+        header = self._header()
+        self.version: tuple[int, int] = (0, 0)
+        """Major and minor version of the format."""
+        self._check_metadata(header.pop("__metadata__", None))
+        self._places = self._check_places(header)
+        self._crc = self._check_crc()
+
+    def _header(self) -> dict[str, Any]:
+        """Return the parsed header; the payload begins behind it (clause 1.1)."""
+        start = self._bytes(0, min(self.size, 2 * _ALIGNMENT))
+        if len(start) < _LENGTH.size + 2 or start[8:9] != b"{":
+            raise BitstreamError(f"{_NOT_NERV}: it does not begin with a safetensors header; give a .nerv file")
+        length: int = _LENGTH.unpack_from(start)[0]
+        if length > MAX_HEADER_BYTES:
+            raise BitstreamError(f"{_NOT_NERV}: a header of {length} bytes is over the {MAX_HEADER_BYTES} allowed")
+        self._payload = _LENGTH.size + length
+        if self._payload > self.size:
+            raise damaged(f"the file is truncated: its header ends at byte {self._payload}, the file at {self.size}")
+        return parse_json(self._bytes(_LENGTH.size, self._payload), "the header")
+
+    def _check_metadata(self, metadata: object) -> None:
+        """Take format and version (clause 3.1); the version decides whether the rest can be read at all."""
+        if not isinstance(metadata, dict) or metadata.get("format") != FORMAT:
+            raise BitstreamError(f"{_NOT_NERV}: a safetensors file without the format '{FORMAT}' in its metadata")
+        if not all(isinstance(value, str) for value in metadata.values()):
+            raise damaged("the metadata holds a value that is not text")
+        if sum(len(key.encode()) + len(value.encode()) for key, value in metadata.items()) > MAX_METADATA_BYTES:
+            raise damaged(f"the metadata is over {MAX_METADATA_BYTES} bytes")
+        text = metadata.get("format_version", "")
+        parts = text.split(".")
+        if len(parts) != 2 or not all(p.isascii() and p.isdecimal() and len(p) <= 4 for p in parts):
+            raise damaged(f"the format version '{text[:20]}' is not of the form 1.0")
+        self.version = (int(parts[0]), int(parts[1]))
+        if self.version[0] > VERSION[0]:
+            raise newer(f"format version {text}; this nervplay reads {VERSION[0]}.x")
+        if self.version[0] < VERSION[0]:
+            raise damaged(f"format version {text} does not exist")
+        self._crc_text: str = metadata.get("crc32", "")
+
+    def _check_places(self, header: dict[str, Any]) -> dict[str, _Place]:
+        """Return where each chunk lies; together they fill the payload without overlap or hole (clause 2)."""
+        if not 1 <= len(header) <= MAX_CHUNKS:
+            raise damaged(f"{len(header)} chunks; a file has 1 to {MAX_CHUNKS}")
+        places = {name: self._place(name, entry) for name, entry in header.items()}
+        end = self._payload
+        for place in sorted(places.values(), key=lambda place: place.start):
+            if place.start != end:
+                raise damaged("chunks overlap or leave a hole")
+            end = place.stop
+        if end != self.size:
+            raise damaged(f"the file is truncated or too long: its chunks end at {end}, it ends at {self.size}")
+        return places
+
+    def _place(self, name: str, entry: object) -> _Place:
+        if not printable_name(name, MAX_NAME + len("f.0000.")):
+            raise damaged(f"a chunk has the name {name[:40]!r}")
+        if not isinstance(entry, dict) or entry.keys() != {"dtype", "shape", "data_offsets"}:
+            raise damaged(f"the chunk '{name}' is not described by dtype, shape and data_offsets")
+        dtype, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
+        if not isinstance(dtype, str) or dtype not in _ITEM_BYTES:
+            raise damaged(f"the chunk '{name}' has the type {str(dtype)[:20]!r}")
+        if not _whole_numbers(shape, 1) or len(shape) > MAX_RANK:
+            raise damaged(f"the chunk '{name}' has no shape of at most {MAX_RANK} sizes of 1 or more")
+        if not _whole_numbers(offsets, 0) or len(offsets) != 2:
+            raise damaged(f"the chunk '{name}' has no place in the file")
+        if offsets[1] - offsets[0] != math.prod(shape) * _ITEM_BYTES[dtype]:
+            raise damaged(f"the chunk '{name}' does not have the bytes that its shape needs")
+        return _Place(dtype, tuple(shape), self._payload + offsets[0], self._payload + offsets[1])
+
+    def _check_crc(self) -> dict[str, int]:
+        """Return the CRC-32 of every chunk (clause 3.2)."""
+        crc = parse_json(self._crc_text.encode(), "the table of checksums")
+        if crc.keys() != self._places.keys() or not _whole_numbers(list(crc.values()), 0):
+            raise damaged("the table of checksums does not list the chunks")
+        return crc
+
+    def _bytes(self, start: int, stop: int) -> bytes:
+        self._stream.seek(start)
+        data = self._stream.read(stop - start)
+        if len(data) != stop - start:
+            raise damaged(f"the file is truncated: bytes {start} to {stop} cannot be read")
+        return data
+
+    @property
+    def names(self) -> Iterable[str]:
+        """Names of all chunks."""
+        return self._places.keys()
+
+    @property
+    def header_bytes(self) -> int:
+        """Bytes before the first chunk."""
+        return self._payload
+
+    def chunk_bytes(self, name: str) -> int:
+        """Return the bytes of the chunk `name`, 0 when there is none."""
+        place = self._places.get(name)
+        return place.stop - place.start if place else 0
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """Return the shape of the chunk `name`."""
+        return self._places[name].shape
+
+    def read(self, name: str, dtype: str = "U8") -> bytes:
+        """Return the content of the chunk `name`.
+
+        Raises:
+            BitstreamError: no such chunk, one of another type, or one whose checksum does not fit.
+        """
+        place = self._places.get(name)
+        if place is None:
+            raise damaged(f"the chunk '{name}' is missing")
+        if place.dtype != dtype:
+            raise damaged(f"the chunk '{name}' has the type {place.dtype} instead of {dtype}")
+        data = self._bytes(place.start, place.stop)
+        if zlib.crc32(data) != self._crc[name]:
+            raise damaged(f"the chunk '{name}' was altered (its CRC-32 does not fit)")
+        return data
+
+
+def _whole_numbers(value: object, least: int) -> bool:
+    """Return whether `value` is a list of integers, none below `least`; True and False are no integers here."""
+    return isinstance(value, list) and all(type(item) is int and item >= least for item in value)

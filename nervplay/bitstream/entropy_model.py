@@ -1,0 +1,159 @@
+"""How one tensor's codes become symbols: the entropy models, and the choice among them by size.
+
+A code of b bits is split into a high part, coded as a symbol under a frequency table, and `raw_bits` low bits that are
+stored as they are (docs/spec/nerv-format.md, clause 5): code = (first + symbol) << raw_bits | raw. This is what lets
+16-bit codes use a 14-bit table, and a short tensor have a short table. A model says where the table comes from:
+
+    uniform    no table: all bits are raw
+    histogram  the table itself, rounded to a sum of 2**precision
+    laplace    centre and decay of a two-sided geometric distribution
+
+To add a model: a function that yields candidates, one that reads the side information back, a row in `_READERS`, a
+clause in the specification, and a higher minor version (readers refuse models that they do not know).
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nervplay.bitstream.histogram import normalise, read_table, write_table
+from nervplay.bitstream.laplace import fit_decay, laplace_table
+from nervplay.bitstream.packing import ByteCursor, packed_bytes, varint
+from nervplay.bitstream.rans import PRECISION
+from nervplay.bitstream.refusal import damaged, newer
+
+__all__ = ["MAX_ALPHABET", "TensorCoding", "choose_coding", "model_names", "read_coding"]
+
+MAX_ALPHABET: Final = 4096
+"""Symbols of a table: a quarter of its sum, so that the frequency of 1 that all get costs little."""
+
+_WHOLE = np.array([1 << PRECISION], np.int64)
+_PRECISIONS = (7, 8, 9, 10, 11, 12, 14)
+_COST_ONE = 4096
+
+# Cost of a symbol by its frequency, in 1/4096 bit. Rounded, so that a last-bit difference between two machines' log2
+# cannot make them choose different models: no entry lies near a half (tests/nervplay/bitstream/test_entropy_model.py).
+_COST = np.zeros((1 << PRECISION) + 1, np.int64)
+_COST[1:] = np.rint((PRECISION - np.log2(np.arange(1, (1 << PRECISION) + 1))) * _COST_ONE)
+
+
+class TensorCoding(NamedTuple):
+    """How the codes of one tensor are coded.
+
+    Args:
+        model: name of the entropy model.
+        raw_bits: low bits of a code that are stored as they are, 0 .. 16.
+        first: high part of the symbol 0.
+        frequencies: int64 (A,), sum 2**14; a table of one symbol costs nothing and is not coded.
+        side: side information, as it stands in the file.
+    """
+
+    model: str
+    raw_bits: int
+    first: int
+    frequencies: NDArray[np.int64]
+    side: bytes
+
+    @property
+    def is_coded(self) -> bool:
+        """Whether the symbols pass through the entropy coder."""
+        return self.frequencies.size > 1
+
+
+def _uniform(bits: int) -> TensorCoding:
+    return TensorCoding("uniform", bits, 0, _WHOLE, b"")
+
+
+def model_names() -> list[str]:
+    """Return the names of the models that this version reads, sorted."""
+    return sorted(["uniform", *_READERS])
+
+
+def choose_coding(codes: NDArray[Any], bits: int) -> TensorCoding:
+    """Return the coding of `codes` that takes the fewest bytes, side information included.
+
+    Args:
+        codes: unsigned integers (n,), n >= 1, each 0 .. 2**bits - 1.
+        bits: 1 .. 16.
+    """
+    all_counts = np.bincount(codes, minlength=1 << bits)
+    best, least = _uniform(bits), packed_bytes(codes.size, bits)
+    for raw_bits in range(bits):
+        if raw_bits:
+            all_counts = all_counts.reshape(-1, 2).sum(axis=1)
+        used = np.flatnonzero(all_counts)
+        first, size = int(used[0]), int(used[-1] - used[0]) + 1
+        raw = packed_bytes(codes.size, raw_bits)
+        if size > MAX_ALPHABET or raw >= least:
+            continue
+        counts = all_counts[first : first + size]
+        for coding in _candidates(counts, raw_bits, first):
+            symbols = int((counts * _COST[coding.frequencies]).sum())
+            total = len(coding.side) + raw + -(-symbols // (8 * _COST_ONE))
+            if total < least:
+                best, least = coding, total
+        if size == 1:
+            break
+    return best
+
+
+def _candidates(counts: NDArray[np.int64], raw_bits: int, first: int) -> Iterator[TensorCoding]:
+    """Yield the codings of the trimmed `counts` (first and last above 0) that are worth pricing."""
+    size, occurring = counts.size, int((counts > 0).sum())
+    place = varint(first) + varint(size)
+    for precision in _PRECISIONS if size > 1 else (0,):
+        if occurring <= 1 << precision:
+            table = normalise(counts, precision)
+            side = bytes([raw_bits | precision << 4]) + place + (write_table(table) if size > 1 else b"")
+            yield TensorCoding("histogram", raw_bits, first, table << (PRECISION - precision), side)
+    if size > 2:
+        centre = int(np.searchsorted(np.cumsum(counts), (int(counts.sum()) + 1) // 2))  # the median
+        decay = fit_decay(counts, centre)
+        side = bytes([raw_bits]) + place + varint(centre) + decay.to_bytes(2, "little")
+        yield TensorCoding("laplace", raw_bits, first, laplace_table(size, centre, decay), side)
+
+
+def read_coding(model: str, bits: int, cursor: ByteCursor) -> TensorCoding:
+    """Return the coding whose side information stands at `cursor`; its `side` is left empty.
+
+    Args:
+        model: name from the head.
+        bits: width of the tensor's codes, 1 .. 16.
+        cursor: the side information of the segment.
+
+    Raises:
+        VersionError: a model that this version does not know.
+        BitstreamError: side information that breaks a rule of clause 5.
+    """
+    if model == "uniform":
+        return _uniform(bits)
+    if model not in _READERS:
+        raise newer(f"the entropy model '{model}' is not one of {', '.join(model_names())}")
+    flags, first, size = cursor.byte(), cursor.varint(), cursor.varint()
+    raw_bits, parameter = flags & 15, flags >> 4
+    if raw_bits >= bits or not 1 <= size <= MAX_ALPHABET or first + size > 1 << (bits - raw_bits):
+        raise damaged(f"{size} symbols from {first} and {raw_bits} raw bits do not make {bits}-bit codes")
+    return TensorCoding(model, raw_bits, first, _READERS[model](cursor, size, parameter), b"")
+
+
+def _read_histogram(cursor: ByteCursor, size: int, precision: int) -> NDArray[np.int64]:
+    if size == 1 and precision == 0:
+        return _WHOLE
+    if size == 1 or not 1 <= precision <= PRECISION:
+        raise damaged(f"a histogram of {size} symbols has the precision {precision}")
+    return read_table(cursor, size, precision) << (PRECISION - precision)
+
+
+def _read_laplace(cursor: ByteCursor, size: int, parameter: int) -> NDArray[np.int64]:
+    centre, decay = cursor.varint(), int.from_bytes(cursor.take(2), "little")
+    if parameter or centre >= size:
+        raise damaged(f"a Laplace table of {size} symbols has its centre at {centre}")
+    return laplace_table(size, centre, decay)
+
+
+_READERS: Final[dict[str, Callable[[ByteCursor, int, int], NDArray[np.int64]]]] = {
+    "histogram": _read_histogram,
+    "laplace": _read_laplace,
+}

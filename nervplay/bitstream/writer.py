@@ -1,0 +1,180 @@
+"""Writing .nerv files: a `NervFile` becomes bytes, the same bytes every time."""
+
+import os
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nervplay import __version__
+from nervplay.bitstream.atomic import replacing
+from nervplay.bitstream.box import Chunk, build_box
+from nervplay.bitstream.head import (
+    FLOAT_BITS,
+    SCALE_DTYPES,
+    ArchitectureEntry,
+    AudioEntry,
+    Head,
+    SegmentEntry,
+    TensorEntry,
+    pack_head,
+)
+from nervplay.bitstream.layout import (
+    FORMAT,
+    MAX_BITS,
+    VERSION,
+    NervFile,
+    QuantisedTensor,
+    Segment,
+    StoredTensor,
+    weights_sha256,
+)
+from nervplay.bitstream.limits import MAX_FILE_BYTES, weight_allowance
+from nervplay.bitstream.sections import AUDIO, HEAD, POSTER, SCALES, float_section, segment_section
+from nervplay.bitstream.segment import encode_segment
+from nervplay.errors import BitstreamError, UsageError
+
+__all__ = ["encode_nerv", "write_nerv"]
+
+_DTYPE_NAMES: Mapping[str, str] = {numpy_name: name for name, numpy_name in SCALE_DTYPES.items()}
+
+
+def encode_nerv(file: NervFile) -> bytes:
+    """Return the bytes of a .nerv file; equal contents give equal bytes with the same zlib.
+
+    Args:
+        file: what to store. Segments are checked against the clip, codes against their bits.
+
+    Raises:
+        UsageError: content that the format cannot hold or that a reader would refuse; the message names it.
+    """
+    entries: list[SegmentEntry] = []
+    scales: list[bytes] = []
+    chunks: dict[str, Chunk] = {}
+    for number, segment in enumerate(file.segments):
+        quantised = {name: t for name, t in segment.tensors.items() if isinstance(t, QuantisedTensor)}
+        for name, tensor in segment.tensors.items():
+            if isinstance(tensor, QuantisedTensor):
+                _check_quantised(name, tensor)
+                scales += [
+                    np.ascontiguousarray(part, _little(part)).tobytes() for part in (tensor.minimum, tensor.scale)
+                ]
+            else:
+                chunks[float_section(number, name)] = Chunk(_float_bytes(name, tensor), "F32", tensor.shape)
+        blob, models = encode_segment([(t.codes, t.bits) for t in quantised.values()], segments=len(file.segments))
+        if quantised:
+            chunks[segment_section(number)] = Chunk(blob)
+        entries.append(_segment_entry(segment, dict(zip(quantised, models, strict=True))))
+    try:
+        head = pack_head(_head(file, tuple(entries)))
+    except BitstreamError as error:
+        raise UsageError(f"this network cannot be stored: {str(error).partition(';')[0]}") from None
+    leading = {HEAD: Chunk(head)} | ({SCALES: Chunk(b"".join(scales))} if scales else {})
+    data = build_box(leading | chunks | dict(_extras(file)), _METADATA)
+    _check_size(data, entries)
+    return data
+
+
+def write_nerv(path: str | os.PathLike[str], file: NervFile, *, overwrite: bool = False) -> int:
+    """Write a .nerv file, whole or not at all; return its size in bytes.
+
+    Args:
+        path: the target.
+        file: what to store.
+        overwrite: whether an existing target may be replaced.
+
+    Raises:
+        UsageError: content that the format cannot hold.
+        OutputExistsError: the target exists and `overwrite` is off.
+        OutputError: the folder is missing or read-only, the disk is full.
+    """
+    with replacing(path, overwrite=overwrite) as temporary:
+        data = encode_nerv(file)
+        temporary.write_bytes(data)
+    return len(data)
+
+
+_METADATA: Mapping[str, str] = {"format": FORMAT, "format_version": f"{VERSION[0]}.{VERSION[1]}"}
+
+
+def _head(file: NervFile, segments: tuple[SegmentEntry, ...]) -> Head:
+    return Head(
+        video=file.video,
+        architecture=ArchitectureEntry(name=file.architecture, version=file.config_version, config=file.config),
+        segments=segments,
+        weights_sha256=weights_sha256(file.segments),
+        source=file.source,
+        recipe=file.recipe,
+        audio=AudioEntry(container=file.audio.container, codec=file.audio.codec) if file.audio else None,
+        writer=f"nervplay {__version__}",
+    )
+
+
+def _segment_entry(segment: Segment, models: Mapping[str, str]) -> SegmentEntry:
+    tensors = tuple(_tensor_entry(name, tensor, models.get(name)) for name, tensor in segment.tensors.items())
+    return SegmentEntry(first_frame=segment.first_frame, frame_count=segment.frame_count, tensors=tensors)
+
+
+def _tensor_entry(name: str, tensor: StoredTensor, model: str | None) -> TensorEntry:
+    if not isinstance(tensor, QuantisedTensor):
+        return TensorEntry(
+            name=name, shape=tensor.shape, bits=FLOAT_BITS, scale_shape=None, scale_dtype=None, model=None
+        )
+    return TensorEntry(
+        name=name,
+        shape=tensor.shape,
+        bits=tensor.bits,
+        scale_shape=tensor.scale.shape,
+        scale_dtype=_DTYPE_NAMES[_little(tensor.scale)],
+        model=model,
+    )
+
+
+def _extras(file: NervFile) -> Iterator[tuple[str, Chunk]]:
+    for name, data in ((AUDIO, file.audio.data if file.audio else None), (POSTER, file.poster)):
+        if data is not None:
+            if not data:
+                raise UsageError(f"the section '{name}' has no bytes; leave it out with None")
+            yield name, Chunk(data)
+
+
+def _little(array: NDArray[np.generic]) -> str:
+    """Return numpy's little-endian name of the array's type: "<f2", "<f4"."""
+    return array.dtype.newbyteorder("<").str
+
+
+def _float_bytes(name: str, tensor: NDArray[np.float32]) -> bytes:
+    if tensor.dtype != np.float32:
+        raise UsageError(f"the tensor '{name}' is {tensor.dtype}; plain tensors are float32, others are quantised")
+    if tensor.size == 0:
+        raise UsageError(f"the tensor '{name}' has shape {tensor.shape}; every size must be 1 or more")
+    return np.ascontiguousarray(tensor, "<f4").tobytes()
+
+
+def _check_quantised(name: str, tensor: QuantisedTensor) -> None:
+    """Raise `UsageError` for integers and maps that the format cannot hold; shapes are checked with the head."""
+    codes = tensor.codes
+    if not 1 <= tensor.bits <= MAX_BITS:
+        raise UsageError(f"the tensor '{name}' has {tensor.bits} bits; codes have 1 to {MAX_BITS}")
+    if codes.size == 0:
+        raise UsageError(f"the tensor '{name}' has shape {codes.shape}; every size must be 1 or more")
+    if codes.dtype.kind != "u":
+        raise UsageError(f"the codes of '{name}' are {codes.dtype}; they must be uint8 or uint16")
+    if int(codes.max()) >> tensor.bits:
+        raise UsageError(f"the code {int(codes.max())} of '{name}' does not fit its {tensor.bits} bits")
+    if tensor.minimum.shape != tensor.scale.shape or _little(tensor.minimum) != _little(tensor.scale):
+        raise UsageError(f"minimum and scale of '{name}' must have the same shape and type")
+    if _little(tensor.scale) not in _DTYPE_NAMES:
+        raise UsageError(f"the scale of '{name}' is {tensor.scale.dtype}; it must be float16 or float32")
+    if not tensor.is_finite:
+        raise UsageError(f"minimum and scale of '{name}' lead outside the float32 numbers; the fit has diverged")
+
+
+def _check_size(data: bytes, segments: list[SegmentEntry]) -> None:
+    weights = sum(tensor.count for segment in segments for tensor in segment.tensors)
+    if len(data) > MAX_FILE_BYTES:
+        raise UsageError(f"{len(data)} bytes are over the {MAX_FILE_BYTES} that a .nerv file may have; use fewer bits")
+    if weights > weight_allowance(len(data)):
+        raise UsageError(
+            f"{weights} weights in {len(data)} bytes: nearly all are alike, readers refuse that; prune less"
+        )

@@ -1,0 +1,33 @@
+"""Clips: what they are, where their frames come from, RGB and YUV, cutting, and pictures of pictures. Free of torch."""
+
+from nervplay.video.colour import yuv_to_rgb
+from nervplay.video.compose import contact_sheet, difference, side_by_side, stacked
+from nervplay.video.folder import ImageFolderSource
+from nervplay.video.pairing import SideBySideSource
+from nervplay.video.selection import parse_frames, parse_range, parse_rate, parse_size
+from nervplay.video.source import ArraySource, BaseSource, Frame, FrameSource
+from nervplay.video.spec import Colour, VideoSpec, default_colour
+from nervplay.video.transform import FrameTransform, matched
+
+__all__ = [
+    "ArraySource",
+    "BaseSource",
+    "Colour",
+    "Frame",
+    "FrameSource",
+    "FrameTransform",
+    "ImageFolderSource",
+    "SideBySideSource",
+    "VideoSpec",
+    "contact_sheet",
+    "default_colour",
+    "difference",
+    "matched",
+    "parse_frames",
+    "parse_range",
+    "parse_rate",
+    "parse_size",
+    "side_by_side",
+    "stacked",
+    "yuv_to_rgb",
+]

@@ -1,0 +1,252 @@
+"""Files made to hurt: every one is a `NervFile` or a `BitstreamError`, in bounded time and memory."""
+
+import json
+import struct
+import time
+import tracemalloc
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nervplay.bitstream import Audio, NervFile, QuantisedTensor, encode_nerv, peek_nerv, read_nerv
+from nervplay.errors import BitstreamError
+
+SECONDS = 0.2
+MEBIBYTES = 64
+
+
+def outcome(data: bytes) -> NervFile | None:
+    """What the file decodes to, None where it is refused; any other exception fails the test."""
+    try:
+        return read_nerv(data)
+    except BitstreamError as error:
+        assert str(error).startswith("these bytes: ")  # noqa: PT017 - both outcomes are right
+        assert "\n" not in str(error)  # noqa: PT017 - likewise
+        return None
+
+
+@pytest.fixture(scope="module")
+def tiny(tool: SimpleNamespace) -> bytes:
+    """The smallest file that has all models and all kinds of chunks."""
+    rng = np.random.default_rng(0)
+    file = tool.make_file(
+        config={}, source={}, recipe={}, poster=b"p", audio=Audio(data=b"a", container="mp4", codec="aac")
+    )
+    tensors = {
+        "b": np.ones(1, np.float32),
+        "w": tool.make_tensor(rng, (1, 90), 8),
+        "one": tool.make_tensor(rng, (1,), 4),
+    }
+    tensors |= {"zeros": file.segments[0].tensors["zeros"]}
+    segment = type(file.segments[0])(first_frame=0, frame_count=6, tensors=tensors)
+    return encode_nerv(NervFile(**vars(file) | {"segments": (segment,)}))
+
+
+def test_truncated_at_every_byte(tiny: bytes) -> None:
+    for length in range(len(tiny)):
+        assert outcome(tiny[:length]) is None
+
+
+def test_every_single_bit_flipped(tool: SimpleNamespace, tiny: bytes) -> None:
+    original = read_nerv(tiny)
+    assert {t.model for t in peek_nerv(tiny).segments[0].tensors} == {"uniform", "laplace", "histogram", None}
+    harmless = 0
+    for position in range(len(tiny)):
+        for bit in range(8):
+            flipped = bytearray(tiny)
+            flipped[position] ^= 1 << bit
+            result = outcome(bytes(flipped))
+            if result is not None:
+                assert tool.same_content(result, original)
+                harmless += 1
+    assert harmless < 40, "blanks of the header and digits of the minor version, no more"
+
+
+def header_with(count: int, **metadata: str) -> bytes:
+    names = {f"t{n}": {"dtype": "U8", "shape": [1], "data_offsets": [n, n + 1]} for n in range(count)}
+    return json.dumps({"__metadata__": {"format": "nervplay", "format_version": "1.0"} | metadata, **names}).encode()
+
+
+def bomb(tool: SimpleNamespace, small: bytes) -> bytes:
+    header, chunks = tool.take_box(small)
+    chunks["head.z"] = zlib.compress(b'{"a":"' + b"a" * (50 << 20) + b'"}', 9)
+    return bytes(tool.make_box(header, chunks))
+
+
+def objects(tool: SimpleNamespace, small: bytes) -> bytes:
+    """A head of 1 MiB that is nothing but empty objects."""
+    header, chunks = tool.take_box(small)
+    chunks["head.z"] = zlib.compress(b'{"a":[' + b"{}," * 349_000 + b"1]}", 9)
+    return bytes(tool.make_box(header, chunks))
+
+
+def claim(shape: list[int], count: int = 1, model: str = "laplace") -> Callable[[SimpleNamespace, bytes], bytes]:
+    """A head that claims `count` huge tensors which the file cannot hold."""
+
+    def change(head: dict[str, Any]) -> None:
+        row, *rest = head["segments"][0]["tensors"]
+        row |= {"shape": shape, "scale_shape": [], "model": model}
+        head["segments"][0]["tensors"] = [row | {"name": f"t{n}"} for n in range(count)] + rest
+
+    return lambda tool, small: bytes(tool.change_head(small, change))
+
+
+def endless(tool: SimpleNamespace, small: bytes) -> bytes:
+    """A segment whose 4 Mi symbols take no words and one lane: it would never run dry."""
+    header, chunks = tool.take_box(claim([1 << 22])(tool, small))
+    side = bytes([0, 0, 2, 0, 0, 0])  # laplace, no raw bits, two symbols from 0, centre 0, decay 0: 16383 to 1
+    chunks["seg.0000"] = struct.pack("<IIIH", len(side), 0, 0, 1) + side + struct.pack("<I", 1 << 16)
+    return bytes(tool.make_box(header, chunks))
+
+
+HOSTILE: dict[str, tuple[Callable[[SimpleNamespace, bytes], bytes], str]] = {
+    "200,000 tensors": (lambda tool, _: tool.box_of(header_with(200_000), bytes(200_000)), "header of .* is over"),
+    "12,000 tensors": (lambda tool, _: tool.box_of(header_with(12_000), bytes(12_000)), "12000 chunks"),
+    "decompression bomb": (bomb, "head is over 1048576"),
+    "350,000 objects in the head": (objects, "head lacks 'video'"),
+    "16k x 16k weights": (claim([16384, 16384]), "268436[0-9]* weights are over"),
+    "10^50 weights": (claim([2**28] * 6), "weights are over"),
+    "4000 times 4 Mi weights": (claim([1 << 22], 4000), "weights are over"),
+    "1 Mi weights without bits": (claim([1 << 20]), "decoding steps|too early"),
+    "raw weights that are not there": (claim([1 << 22], model="uniform"), "too early"),
+    "an endless stream": (endless, "decoding steps"),
+    "a header past the end": (lambda _, __: (1 << 19).to_bytes(8, "little") + b"{" + bytes(100), "truncated"),
+    "a header of 2^63 bytes": (lambda _, __: (1 << 63).to_bytes(8, "little") + b"{" + bytes(100), "is over"),
+    "a header of brackets": (lambda tool, _: tool.box_of(b'{"a":' + b"[" * ((1 << 20) - 10)), "nested deeper"),
+    "a header of quotes": (lambda tool, _: tool.box_of(b'{"a":' + b'"\\' * ((1 << 19) - 10)), "not valid JSON"),
+    "metadata of 300 KiB": (lambda tool, _: tool.box_of(header_with(1, note="n" * (300 << 10))), "metadata is over"),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_refused_soon_and_small(tool: SimpleNamespace, small: bytes, name: str) -> None:
+    make, message = HOSTILE[name]
+    data = make(tool, small)
+    start = time.process_time()
+    with pytest.raises(BitstreamError, match=message):
+        read_nerv(data)
+    assert time.process_time() - start < SECONDS
+    tracemalloc.start()
+    try:
+        outcome(data)
+        assert tracemalloc.get_traced_memory()[1] < MEBIBYTES << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_file_that_is_too_large_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "huge.nerv"
+    with path.open("wb") as file:
+        file.truncate((256 << 20) + 1)
+    with pytest.raises(BitstreamError, match="268435457 bytes are over the 268435456 allowed"):
+        read_nerv(path)
+
+
+def test_the_largest_claim_that_is_allowed_is_bounded(tool: SimpleNamespace) -> None:
+    """4 Mi equal weights, the most that a tiny file may hold, decode in little time."""
+    zeros = {"z": _zeros(4 << 20)}
+    file = tool.make_file(audio=None, poster=None)
+    segment = type(file.segments[0])(first_frame=0, frame_count=6, tensors=zeros)
+    data = encode_nerv(NervFile(**vars(file) | {"segments": (segment,)}))
+    assert len(data) < 1500
+    start = time.process_time()
+    assert read_nerv(data).segments[0].tensors["z"].shape == (4 << 20,)
+    assert time.process_time() - start < 1
+
+
+def _zeros(count: int) -> QuantisedTensor:
+    return QuantisedTensor(codes=np.zeros(count, np.uint8), bits=1, minimum=np.float16(0), scale=np.float16(0))
+
+
+VALUES: list[Any] = [0, 1, -1, 2, 31, 32, 255, 256, 4097, 2**31, 2**63, 10**18, 1.5, None, True, "", "x", "uniform",
+                     "laplace", "histogram", "F32", "F16", [], [1], [0], [16, 8], [1] * 7, {}]  # fmt: skip
+
+
+def mutate_json(rng: np.random.Generator, value: Any) -> Any:
+    """Return `value` with one place in it changed, removed or doubled."""
+    if isinstance(value, dict) and value and rng.random() < 0.85:
+        key = list(value)[rng.integers(len(value))]
+        if rng.random() < 0.1:
+            return {k: v for k, v in value.items() if k != key}
+        return value | {key: mutate_json(rng, value[key])}
+    if isinstance(value, list) and value and rng.random() < 0.85:
+        at = int(rng.integers(len(value)))
+        if rng.random() < 0.1:
+            return value[:at] + value[at : at + 1] * int(rng.integers(0, 3)) + value[at + 1 :]
+        return [*value[:at], mutate_json(rng, value[at]), *value[at + 1 :]]
+    if type(value) is int and rng.random() < 0.6:
+        return value + int(rng.integers(-2, 3))
+    return VALUES[rng.integers(len(VALUES))]
+
+
+def mutate_bytes(rng: np.random.Generator, data: bytes) -> bytes:
+    """Return `data` with a few bytes changed, cut, doubled or zeroed, mostly near the start, where the sizes are."""
+    out = bytearray(data)
+    for _ in range(int(rng.integers(1, 4))):
+        span = len(out) if rng.random() < 0.5 else min(len(out), 80)
+        at = int(rng.integers(span)) if span else 0
+        choice = rng.integers(5)
+        if choice == 0 and out:
+            out[at] ^= 1 << int(rng.integers(8))
+        elif choice == 1 and out:
+            out[at] = int(rng.choice([0, 1, 127, 128, 255]))
+        elif choice == 2:
+            del out[at : at + int(rng.integers(1, 5))]
+        elif choice == 3:
+            out[at:at] = out[at : at + int(rng.integers(1, 9))] or b"\0"
+        else:
+            out[at:at] = rng.bytes(int(rng.integers(1, 5)))
+    return bytes(out) or b"\0"
+
+
+def mutant(rng: np.random.Generator, tool: SimpleNamespace, data: bytes) -> bytes:
+    """Return a file with one part bent and all lengths and checksums repaired, so that the bend is what is read."""
+    header, chunks = tool.take_box(data)
+    kind = rng.random()
+    if kind < 0.45:
+        head = mutate_json(rng, json.loads(zlib.decompress(chunks["head.z"])))
+        chunks["head.z"] = zlib.compress(json.dumps(head).encode(), 1)
+    elif kind < 0.9:
+        names = [name for name in chunks if name.startswith(("seg.", "scales", "head"))]
+        name = names[rng.integers(len(names))]
+        chunks[name] = mutate_bytes(rng, chunks[name])
+    else:
+        name = list(chunks)[rng.integers(len(chunks))]
+        entry = mutate_json(rng, header[name])
+        header[name] = entry if isinstance(entry, dict) and "dtype" in entry else header[name]
+    return bytes(tool.make_box(header, chunks, repair=True))
+
+
+def hunt(tool: SimpleNamespace, seeds: list[bytes], seconds: float, seed: int) -> tuple[int, int, int]:
+    """Read mutants for `seconds`; return how many there were, how many were read, and the slowest in microseconds."""
+    rng = np.random.default_rng(seed)
+    end = time.process_time() + seconds
+    count = accepted = slowest = 0
+    while time.process_time() < end:
+        data = mutant(rng, tool, seeds[count % len(seeds)])
+        start = time.process_time()
+        accepted += outcome(data) is not None
+        slowest = max(slowest, int(1e6 * (time.process_time() - start)))
+        count += 1
+    return count, accepted, slowest
+
+
+def test_structured_mutants(tool: SimpleNamespace, tiny: bytes, small: bytes) -> None:
+    count, accepted, slowest = hunt(tool, [tiny, small], 3, 1)
+    assert count > 300
+    assert 0 < accepted < count
+    assert slowest < 1_000_000
+
+
+@pytest.mark.slow
+def test_structured_mutants_for_a_minute(tool: SimpleNamespace, tiny: bytes, small: bytes) -> None:
+    seeds = [tiny, small, *(path.read_bytes() for path in sorted(tool.golden_files.glob("*.nerv")))]
+    count, accepted, slowest = hunt(tool, seeds, 60, int(time.time()))
+    assert count > 5000
+    assert 0 < accepted < count
+    assert slowest < 2_000_000
