@@ -2,34 +2,46 @@
 
 Shape letters, here and everywhere: B batch, T frames of the clip, C channels, H rows, W columns.
 
-A network stores what decoding needs and nothing else. Architectures with per-frame embeddings (HNeRV and its kin) keep them
-as stored state; their encoder exists only when the network is built for training and is never part of `stored_state`.
+A network stores what decoding needs and nothing else. Architectures with per-frame embeddings (HNeRV and its kin) keep
+them as stored state; their encoder exists only when the network is built for training, never in `stored_state`.
 """
 
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from types import UnionType
-from typing import Any, ClassVar, NamedTuple, Self, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, ClassVar, Literal, NamedTuple, Self, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import torch
 from torch import Tensor, nn
 
-from nervplay.errors import FrameIndexError, UnknownNameError, UsageError
+from nervplay.errors import FrameIndexError, GeometryError, UnknownNameError, UsageError
 
 __all__ = [
+    "MAX_FRAMES",
+    "MAX_SIDE",
+    "Architecture",
     "ModelConfig",
     "Preset",
     "TrainingPair",
     "VideoModel",
     "architecture_names",
     "build_model",
+    "check_ranges",
+    "checked",
     "get_architecture",
     "preset_names",
     "register",
+    "require_size",
     "resolve_preset",
 ]
+
+MAX_SIDE = 1 << 14
+"""Largest width or height of a frame, in pixels; bounds what a file can ask for."""
+MAX_FRAMES = 10_000_000
+"""Largest number of frames of a clip; bounds what a file can ask for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +54,9 @@ class ModelConfig:
         width: columns of a frame, in pixels.
         height: rows of a frame, in pixels.
         frame_count: T, number of frames that the network stands for.
+
+    Raises:
+        UsageError: a field outside its range. Subclasses check their own fields in `__post_init__`, this one first.
     """
 
     version: ClassVar[int] = 1
@@ -49,6 +64,9 @@ class ModelConfig:
     width: int
     height: int
     frame_count: int
+
+    def __post_init__(self) -> None:
+        check_ranges(self, width=(1, MAX_SIDE), height=(1, MAX_SIDE), frame_count=(1, MAX_FRAMES))
 
     def to_config(self) -> dict[str, Any]:
         """Return a JSON-plain dict of all fields; tuples become lists."""
@@ -70,38 +88,54 @@ class ModelConfig:
         values: dict[str, Any] = {}
         for name, f in known.items():
             if name in data:
-                values[name] = _checked(data[name], hints[name], f"{cls.__name__}.{name}")
+                values[name] = checked(data[name], hints[name], f"{cls.__name__}.{name}")
             elif f.default is MISSING and f.default_factory is MISSING:
                 raise UsageError(f"{cls.__name__} needs the field '{name}'; it is missing")
         return cls(**values)
 
 
-def _checked(value: Any, hint: Any, where: str) -> Any:
-    """Return `value` as type `hint` (int, float, bool, str, None, tuple[X, ...], unions), lists made tuples; never coerced.
+def checked(value: Any, hint: Any, where: str) -> Any:
+    """Return `value` as type `hint`: int, float, bool, str, None, tuple[X, ...], Literal, unions of them.
+
+    Lists become tuples and an int may stand for a float; nothing else is bent.
 
     Raises:
         UsageError: the value has another type.
     """
-    origin = get_origin(hint)
+    origin, options = get_origin(hint), get_args(hint)
     if origin in (Union, UnionType):
-        for option in get_args(hint):
-            try:
-                return _checked(value, option, where)
-            except UsageError:
-                continue
+        for option in options:
+            with suppress(UsageError):
+                return checked(value, option, where)
     elif origin is tuple and isinstance(value, list | tuple):
-        items = get_args(hint)
-        if len(items) == 2 and items[1] is Ellipsis:
-            return tuple(_checked(item, items[0], where) for item in value)
-        if len(items) == len(value):
-            return tuple(_checked(item, kind, where) for item, kind in zip(value, items, strict=True))
+        kinds = options[:1] * len(value) if options[-1] is Ellipsis else options
+        if len(kinds) == len(value):
+            return tuple(checked(item, kind, where) for item, kind in zip(value, kinds, strict=True))
+    elif origin is Literal and isinstance(value, str) and value in options:
+        return value
     elif hint is float and type(value) in (int, float):
         return float(value)
     elif hint in (int, bool, str, type(None)) and type(value) is hint:
         return value
-    elif get_origin(hint) is not None and str(get_origin(hint)) == "typing.Literal" and value in get_args(hint):
-        return value
-    raise UsageError(f"{where} is {value!r}; it must be {getattr(hint, '__name__', hint)}")
+    wanted = f"one of {', '.join(map(str, options))}" if origin is Literal else getattr(hint, "__name__", hint)
+    raise UsageError(f"{where} is {value!r}; it must be {wanted}")
+
+
+def check_ranges(config: ModelConfig, **ranges: tuple[float, float]) -> None:
+    """Raise when a field of `config` lies outside its range.
+
+    Args:
+        config: the configuration.
+        ranges: by field name (smallest, largest), both allowed; in a tuple every item is checked, None passes.
+
+    Raises:
+        UsageError: a value outside, or one that is not finite.
+    """
+    for name, (low, high) in ranges.items():
+        value = getattr(config, name)
+        for item in value if isinstance(value, tuple) else (value,):
+            if item is not None and not low <= item <= high:  # a NaN fails every comparison
+                raise UsageError(f"{type(config).__name__}.{name} is {value}; it must lie in {low} .. {high}")
 
 
 class TrainingPair(NamedTuple):
@@ -119,13 +153,13 @@ class VideoModel(nn.Module, ABC):
       * built as `Model(config, encoder=False)`; parameters are drawn from torch's global generator in the order of the
         official code, the encoder included when `encoder=True`, so that a seed gives the official initial weights;
       * sub-module and buffer names are keys in files: they never change;
-      * the encoder, if the architecture has one, is the attribute `encoder`; nothing else is left out of `stored_state`;
+      * the encoder, if the architecture has one, is the attribute `encoder`; `stored_state` leaves it out;
       * buffers that can be computed again from the configuration are registered with `persistent=False`;
       * `forward` runs without the encoder and without hidden state: same index, same frame, whatever the batch.
     """
 
     architecture: ClassVar[str]
-    embedding_names: ClassVar[tuple[str, ...]] = ()
+    embedding_names: tuple[str, ...] = ()
     """Names of stored tensors that hold one row per frame (dimension 0 is T); they are quantised with `embed_bits`."""
 
     def __init__(self, config: ModelConfig, *, encoder: bool = False) -> None:  # noqa: ARG002 - for subclasses
@@ -153,6 +187,12 @@ class VideoModel(nn.Module, ABC):
         """
         return [TrainingPair(self(index), frames)]
 
+    def fill_tables(self) -> None:
+        """Compute the buffers that are not stored (`persistent=False`) from the configuration; nothing on "meta".
+
+        `load_stored_state` calls it, so that a network moved off the "meta" device is whole again.
+        """
+
     @torch.no_grad()
     def store_embeddings(self, index: Tensor, frames: Tensor) -> None:
         """Run the encoder on `frames` and keep the embeddings for decoding; nothing to do without an encoder.
@@ -168,40 +208,44 @@ class VideoModel(nn.Module, ABC):
             raise FrameIndexError(index, self.config.frame_count)
 
     def stored_state(self) -> dict[str, Tensor]:
-        """Return what decoding needs, by name, in a fixed order: the state dict without the encoder, detached."""
-        return {k: v.detach() for k, v in self.state_dict().items() if not k.startswith("encoder.")}
+        """Return what decoding needs, by name, in a fixed order: the state dict without the encoder, detached.
 
-    def check_stored_shapes(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
-        """Compare names and shapes of stored tensors with what this network needs, both ways.
+        Batch counters of BatchNorm are left out, too: they steer nothing.
+        """
+        return {
+            name: value.detach()
+            for name, value in self.state_dict().items()
+            if not name.startswith("encoder.") and not name.endswith(".num_batches_tracked")
+        }
+
+    def check_stored_state(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
+        """Compare names and shapes with what `stored_state` gives; on the "meta" device before anything is allocated.
 
         Args:
-            shapes: shape of every tensor on offer, by name.
+            shapes: shape by name.
 
         Raises:
             UsageError: a missing, an extra or a misshapen tensor, by name.
         """
         own = {name: tuple(value.shape) for name, value in self.stored_state().items()}
-        for name in own.keys() - shapes.keys():
-            raise UsageError(f"the weights of {self.architecture} lack the tensor '{name}'")
+        for name, shape in own.items():
+            if name not in shapes:
+                raise UsageError(f"the weights of {self.architecture} lack the tensor '{name}' of shape {shape}")
         for name, shape in shapes.items():
             if name not in own:
-                raise UsageError(f"the weights have a tensor '{name}' that {self.architecture} does not know")
-            if own[name] != tuple(shape):
-                raise UsageError(
-                    f"the tensor '{name}' has shape {tuple(shape)}; this {self.architecture} needs {own[name]}"
-                )
+                raise UsageError(f"the weights have a tensor '{name}' that this {self.architecture} does not know")
+            if own[name] != shape:
+                raise UsageError(f"the tensor '{name}' has shape {shape}; this {self.architecture} needs {own[name]}")
 
     def load_stored_state(self, state: Mapping[str, Tensor]) -> None:
-        """Load what `stored_state` gave.
-
-        Args:
-            state: tensors by name, of the shapes that this network needs.
+        """Load what `stored_state` gave, and compute the tables that are not stored.
 
         Raises:
             UsageError: a missing, an extra or a misshapen tensor, by name.
         """
-        self.check_stored_shapes({name: tuple(value.shape) for name, value in state.items()})
+        self.check_stored_state({name: tuple(value.shape) for name, value in state.items()})
         self.load_state_dict(dict(state), strict=False)
+        self.fill_tables()
 
 
 ModelT = TypeVar("ModelT", bound=type[VideoModel])
@@ -216,7 +260,7 @@ class Preset:
         configure: (width, height, frame_count) -> configuration. Raises `GeometryError` for a size that cannot be had.
         size: (width, height) that the paper uses; None when any size will do.
         paper: where the figures come from ("table 1"); empty for our own presets.
-        expected: figures that the preset should reach, e.g. {"psnr_db": 33.2, "parameters": 3_201_905, "gflops": 201.9}.
+        expected: figures that the preset should reach, e.g. {"parameters": 3_201_905, "gflops": 201.88}.
         recipe: default training settings, as keyword arguments of `nervplay.training.recipes.Recipe`.
     """
 
@@ -235,13 +279,19 @@ class Architecture(NamedTuple):
     model: type[VideoModel]
     config: type[ModelConfig]
     presets: Mapping[str, Preset]
+    configure_size: Callable[[int, int, int, int], ModelConfig] | None
+    """(width, height, frame_count, parameters) -> configuration; None where the architecture has no size rule."""
 
 
 _REGISTRY: dict[str, Architecture] = {}
 
 
 def register(
-    name: str, *, config: type[ModelConfig], presets: Mapping[str, Preset]
+    name: str,
+    *,
+    config: type[ModelConfig],
+    presets: Mapping[str, Preset],
+    configure_size: Callable[[int, int, int, int], ModelConfig] | None = None,
 ) -> Callable[[ModelT], ModelT]:
     """Enter an architecture into the registry, as a class decorator.
 
@@ -249,6 +299,7 @@ def register(
         name: the name in files and on the command line; lower case, for ever.
         config: its configuration class.
         presets: its presets by short name; the full name is "<architecture>-<short name>".
+        configure_size: (width, height, frame_count, parameters) -> configuration of about that many stored parameters.
 
     Raises:
         ValueError: the name is taken.
@@ -258,10 +309,30 @@ def register(
         if name in _REGISTRY:
             raise ValueError(f"architecture '{name}' is registered twice: {_REGISTRY[name].model} and {model}")
         model.architecture = name
-        _REGISTRY[name] = Architecture(name, model, config, presets)
+        _REGISTRY[name] = Architecture(name, model, config, presets, configure_size)
         return model
 
     return enter
+
+
+def require_size(preset: str, size: tuple[int, int], asked: tuple[int, int]) -> None:
+    """Refuse a preset of a paper for another frame size than the paper's.
+
+    Args:
+        preset: full name of the preset.
+        size: its (width, height), in pixels.
+        asked: (width, height) of the clip.
+
+    Raises:
+        GeometryError: the sizes differ; the message tells how to get on.
+    """
+    if size != asked:
+        width, height = size
+        architecture = preset.partition("-")[0]
+        raise GeometryError(
+            f"preset {preset} is made for {width}x{height} frames, the clip has {asked[0]}x{asked[1]}; "
+            f"crop it with --crop {width}x{height}, or name a size with --arch {architecture} --size 1.5M"
+        )
 
 
 def architecture_names() -> list[str]:

@@ -1,0 +1,141 @@
+"""The NeRV block, convolution -> normalisation -> activation, with the ways up and down that HNeRV offers.
+
+    x --> [before] --> [conv] --> [after] --> [norm] --> [activation] --> y
+
+`before` and `after` change the resolution and own no weights; the keys of a block are `conv.*` and, for "bn", `norm.*`.
+Source: NeRV, arXiv 2110.13903, sec. 3.1 (pixel shuffle); HNeRV, arXiv 2304.02633, official `model_all.py` (the rest).
+"""
+
+import math
+from collections.abc import Callable
+from typing import Literal
+
+from torch import Tensor, nn
+
+from nervplay.blocks.activation import activation as make_activation
+from nervplay.errors import UnknownNameError
+
+__all__ = ["ConvBlock", "NormName", "Resampling", "down_block", "down_size", "up_block", "up_size"]
+
+NormName = Literal["none", "bn", "in"]
+"""Names of `--norm`: identity, BatchNorm2d, InstanceNorm2d without weights and without running statistics."""
+
+Resampling = Literal["pshuffel", "conv", "interpolate"]
+"""Names of `--conv_type` (the spelling is theirs)."""
+
+_NORMS: dict[str, Callable[[int], nn.Module]] = {
+    "none": lambda _channels: nn.Identity(),
+    "bn": nn.BatchNorm2d,
+    "in": nn.InstanceNorm2d,
+}
+
+
+class ConvBlock(nn.Module):
+    """One block: see the head of this module.
+
+    Args:
+        conv: the convolution, built by the caller so that random numbers are drawn in the official order.
+        channels: channels after `after`, those that are normalised.
+        norm: one of `NormName`.
+        activation: one of `ActivationName`.
+        before: change of resolution before the convolution.
+        after: change of resolution behind it.
+
+    Raises:
+        UnknownNameError: another norm or activation.
+    """
+
+    def __init__(
+        self,
+        conv: nn.Module,
+        channels: int,
+        *,
+        norm: str,
+        activation: str,
+        before: nn.Module | None = None,
+        after: nn.Module | None = None,
+    ) -> None:
+        super().__init__()
+        if norm not in _NORMS:
+            raise UnknownNameError("normalisation", norm, _NORMS)
+        self.before = before or nn.Identity()
+        self.conv = conv
+        self.after = after or nn.Identity()
+        self.norm = _NORMS[norm](channels)
+        self.activation = make_activation(activation)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return float (B, C', H', W') from float (B, C, H, W)."""
+        out: Tensor = self.activation(self.norm(self.after(self.conv(self.before(x)))))
+        return out
+
+
+def up_block(
+    kind: Resampling, channels_in: int, channels_out: int, *, kernel: int, stride: int, norm: str, activation: str
+) -> ConvBlock:
+    """Return a block that enlarges `stride` times; `up_size` tells the exact size.
+
+    Args:
+        kind: "pshuffel" convolve to stride**2 times the channels, then pixel shuffle; "conv" transposed convolution of
+            kernel + stride taps; "interpolate" bilinear enlargement, then a convolution of kernel + stride taps.
+        channels_in: C of the input.
+        channels_out: C of the output.
+        kernel: the official kernel argument, in pixels.
+        stride: factor of enlargement, 1 or more.
+        norm: one of `NormName`.
+        activation: one of `ActivationName`.
+    """
+    before: nn.Module | None = None
+    after: nn.Module | None = None
+    conv: nn.Module
+    if kind == "conv":
+        conv = nn.ConvTranspose2d(channels_in, channels_out, kernel + stride, stride, math.ceil(kernel / 2))
+    elif kind == "interpolate":
+        before = nn.Upsample(scale_factor=stride, mode="bilinear")
+        padding = math.ceil((kernel + stride - 1) / 2)
+        conv = nn.Conv2d(channels_in, channels_out, kernel + stride, padding=padding)
+    else:
+        conv = nn.Conv2d(channels_in, channels_out * stride**2, kernel, padding=(kernel - 1) // 2)
+        after = nn.PixelShuffle(stride) if stride > 1 else None
+    return ConvBlock(conv, channels_out, norm=norm, activation=activation, before=before, after=after)
+
+
+def down_block(
+    kind: Resampling, channels_in: int, channels_out: int, *, kernel: int, stride: int, norm: str, activation: str
+) -> ConvBlock:
+    """Return a block that shrinks `stride` times, the mirror of `up_block` with the same arguments.
+
+    Kind "conv" with kernel 0 and stride 1 is a 1x1 convolution: the stem of every HNeRV decoder.
+    """
+    before: nn.Module | None = None
+    if kind == "conv":
+        conv = nn.Conv2d(channels_in, channels_out, kernel + stride, stride, math.ceil(kernel / 2))
+    elif kind == "interpolate":
+        before = nn.Upsample(scale_factor=1.0 / stride, mode="bilinear")
+        padding = math.ceil((kernel + stride - 1) / 2)
+        conv = nn.Conv2d(channels_in, channels_out, kernel + stride, padding=padding)
+    else:
+        before = nn.PixelUnshuffle(stride) if stride > 1 else None
+        conv = nn.Conv2d(channels_in * stride**2, channels_out, kernel, padding=(kernel - 1) // 2)
+    return ConvBlock(conv, channels_out, norm=norm, activation=activation, before=before)
+
+
+def up_size(kind: Resampling, size: int, *, kernel: int, stride: int) -> int:
+    """Return the rows (or columns) behind `up_block` for `size` before it.
+
+    It is stride * size for "pshuffel" with odd kernels, "conv" with even ones, "interpolate" with odd kernel + stride.
+    """
+    if kind == "conv":
+        return (size - 1) * stride - 2 * math.ceil(kernel / 2) + kernel + stride
+    if kind == "interpolate":
+        return size * stride + 2 * math.ceil((kernel + stride - 1) / 2) - (kernel + stride) + 1
+    return (size + 2 * ((kernel - 1) // 2) - kernel + 1) * stride
+
+
+def down_size(kind: Resampling, size: int, *, kernel: int, stride: int) -> int:
+    """Return the rows (or columns) behind `down_block` for `size` before it, `size` a multiple of `stride`."""
+    if kind == "conv":
+        return (size + 2 * math.ceil(kernel / 2) - kernel - stride) // stride + 1
+    if kind == "interpolate":
+        return size // stride + 2 * math.ceil((kernel + stride - 1) / 2) - (kernel + stride) + 1
+    return size // stride + 2 * ((kernel - 1) // 2) - kernel + 1

@@ -1,0 +1,99 @@
+"""A network becomes a `NervFile`: its stored tensors as integers, with all that decoding needs beside them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from nervplay.bitstream.layout import Audio, NervFile, QuantisedTensor, Segment, StoredTensor
+from nervplay.codec.quantise import quantise
+from nervplay.errors import UsageError
+from nervplay.models.base import VideoModel
+from nervplay.video.spec import VideoSpec
+
+__all__ = ["FLOAT_BITS", "Precision", "pack", "quantise_model"]
+
+FLOAT_BITS = 32
+"""As a number of bits: keep float32 values, coded as they are."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Precision:
+    """How finely a network is stored.
+
+    Args:
+        bits: bits of a weight or bias, 2 .. 16, or 32 for float32.
+        embed_bits: bits of a per-frame embedding, likewise.
+
+    Raises:
+        UsageError: another number of bits.
+    """
+
+    bits: int = 8
+    embed_bits: int = 6
+
+    def __post_init__(self) -> None:
+        for name in ("bits", "embed_bits"):
+            value = getattr(self, name)
+            if value != FLOAT_BITS and not 2 <= value <= 16:
+                raise UsageError(f"{name} is {value}; it must be 2 to 16, or {FLOAT_BITS} to keep float32")
+
+
+def quantise_model(model: VideoModel, precision: Precision) -> dict[str, StoredTensor]:
+    """Return the stored tensors of `model` by name, in its own order, as integers with their affine maps.
+
+    Args:
+        model: a network whose embeddings are stored; stays as it is.
+        precision: bits of weights and of embeddings.
+    """
+    stored: dict[str, StoredTensor] = {}
+    for name, tensor in model.stored_state().items():
+        bits = precision.embed_bits if name in model.embedding_names else precision.bits
+        values = tensor.detach().float().cpu()
+        stored[name] = values.numpy() if bits == FLOAT_BITS else quantise(values, bits)
+    return stored
+
+
+def pack(
+    model: VideoModel,
+    video: VideoSpec,
+    *,
+    precision: Precision = Precision(),
+    source: Mapping[str, Any] | None = None,
+    recipe: Mapping[str, Any] | None = None,
+    audio: Audio | None = None,
+    poster: bytes | None = None,
+    tensors: Mapping[str, QuantisedTensor] | None = None,
+) -> NervFile:
+    """Return the file of a fitted network.
+
+    Args:
+        model: a fitted network with its embeddings stored.
+        video: the clip that it decodes to; size and frame count are those of its configuration.
+        precision: bits of weights and of embeddings.
+        source: where the clip came from (name and `FrameTransform`), JSON-plain.
+        recipe: how it was fitted, JSON-plain.
+        audio: sound that rides along.
+        poster: a WebP still.
+        tensors: integers that exist already (an official quantised checkpoint), by stored name; taken as they are.
+
+    Raises:
+        UsageError: a clip that the network does not decode to.
+    """
+    config = model.config
+    if (video.width, video.height, video.frame_count) != (config.width, config.height, config.frame_count):
+        raise UsageError(
+            f"the network decodes to {config.frame_count} frames of {config.width}x{config.height}, not to "
+            f"{video.frame_count} of {video.width}x{video.height}"
+        )
+    stored = quantise_model(model, precision) | dict(tensors or {})
+    return NervFile(
+        video=video,
+        architecture=model.architecture,
+        config_version=config.version,
+        config=config.to_config(),
+        segments=(Segment(first_frame=0, frame_count=video.frame_count, tensors=stored),),
+        source=source or {},
+        recipe=recipe or {},
+        audio=audio,
+        poster=poster,
+    )

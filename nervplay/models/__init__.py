@@ -1,0 +1,43 @@
+"""One paper, one file: the networks, their configurations and presets, and the registry that lists them.
+
+Importing this package fills the registry.
+"""
+
+from nervplay.models import hnerv, nerv
+from nervplay.models.base import (
+    MAX_FRAMES,
+    MAX_SIDE,
+    Architecture,
+    ModelConfig,
+    Preset,
+    TrainingPair,
+    VideoModel,
+    architecture_names,
+    build_model,
+    check_ranges,
+    get_architecture,
+    preset_names,
+    register,
+    require_size,
+    resolve_preset,
+)
+
+__all__ = [
+    "MAX_FRAMES",
+    "MAX_SIDE",
+    "Architecture",
+    "ModelConfig",
+    "Preset",
+    "TrainingPair",
+    "VideoModel",
+    "architecture_names",
+    "build_model",
+    "check_ranges",
+    "get_architecture",
+    "hnerv",
+    "nerv",
+    "preset_names",
+    "register",
+    "require_size",
+    "resolve_preset",
+]

@@ -1,0 +1,153 @@
+import json
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import pytest
+import torch
+
+from nervplay.errors import FrameIndexError, GeometryError, UnknownNameError, UsageError
+from nervplay.models import (
+    ModelConfig,
+    Preset,
+    architecture_names,
+    build_model,
+    get_architecture,
+    preset_names,
+    register,
+    require_size,
+    resolve_preset,
+)
+from nervplay.models.hnerv import HNeRVConfig
+from nervplay.models.nerv import NeRV, NeRVConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample(ModelConfig):
+    pairs: tuple[tuple[int, float], ...] = ()
+    kind: Literal["a", "b"] = "a"
+    ratio: float | None = 1.5
+    output: Literal["tanh"] | float = "tanh"
+    flag: bool = False
+
+
+SIZE = {"width": 8, "height": 6, "frame_count": 3}
+
+
+def test_a_config_comes_back_from_json() -> None:
+    config = Sample(**SIZE, pairs=((1, 2.5), (3, 0.25)), kind="b", ratio=None, output=0.5, flag=True)
+    plain = json.loads(json.dumps(config.to_config()))
+    assert plain["pairs"] == [[1, 2.5], [3, 0.25]]
+    assert Sample.from_config(plain) == config
+
+
+def test_an_int_may_stand_for_a_float_and_becomes_one() -> None:
+    config = Sample.from_config(SIZE | {"ratio": 2, "pairs": [[1, 2]]})
+    assert type(config.ratio) is float
+    assert type(config.pairs[0][1]) is float
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"widht": 3}, "did you mean width"),
+        ({"width": None}, r"Sample.width is None; it must be int"),
+        ({"width": 2.0}, r"width is 2.0"),
+        ({"width": True}, r"width is True"),
+        ({"flag": 1}, r"flag is 1; it must be bool"),
+        ({"kind": "c"}, r"kind is 'c'; it must be one of a, b"),
+        ({"kind": ["a"]}, r"kind is"),
+        ({"ratio": "1"}, r"ratio is '1'"),
+        ({"pairs": [[1]]}, r"pairs is \[1\]"),
+        ({"pairs": [[1, 2, 3]]}, r"pairs is"),
+        ({"output": "tan"}, r"output is 'tan'"),
+        ({"height": 0}, r"height is 0; it must lie in 1 \.\. 16384"),
+        ({"height": 16_385}, r"height is 16385"),
+        ({"frame_count": 10_000_001}, r"frame_count is 10000001"),
+    ],
+)
+def test_a_config_is_strict(change: dict[str, object], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        Sample.from_config(SIZE | change)
+
+
+def test_a_missing_field_is_named() -> None:
+    with pytest.raises(UsageError, match="needs the field 'height'"):
+        Sample.from_config({"width": 8, "frame_count": 3})
+
+
+def test_no_range_lets_a_number_that_is_none_pass() -> None:
+    with pytest.raises(UsageError, match="expansion is nan"):
+        NeRVConfig(**SIZE, grid=(3, 4), channels=4, strides=(2,), expansion=math.nan)
+
+
+def test_a_name_is_taken_once() -> None:
+    with pytest.raises(ValueError, match="registered twice"):
+        register("nerv", config=NeRVConfig, presets={})(NeRV)
+
+
+def test_names() -> None:
+    assert {"nerv", "hnerv"} <= set(architecture_names())
+    assert "hnerv-1.5m-640x1280" in preset_names()
+    entry, preset = resolve_preset("nerv-s")
+    assert (entry.name, preset.size) == ("nerv", (1280, 720))
+    with pytest.raises(UnknownNameError, match="did you mean"):
+        resolve_preset("hnerv-1.5m")
+    with pytest.raises(UnknownNameError, match="architecture 'nrev'"):
+        get_architecture("nrev")
+
+
+def test_every_preset_trains_with_a_full_recipe() -> None:
+    keys = {"epochs", "batch_size", "learning_rate", "betas", "schedule", "loss", "optimiser"}
+    for name in ("nerv", "hnerv"):
+        for preset in get_architecture(name).presets.values():
+            assert set(preset.recipe) == keys
+    assert get_architecture("nerv").presets["s"].recipe["betas"] == (0.5, 0.999)
+
+
+def test_a_config_of_another_architecture_is_refused() -> None:
+    config = get_architecture("nerv").presets["tiny"].configure(32, 32, 2)
+    with pytest.raises(UsageError, match="NeRVConfig cannot configure hnerv; it needs a HNeRVConfig"):
+        build_model("hnerv", config)
+
+
+def test_a_papers_preset_keeps_to_its_size() -> None:
+    with pytest.raises(
+        GeometryError, match=r"hnerv-x is made for 8x6 frames, the clip has 9x6; .*--crop 8x6.*--arch hnerv"
+    ):
+        require_size("hnerv-x", (8, 6), (9, 6))
+    require_size("hnerv-x", (8, 6), (8, 6))
+
+
+def test_indices_are_checked_by_name() -> None:
+    model = build_model("nerv", get_architecture("nerv").presets["tiny"].configure(32, 32, 2))
+    model.check_index(1)
+    for wrong in (-1, 2):
+        with pytest.raises(FrameIndexError, match="its frames are 0 to 1"):
+            model.check_index(wrong)
+
+
+def test_weights_that_do_not_fit_are_named_on_any_device() -> None:
+    config = get_architecture("hnerv").presets["tiny"].configure(32, 32, 2)
+    state = build_model("hnerv", config).stored_state()
+    with torch.device("meta"):
+        empty = build_model("hnerv", config)
+    shapes = {name: tuple(value.shape) for name, value in state.items()}
+    empty.check_stored_state(shapes)
+    with pytest.raises(UsageError, match=r"'head.bias' has shape \(4,\); this hnerv needs \(3,\)"):
+        empty.check_stored_state(shapes | {"head.bias": (4,)})
+    with pytest.raises(UsageError, match="lack the tensor 'embedding'"):
+        empty.check_stored_state({name: shape for name, shape in shapes.items() if name != "embedding"})
+    with pytest.raises(UsageError, match="'more' that this hnerv does not know"):
+        empty.check_stored_state(shapes | {"more": (1,)})
+
+
+def test_batch_counters_are_not_stored() -> None:
+    config = HNeRVConfig(**SIZE | {"width": 8, "height": 8}, strides=(2,), encoder_strides=(2,), channels=4, norm="bn")
+    names = build_model("hnerv", config).stored_state()
+    assert "stem.norm.running_var" in names
+    assert not [name for name in names if "num_batches" in name]
+
+
+def test_presets_say_what_they_reach() -> None:
+    assert Preset(summary="x", configure=Sample).expected == {}
