@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from nervplay.video.source import Frame
 from nervplay.video.spec import VideoSpec
 
-__all__ = ["Decoder", "PRECISIONS"]
+__all__ = ["PRECISIONS", "Decoder"]
 
 PRECISIONS = ("fp32", "bf16", "int8")
 """Names of arithmetic, for all backends; a backend that lacks one raises `CapabilityError`."""

@@ -1,0 +1,182 @@
+"""The reference decoder: eager PyTorch, on any device that PyTorch runs on."""
+
+import copy
+import threading
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from nervplay.codec import NeuralVideo, open_nerv
+from nervplay.decode.decoder import PRECISIONS, Decoder
+from nervplay.decode.rounding import to_uint8
+from nervplay.errors import CapabilityError, UnknownNameError, UsageError
+from nervplay.models import VideoModel
+from nervplay.video.source import Frame
+from nervplay.video.spec import VideoSpec
+
+__all__ = ["TorchDecoder", "open_decoder", "resolve_device"]
+
+_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
+
+
+def resolve_device(name: str) -> torch.device:
+    """Return the device of a name: "auto" (CUDA where there is one), "cpu", "cuda", "cuda:1".
+
+    Raises:
+        UsageError: not the name of a device.
+        CapabilityError: a CUDA device that this machine or this build of PyTorch does not have.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise UsageError(f"'{name}' is not a device; use auto, cpu, cuda or cuda:N") from None
+    if device.type not in ("cpu", "cuda"):
+        raise UsageError(f"device '{name}' is not supported; use auto, cpu, cuda or cuda:N")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise CapabilityError(f"no CUDA device '{name}' here ({torch.cuda.device_count()} found); use --device cpu")
+    return device
+
+
+class TorchDecoder:
+    """A `Decoder` (contract there) that runs the network as PyTorch gives it; FP32 is the reference of all others.
+
+    Args:
+        model: a network in eval mode; its weights are copied, so that several decoders and precisions can share one.
+        spec: the clip that comes out.
+        device: where to run.
+        precision: "fp32" or "bf16"; bf16 keeps frames within about 0.1 dB and is not faster on every processor.
+
+    Raises:
+        UnknownNameError: a precision that does not exist.
+        CapabilityError: a precision that this backend does not have.
+    """
+
+    def __init__(self, model: VideoModel, spec: VideoSpec, *, device: torch.device, precision: str = "fp32") -> None:
+        self._spec = spec
+        self._device = device
+        self._reference: VideoModel | None = model
+        self._model: VideoModel | None = None
+        self._precision = precision
+        self._cancelled = threading.Event()
+        self.set_precision(precision)
+
+    @property
+    def spec(self) -> VideoSpec:
+        """Size, frame count, rate and colour of what comes out."""
+        return self._spec
+
+    @property
+    def precision(self) -> str:
+        """Arithmetic in use."""
+        return self._precision
+
+    @property
+    def device(self) -> str:
+        """Where it runs, as torch names it."""
+        return str(self._device)
+
+    def __len__(self) -> int:
+        return self._spec.frame_count
+
+    def set_precision(self, precision: str) -> None:
+        """Change the arithmetic; the next frame uses it.
+
+        Raises:
+            UnknownNameError: not one of `PRECISIONS`.
+            CapabilityError: not available in this backend; the decoder stays as it was.
+            UsageError: the decoder is closed.
+        """
+        if precision not in PRECISIONS:
+            raise UnknownNameError("precision", precision, PRECISIONS)
+        if precision not in _DTYPES:
+            raise CapabilityError(f"precision {precision} is not available in this version; use {' or '.join(_DTYPES)}")
+        if self._reference is None:
+            raise UsageError("the decoder is closed; open it again")
+        self._model = _converted(self._reference, self._device, _DTYPES[precision])
+        self._precision = precision
+
+    def frame(self, index: int) -> Frame:
+        """Return frame `index` as uint8 (H, W, 3) RGB.
+
+        Raises:
+            FrameIndexError: index outside 0 .. T - 1.
+            UsageError: the decoder is closed.
+        """
+        rounded: Frame = to_uint8(self._run(index))[0].cpu().numpy()
+        return rounded
+
+    def float_frame(self, index: int) -> NDArray[np.float32]:
+        """Return frame `index` as float32 (3, H, W), before rounding and clipping.
+
+        Raises:
+            FrameIndexError: index outside 0 .. T - 1.
+            UsageError: the decoder is closed.
+        """
+        values: NDArray[np.float32] = self._run(index)[0].float().cpu().numpy()
+        return values
+
+    def frames(self, indices: Iterable[int] | None = None) -> Iterator[Frame]:
+        """Yield the frames at `indices` in that order, all frames when None; uint8 (H, W, 3) each.
+
+        Raises:
+            FrameIndexError: an index outside 0 .. T - 1, when its turn comes.
+            UsageError: the decoder is closed.
+        """
+        self._cancelled.clear()
+        for index in range(len(self)) if indices is None else indices:
+            if self._cancelled.is_set():
+                return
+            yield self.frame(index)
+
+    @torch.inference_mode()
+    def _run(self, index: int) -> Tensor:
+        """Return frame `index` as the network gives it, (1, 3, H, W) on the device."""
+        if self._model is None:
+            raise UsageError("the decoder is closed; open it again")
+        self._model.check_index(index)
+        output: Tensor = self._model(torch.tensor([index], device=self._device))
+        return output
+
+    def cancel(self) -> None:
+        """Make a running `frames` stop before its next frame; callable from any thread."""
+        self._cancelled.set()
+
+    def close(self) -> None:
+        """Free weights and device memory; idempotent."""
+        self._model = self._reference = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *args: object) -> None:
+        self.close()
+
+
+def _converted(model: VideoModel, device: torch.device, dtype: torch.dtype) -> VideoModel:
+    """Return a copy of `model` on `device` in `dtype`; the original stays."""
+    return copy.deepcopy(model).to(device=device, dtype=dtype).eval()
+
+
+def open_decoder(video: NeuralVideo | str | Path, *, device: str = "auto", precision: str = "fp32") -> Decoder:
+    """Open a decoder for a neural video.
+
+    Args:
+        video: an opened video, or the path of a .nerv file.
+        device: "auto", "cpu", "cuda" or "cuda:N".
+        precision: one of `PRECISIONS`.
+
+    Raises:
+        MissingInputError, BitstreamError: a file that cannot be opened.
+        UsageError, UnknownNameError: not a device, not a precision.
+        CapabilityError: a device or precision that is not available here.
+    """
+    if not isinstance(video, NeuralVideo):
+        video = open_nerv(video)
+    return TorchDecoder(video.model, video.spec, device=resolve_device(device), precision=precision)

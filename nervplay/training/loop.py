@@ -1,0 +1,138 @@
+"""Fitting a network to a clip: the loop, its progress, its saves and its end."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from nervplay.decode import resolve_device
+from nervplay.errors import GeometryError, UsageError
+from nervplay.models.base import ModelConfig, VideoModel, build_model
+from nervplay.training.checkpoint import identity_of
+from nervplay.training.frames import ClipFrames
+from nervplay.training.progress import Progress
+from nervplay.training.recipes import Recipe
+from nervplay.training.run import Run, deterministic
+from nervplay.training.watch import Watch
+from nervplay.video.source import FrameSource
+from nervplay.video.spec import VideoSpec
+
+__all__ = ["FitResult", "build_for_training", "fit"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitResult:
+    """A fitted network and how the fit went.
+
+    Args:
+        model: the network that was given, on the CPU, in eval mode, its embeddings stored.
+        psnr_db: mean of the last epoch's training predictions; `nervplay.metrics` measures what the file decodes to.
+        loss: mean of the last epoch.
+        seconds: wall time of this call's training steps; a resumed fit does not count what came before.
+        frames_per_second: training speed of this call, 0 when there was nothing left to do.
+    """
+
+    model: VideoModel
+    psnr_db: float
+    loss: float
+    seconds: float
+    frames_per_second: float
+
+
+def build_for_training(architecture: str, config: ModelConfig, recipe: Recipe) -> VideoModel:
+    """Build a network with its encoder and the initial weights of the recipe's seed, as the official code draws them.
+
+    Args:
+        architecture: registry name.
+        config: its configuration.
+        recipe: only the seed is used.
+
+    Raises:
+        UnknownNameError, UsageError: see `nervplay.models.build_model`.
+    """
+    torch.manual_seed(recipe.seed)
+    return build_model(architecture, config, encoder=True)
+
+
+def fit(
+    model: VideoModel,
+    source: FrameSource,
+    recipe: Recipe,
+    *,
+    device: str = "auto",
+    resume: Path | None = None,
+    save_every: float = 5.0,
+    progress: Callable[[Progress], None] | None = None,
+    stop: Callable[[], bool] | None = None,
+) -> FitResult:
+    """Fit a network to a clip.
+
+    On one machine, device and number of threads, equal arguments give equal weights, bit for bit; so does a run that
+    was stopped or killed at any moment and resumed, any number of times.
+
+    Args:
+        model: fresh from `build_for_training`; changed in place.
+        source: the clip; all frames are read once and kept as uint8.
+        recipe: how to fit.
+        device: "auto" (CUDA where there is one), "cpu", "cuda" or "cuda:N".
+        resume: the resume file (`resume_path` names it): gone on from where it exists, written where it does not. It
+            stays after the last step, so that a kill before the result is stored costs nothing; the caller removes it.
+        save_every: seconds between two saves.
+        progress: told how far the fit is, at most ten times a second and after the last step.
+        stop: asked after every step; `stop_on_signals` makes one of Ctrl-C.
+
+    Returns:
+        The network with its embeddings stored, and figures.
+
+    Raises:
+        GeometryError: a clip of another size or length than the network stands for, or too small for the loss.
+        UsageError: more frames per batch than the clip has; a loss that is not finite (its epoch and step are named).
+        CapabilityError: no such device, or too little memory for the frames.
+        CheckpointError: a resume file that is damaged or belongs to another run.
+        OutputError: the resume file cannot be written.
+        Interrupted: `stop` returned true; the state is in the resume file.
+    """
+    _check_geometry(model.config, source.spec)
+    target = resolve_device(device)
+    frames = ClipFrames(source, target)
+    with deterministic(target):
+        run = Run(model.to(target).train(), frames, recipe)
+        identity = identity_of(model, recipe, source.spec, frames)
+        if resume is not None and resume.exists():
+            run.load(resume, identity)
+        watch = Watch(run, identity, resume=resume, save_every=save_every, progress=progress, stop=stop)
+        for epoch in range(run.epoch, recipe.epochs):
+            for step in range(run.begin_epoch(epoch), run.steps):
+                run.train_step(step)
+                watch.between_steps()
+        watch.report()
+        watch.save()
+        seconds, speed = watch.speed()
+        _store_embeddings(model, frames)
+    psnr_db, loss = run.record.means(run.steps)
+    return FitResult(model=model.cpu(), psnr_db=psnr_db, loss=loss, seconds=seconds, frames_per_second=speed)
+
+
+def _check_geometry(config: ModelConfig, spec: VideoSpec) -> None:
+    """Raise `GeometryError` when the network does not stand for this clip."""
+    has, needs = (f"{it.frame_count} frames of {it.width}x{it.height}" for it in (spec, config))
+    if has != needs:
+        raise GeometryError(
+            f"the clip has {has}, the network stands for {needs}; configure it so, or crop, scale or cut the clip"
+        )
+
+
+def _store_embeddings(model: VideoModel, frames: ClipFrames) -> None:
+    """Put the network into eval mode and let it store its embeddings, frame by frame as the official evaluation does.
+
+    Raises:
+        UsageError: weights or embeddings that are not finite.
+    """
+    model.eval()
+    for i in range(model.config.frame_count):
+        index = torch.tensor([i], device=frames.index_device)
+        model.store_embeddings(index.to(frames.device), frames.batch(index))
+    for name, value in model.stored_state().items():
+        if not torch.isfinite(value).all():
+            raise UsageError(f"the fit ended with '{name}' not finite; use a lower learning rate")

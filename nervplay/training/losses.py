@@ -1,0 +1,82 @@
+"""Training losses by the names of the official code: L2, L1, SSIM and their mixtures Fusion1 to Fusion12.
+
+    Fusion1  .3 L2 + .7 (1-S)    Fusion5  .7 L2 + .3 (1-S)    Fusion9   .9 L1 + .1 (1-S)
+    Fusion2  .3 L1 + .7 (1-S)    Fusion6  .7 L1 + .3 (1-S)    Fusion10  .7 L1 + .3 (1-M)
+    Fusion3  .5 L2 + .5 (1-S)    Fusion7  .7 L2 + .3 L1       Fusion11  .9 L1 + .1 (1-M)
+    Fusion4  .5 L1 + .5 (1-S)    Fusion8  .5 L2 + .5 L1       Fusion12  .8 L1 + .2 (1-M)
+
+S is SSIM, M is MS-SSIM, both with data range 1. Source: official NeRV, utils.py (loss_fn); HNeRV has the same names.
+"""
+
+from collections.abc import Callable
+
+from torch import Tensor
+from torch.nn import functional as F
+
+from nervplay.errors import UnknownNameError
+from nervplay.metrics.ms_ssim import float_ms_ssim, float_ssim
+
+__all__ = ["LOSS_NAMES", "Loss", "get_loss"]
+
+Loss = Callable[[Tensor, Tensor], Tensor]
+"""(prediction, target), both float (B, C, H, W) in [0, 1] -> scalar, the mean over the batch, differentiable."""
+
+
+def _ssim_loss(prediction: Tensor, target: Tensor) -> Tensor:
+    """Return 1 - SSIM, mean over the batch."""
+    return 1.0 - float_ssim(prediction, target).mean()
+
+
+def _ms_ssim_loss(prediction: Tensor, target: Tensor) -> Tensor:
+    """Return 1 - MS-SSIM, mean over the batch.
+
+    Raises:
+        GeometryError: a side under 161 pixels.
+    """
+    return 1.0 - float_ms_ssim(prediction, target).mean()
+
+
+_TERMS: dict[str, tuple[tuple[float, Loss], ...]] = {
+    "L2": ((1.0, F.mse_loss),),
+    "L1": ((1.0, F.l1_loss),),
+    "SSIM": ((1.0, _ssim_loss),),
+    "Fusion1": ((0.3, F.mse_loss), (0.7, _ssim_loss)),
+    "Fusion2": ((0.3, F.l1_loss), (0.7, _ssim_loss)),
+    "Fusion3": ((0.5, F.mse_loss), (0.5, _ssim_loss)),
+    "Fusion4": ((0.5, F.l1_loss), (0.5, _ssim_loss)),
+    "Fusion5": ((0.7, F.mse_loss), (0.3, _ssim_loss)),
+    "Fusion6": ((0.7, F.l1_loss), (0.3, _ssim_loss)),
+    "Fusion7": ((0.7, F.mse_loss), (0.3, F.l1_loss)),
+    "Fusion8": ((0.5, F.mse_loss), (0.5, F.l1_loss)),
+    "Fusion9": ((0.9, F.l1_loss), (0.1, _ssim_loss)),
+    "Fusion10": ((0.7, F.l1_loss), (0.3, _ms_ssim_loss)),
+    "Fusion11": ((0.9, F.l1_loss), (0.1, _ms_ssim_loss)),
+    "Fusion12": ((0.8, F.l1_loss), (0.2, _ms_ssim_loss)),
+}
+
+LOSS_NAMES = tuple(_TERMS)
+"""All names that `get_loss` knows."""
+
+
+def get_loss(name: str) -> Loss:
+    """Return the loss called `name`.
+
+    The returned function raises `GeometryError` when the loss contains MS-SSIM and a side is under 161 pixels.
+
+    Args:
+        name: one of `LOSS_NAMES`; case matters.
+
+    Raises:
+        UnknownNameError: no such loss.
+    """
+    if name not in _TERMS:
+        raise UnknownNameError("loss", name, _TERMS)
+    (weight, first), *rest = _TERMS[name]
+
+    def loss(prediction: Tensor, target: Tensor) -> Tensor:
+        total = weight * first(prediction, target)
+        for share, term in rest:
+            total = total + share * term(prediction, target)
+        return total
+
+    return loss

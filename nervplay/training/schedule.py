@@ -1,0 +1,116 @@
+"""Learning-rate schedules by name: a name becomes a pure function from the position in the run to a factor of the rate.
+
+    const              1
+    cosine_U_P_M       HNeRV: from M to 1 in the first share U of the run, as a power P; then half a cosine to 0
+    hybrid_U_P_Q_M_F   HNeRV: the same rise; then 1 - (1-F) v^Q, where v goes from 0 to 1
+    nerv_W             NeRV: from 0.1 to 1 in int(W * epochs) epochs, linear; then half a cosine to 0
+
+Sources: official HNeRV, hnerv_utils.py (adjust_lr); official NeRV, utils.py (adjust_lr, lr_type cosine).
+"""
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+from nervplay.errors import UnknownNameError, UsageError
+
+__all__ = ["Position", "Schedule", "parse_schedule"]
+
+
+class Position(NamedTuple):
+    """Where a run stands before a step.
+
+    Args:
+        epoch: finished epochs, 0 .. epochs - 1.
+        epochs: epochs of the whole run.
+        step: finished steps of this epoch, 0 .. steps - 1.
+        steps: steps per epoch.
+        frame_count: T, frames of the clip; steps = T // batch size.
+    """
+
+    epoch: int
+    epochs: int
+    step: int
+    steps: int
+    frame_count: int
+
+
+Schedule = Callable[[Position], float]
+"""Position -> factor of the learning rate, usually in [0, 1]."""
+
+
+def _rise(share: float, up: float, power: float, minimum: float) -> float:
+    """Return HNeRV's warm-up factor at `share` of the run, share < up."""
+    return minimum + (1.0 - minimum) * math.pow(share / up, power)
+
+
+def _share(position: Position) -> float:
+    """Return the finished share of the run, in [0, 1)."""
+    return (position.epoch + position.step / position.steps) / position.epochs
+
+
+def _cosine(up: float, power: float, minimum: float) -> Schedule:
+    def factor(position: Position) -> float:
+        share = _share(position)
+        if share < up:
+            return _rise(share, up, power, minimum)
+        return 0.5 * (math.cos(math.pi * (share - up) / (1.0 - up)) + 1.0)
+
+    return factor
+
+
+def _hybrid(up: float, power: float, down: float, minimum: float, final: float) -> Schedule:
+    def factor(position: Position) -> float:
+        share = _share(position)
+        if share < up:
+            return _rise(share, up, power, minimum)
+        return 1.0 - (1.0 - final) * math.pow((share - up) / (1.0 - up), down)
+
+    return factor
+
+
+def _nerv(warmup: float) -> Schedule:
+    def factor(position: Position) -> float:
+        warm = int(warmup * position.epochs)
+        # divided by the frames of the clip, not by the steps: with batch size b the fraction only gets to 1/b
+        epoch = position.epoch + position.step / position.frame_count
+        if epoch < warm:
+            return 0.1 + 0.9 * epoch / warm
+        return 0.5 * (1.0 + math.cos(math.pi * (epoch - warm) / (position.epochs - warm)))
+
+    return factor
+
+
+def _const() -> Schedule:
+    return lambda position: 1.0  # noqa: ARG005 - every schedule is asked with a position
+
+
+_KINDS: dict[str, tuple[Callable[..., Schedule], str]] = {
+    "const": (_const, ""),
+    "cosine": (_cosine, "_U_P_M"),
+    "hybrid": (_hybrid, "_U_P_Q_M_F"),
+    "nerv": (_nerv, "_W"),
+}
+
+
+def parse_schedule(name: str) -> Schedule:
+    """Return the schedule that `name` writes out, e.g. "cosine_0.1_1_0.1", "nerv_0.2", "const".
+
+    Raises:
+        UnknownNameError: no such kind of schedule.
+        UsageError: numbers missing, left over, unreadable or out of range.
+    """
+    kind, *texts = name.split("_")
+    if kind not in _KINDS:
+        raise UnknownNameError("schedule", kind, _KINDS)
+    make, letters = _KINDS[kind]
+    form = f"write it as {kind}{letters}"
+    try:
+        numbers = [float(text) for text in texts]
+    except ValueError:
+        raise UsageError(f"schedule '{name}' has a part that is not a number; {form}") from None
+    if len(numbers) != letters.count("_") or not all(0.0 <= number < math.inf for number in numbers):
+        raise UsageError(f"schedule '{name}' needs {letters.count('_')} numbers of 0 or more; {form}")
+    if numbers and numbers[0] >= 1.0:
+        raise UsageError(f"schedule '{name}' has a warm-up share of {numbers[0]:g}; it must be under 1; {form}")
+    return make(*numbers)
