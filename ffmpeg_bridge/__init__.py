@@ -1,0 +1,16 @@
+"""Video in and out through FFmpeg's libraries: read clips, copy their sound, export files, write pipes."""
+
+from ffmpeg_bridge.audio import audio_packets, extract_audio
+from ffmpeg_bridge.export import ExportReport, export_video
+from ffmpeg_bridge.reader import VideoFileSource, open_source
+from ffmpeg_bridge.y4m import write_y4m
+
+__all__ = [
+    "ExportReport",
+    "VideoFileSource",
+    "audio_packets",
+    "export_video",
+    "extract_audio",
+    "open_source",
+    "write_y4m",
+]

@@ -1,0 +1,130 @@
+"""Video encoders: open one with its options, or say which ones of this machine would."""
+
+import os
+
+import av
+from av.container import OutputContainer
+from av.video.codeccontext import VideoCodecContext
+from av.video.stream import VideoStream
+
+from ffmpeg_bridge.frames import set_colour_tags
+from nervplay.errors import CapabilityError, UnknownNameError, UsageError
+from nervplay.video.spec import VideoSpec
+
+__all__ = ["add_video_stream", "check_encoder"]
+
+_USUAL = ("libx264", "libx265", "libsvtav1", "libvpx-vp9", "h264_nvenc", "hevc_nvenc", "h264_qsv", "h264_amf")
+_X26X = ("libx264", "libx265")
+_X26X_PRESETS = (
+    "ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow", "placebo",
+)  # fmt: skip
+_QUIET = {"libx265": {"x265-params": "log-level=error"}}
+_USUAL_CRF = {"libx264": 18, "libx265": 20}
+"""Finer than the encoders' own defaults: an export shows what the network does, not what the encoder does to it."""
+
+
+def check_encoder(encoder: str, spec: VideoSpec, pix_fmt: str, crf: float | None, preset: str | None) -> dict[str, str]:
+    """Return the options for an encoder after it has opened with them once.
+
+    A name in FFmpeg's list proves nothing: hardware encoders are listed on machines without the hardware.
+
+    Args:
+        encoder: FFmpeg's name.
+        spec: size and rate of the frames.
+        pix_fmt: their pixel format.
+        crf: quality in the encoder's own scale, smaller is better; None for the usual one.
+        preset: speed in the encoder's own words; None for its default.
+
+    Raises:
+        CapabilityError: no such encoder here, or it does not open; names those that do.
+        UsageError: an option or pixel format that it does not take.
+    """
+    context = _context(encoder, spec, pix_fmt)
+    formats = [pixels.name for pixels in context.codec.video_formats or ()]
+    if formats and pix_fmt not in formats:
+        raise UsageError(f"{encoder} does not take {pix_fmt}; it takes {', '.join(formats)}")
+    crf = _USUAL_CRF.get(encoder) if crf is None else crf
+    options = {name: str(value) for name, value in (("crf", crf), ("preset", preset)) if value is not None}
+    known = {option.name for option in context.supported_options.private}
+    for name, value in options.items():
+        if name not in known:
+            raise UsageError(f"{encoder} has no option {name}, given as {value}; leave --{name} out")
+    if preset is not None and encoder in _X26X and preset not in _X26X_PRESETS:
+        raise UnknownNameError("preset", preset, _X26X_PRESETS)
+    options |= _QUIET.get(encoder, {})
+    if _opens(encoder, spec, pix_fmt, options):
+        return options
+    if _opens(encoder, spec, pix_fmt, {}):
+        given = " ".join(f"--{name} {value}" for name, value in options.items() if name in ("crf", "preset"))
+        raise UsageError(f"{encoder} does not accept {given}; see ffmpeg -h encoder={encoder} for what it accepts")
+    raise CapabilityError(f"encoder {encoder} does not open here for {_what(spec)}; {_alternatives(spec, pix_fmt)}")
+
+
+def add_video_stream(
+    output: OutputContainer, encoder: str, spec: VideoSpec, pix_fmt: str, options: dict[str, str]
+) -> VideoStream:
+    """Add the video stream of a clip: size, rate, sample aspect, all four colour tags; one tick of time per frame.
+
+    Args:
+        output: where to; nothing has been written to it yet.
+        encoder: FFmpeg's name, checked by `check_encoder`.
+        spec: what is encoded.
+        pix_fmt: its pixel format.
+        options: from `check_encoder`.
+
+    Raises:
+        UsageError: the container cannot hold what the encoder makes.
+    """
+    try:
+        stream = output.add_stream(encoder, rate=spec.rate, options=options)
+    except ValueError as error:
+        raise UsageError(f"{output.format.name} cannot hold what {encoder} makes; write .mkv instead") from error
+    assert isinstance(stream, VideoStream)
+    _configure(stream.codec_context, spec, pix_fmt)
+    set_colour_tags(stream.codec_context, spec.colour)
+    stream.time_base = 1 / spec.rate
+    return stream
+
+
+def _configure(context: VideoCodecContext, spec: VideoSpec, pix_fmt: str) -> None:
+    """Set geometry, time and threads."""
+    context.width, context.height, context.pix_fmt = spec.width, spec.height, pix_fmt
+    context.framerate, context.time_base = spec.rate, 1 / spec.rate
+    context.sample_aspect_ratio = spec.sample_aspect
+    context.thread_count = 0  # one per core
+
+
+def _context(encoder: str, spec: VideoSpec, pix_fmt: str) -> VideoCodecContext:
+    """Return an encoder that is not open yet."""
+    try:
+        context = av.CodecContext.create(encoder, "w")
+    except ValueError as error:  # PyAV's UnknownCodecError
+        raise CapabilityError(f"no encoder '{encoder}' here; {_alternatives(spec, pix_fmt)}") from error
+    if not isinstance(context, VideoCodecContext):
+        raise UsageError(f"{encoder} does not encode video; {_alternatives(spec, pix_fmt)}")
+    _configure(context, spec, pix_fmt)
+    return context
+
+
+def _opens(encoder: str, spec: VideoSpec, pix_fmt: str, options: dict[str, str]) -> bool:
+    """Return whether an encoder opens with these options."""
+    os.environ.setdefault("SVT_LOG", "1")  # errors only; SVT-AV1 writes to stderr past FFmpeg's log
+    try:
+        context = av.CodecContext.create(encoder, "w")
+        assert isinstance(context, VideoCodecContext)
+        _configure(context, spec, pix_fmt)
+        context.options = _QUIET.get(encoder, {}) | options
+        context.open()
+    except (av.FFmpegError, ValueError):
+        return False
+    return True
+
+
+def _alternatives(spec: VideoSpec, pix_fmt: str) -> str:
+    """Return the words for the usual encoders that open here."""
+    names = [name for name in _USUAL if _opens(name, spec, pix_fmt, {})]
+    return f"these open: {', '.join(names)}" if names else "none of the usual encoders opens either"
+
+
+def _what(spec: VideoSpec) -> str:
+    return f"{spec.width}x{spec.height} at {spec.rate} frames per second"
