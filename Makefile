@@ -6,7 +6,7 @@ DEMO ?= demo-out
 
 demo: ## fit nothing, show everything: the bundled model as MP4, contact sheet and metrics
 	@tools/setup.sh run
-	@$(VENV)/nervplay demo -o $(DEMO) --overwrite
+	@$(VENV)/nervplay demo -o $(DEMO)
 
 test: lint ## linters, type checks, import floors and all tests but the slow ones
 	@$(VENV)/python -m pytest -m "not slow and not cuda"

@@ -1,0 +1,115 @@
+"""`nervplay decode`: frames to a folder of PNG files, or to one array."""
+
+from pathlib import Path
+
+import click
+import numpy as np
+from PIL import Image
+
+from app.cli.command import command as nervplay_command
+from app.cli.options import (
+    NERV,
+    TARGET,
+    check_target,
+    check_target_folder,
+    device_option,
+    overwrite_option,
+    precision_option,
+)
+from app.cli.output import note, progress
+from nervplay.bitstream import replacing
+from nervplay.decode import Decoder, open_decoder
+from nervplay.errors import OutputError, OutputExistsError, UsageError
+from nervplay.video.selection import parse_frames
+
+__all__ = ["command"]
+
+_FILES = {".mp4", ".mkv", ".mov", ".webm", ".avi", ".y4m", ".npz", ".png", ".jpg", ".jpeg", ".gif", ".nerv"}
+"""Endings of files: a target that ends like this is not meant to be a folder."""
+
+
+@nervplay_command(
+    "decode",
+    examples=(
+        "nervplay decode clip.nerv -o frames",
+        "nervplay decode clip.nerv -o frames.npy --frames 0,5,10:20",
+        "ffmpeg -framerate 25 -i frames/frame_%05d.png -pix_fmt yuv420p clip.mp4",
+    ),
+    codes=(2, 3, 4, 6),
+)
+@click.argument("file", type=NERV)
+@click.option("-o", "--output", required=True, type=TARGET, metavar="DIR|OUT.npy", help="A folder, or a .npy file.")
+@click.option("--frames", "which", default=":", metavar="0,5,10:20", help="Indices and half-open ranges; default: all.")
+@click.option("--float", "as_float", is_flag=True, help="Write float32 (T, 3, H, W), before rounding; only for .npy.")
+@device_option
+@precision_option
+@overwrite_option
+def command(
+    *, file: Path, output: Path, which: str, as_float: bool, device: str, precision: str, overwrite: bool
+) -> None:
+    """Decode FILE to PNG files or to an array.
+
+    PNG files are called frame_00000.png and so on, by the index of the frame in the clip. An array is uint8
+    (T, H, W, 3) RGB, or with --float float32 (T, 3, H, W) as the network gives it, about 0 to 1.
+    """
+    array = output.suffix.lower() == ".npy"
+    if as_float and not array:
+        raise UsageError(f"--float writes one array; target '{output}' must end with .npy")
+    if array:
+        check_target(output, overwrite=overwrite)
+    elif output.suffix.lower() in _FILES and not output.is_dir():
+        raise UsageError(f"target '{output}' must be a folder or end with .npy; for a video use `nervplay export`")
+    with open_decoder(file, device=device, precision=precision) as decoder:
+        indices = parse_frames(which, len(decoder))
+        if array:
+            _write_array(decoder, indices, output, as_float=as_float, overwrite=overwrite)
+        else:
+            _write_folder(decoder, indices, output, overwrite=overwrite)
+
+
+def _write_array(decoder: Decoder, indices: list[int], target: Path, *, as_float: bool, overwrite: bool) -> None:
+    """Write the frames at `indices` as one .npy file, frame by frame, so that a long clip does not fill the memory.
+
+    Not a memory map: on a full disk that ends the process instead of raising.
+    """
+    height, width, count = decoder.spec.height, decoder.spec.width, len(indices)
+    dtype, shape = ("<f4", (count, 3, height, width)) if as_float else ("|u1", (count, height, width, 3))
+    frames = map(decoder.float_frame, indices) if as_float else decoder.frames(indices)
+    with (
+        replacing(target, overwrite=overwrite) as beside,
+        beside.open("wb") as stream,
+        progress("decoding", count, "frames") as show,
+    ):
+        np.lib.format.write_array_header_1_0(stream, {"descr": dtype, "fortran_order": False, "shape": shape})
+        for done, frame in enumerate(frames, start=1):
+            stream.write(np.ascontiguousarray(frame, dtype=dtype).data)
+            show(done)
+    note(f"wrote {count} frames, {dtype} {shape}, to {target}")
+
+
+def _write_folder(decoder: Decoder, indices: list[int], folder: Path, *, overwrite: bool) -> None:
+    """Write the frames at `indices` as PNG files named by index; repeated indices once.
+
+    Raises:
+        OutputExistsError: one of the files is there and `overwrite` is false; nothing is written then.
+    """
+    files = {index: folder / f"frame_{index:05}.png" for index in indices}
+    if not overwrite:
+        for file in files.values():
+            if file.exists():
+                raise OutputExistsError(
+                    f"target '{file}' exists; add --overwrite to replace it, or choose another folder"
+                )
+    try:
+        folder.mkdir(exist_ok=True)
+    except FileNotFoundError:
+        raise OutputError(f"folder '{folder.parent}' does not exist; make it first, or choose another target") from None
+    except OSError as error:
+        raise OutputError(f"folder '{folder}' cannot be made: {error.strerror}; choose another target") from None
+    check_target_folder(folder)
+    with progress("decoding", len(files), "frames") as show:
+        for done, (file, frame) in enumerate(zip(files.values(), decoder.frames(files), strict=True), start=1):
+            with replacing(file, overwrite=overwrite) as beside:
+                Image.fromarray(frame).save(beside, format="PNG", compress_level=3)
+            show(done)
+    note(f"wrote {len(files)} PNG files to {folder}")

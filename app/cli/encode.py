@@ -1,0 +1,194 @@
+"""`nervplay encode`: a clip becomes a fitted network in a .nerv file; stopped at any time, it goes on where it was."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from app.cli.command import command as nervplay_command
+from app.cli.fitting import Network, choose_network, cut, sound_of
+from app.cli.measure import measure, summary_line
+from app.cli.options import (
+    SIZE,
+    SOURCE,
+    TARGET,
+    check_suffix,
+    check_target,
+    device_option,
+    json_option,
+    overwrite_option,
+)
+from app.cli.output import emit_json, note, progress
+from app.core.clips import source_record
+from ffmpeg_bridge import open_source
+from nervplay.bitstream import write_nerv
+from nervplay.codec import Precision, open_nerv, pack
+from nervplay.decode import open_decoder, resolve_device
+from nervplay.errors import OutputError, OutputExistsError, UsageError
+from nervplay.metrics import Report
+from nervplay.models import VideoModel
+from nervplay.training import Progress, build_for_training, fit, resume_path, stop_on_signals
+from nervplay.video import FrameSource
+
+__all__ = ["command"]
+
+
+@nervplay_command(
+    "encode",
+    examples=(
+        "nervplay encode clip.mp4 clip.nerv --preset hnerv-tiny",
+        "nervplay encode clip.mp4 clip.nerv --arch hnerv --size 1.5M --scale 640x360 --epochs 300",
+        "nervplay encode clip.mp4 clip.nerv --preset hnerv-tiny --resume",
+    ),
+    codes=(2, 3, 4, 6, 130),
+)
+@click.argument("source", type=SOURCE, metavar="SRC")
+@click.argument("target", type=TARGET, metavar="OUT.nerv")
+@click.option("--preset", metavar="NAME", help="A network and its recipe by name; `nervplay models` lists them.")
+@click.option("--arch", metavar="NAME", help="An architecture, with --size instead of a preset.")
+@click.option("--size", metavar="1.5M", help="About how many parameters to store, with --arch.")
+@click.option("--epochs", type=int, metavar="N", help="Passes over the clip; default: the preset's.")
+@click.option("--frames", metavar="A:B", help="Only frames A to B - 1.")
+@click.option("--crop", type=SIZE, help="Cut this size from the middle.")
+@click.option("--scale", type=SIZE, help="Resize to this size, behind --crop.")
+@click.option("--seed", type=int, metavar="N", help="Of initial weights and frame order; default: the preset's.")
+@click.option("--bits", type=int, default=8, show_default=True, metavar="N", help="Bits of a weight.")
+@click.option("--embed-bits", type=int, default=6, show_default=True, metavar="N", help="Bits of an embedding.")
+@click.option(
+    "--audio", type=click.Choice(["copy", "none"]), default="copy", show_default=True, help="The clip's sound."
+)
+@click.option("--resume", is_flag=True, help="Go on with the stopped fit of this target.")
+@click.option(
+    "--save-every", type=click.FloatRange(min=0), default=5.0, show_default=True, metavar="S", help="Seconds."
+)
+@json_option
+@device_option
+@overwrite_option
+def command(
+    *,
+    source: Path,
+    target: Path,
+    preset: str | None,
+    arch: str | None,
+    size: str | None,
+    epochs: int | None,
+    frames: str | None,
+    crop: tuple[int, int] | None,
+    scale: tuple[int, int] | None,
+    seed: int | None,
+    bits: int,
+    embed_bits: int,
+    audio: str,
+    resume: bool,
+    save_every: float,
+    as_json: bool,
+    device: str,
+    overwrite: bool,
+) -> None:
+    """Fit a network to the clip SRC (a video file, or a folder of pictures) and write it to OUT.nerv.
+
+    Everything is checked before the work begins. While it runs, its state is saved beside the target every few seconds;
+    Ctrl-C saves, too, and --resume goes on as if nothing had happened. At the end the written file is decoded again,
+    and what it decodes to is measured.
+    """
+    _check_choice(preset, arch, size)
+    precision = Precision(bits=bits, embed_bits=embed_bits)
+    state = _check_targets(target, resume=resume, overwrite=overwrite)
+    resolve_device(device)
+    whole = open_source(source)
+    with whole:
+        clip, transform = cut(whole, frames, crop, scale)
+        changes = {"epochs": epochs, "seed": seed}
+        network = choose_network(clip.spec, preset=preset, arch=arch, size=size, changes=changes)
+        sound = sound_of(source, clip.spec, transform) if audio == "copy" else None
+        if state.exists() and not resume:
+            state.unlink()
+        model = _fit(network, clip, state, device, save_every)
+        recipe = {
+            "preset": network.preset,
+            "training": network.recipe.to_json(),
+            "bits": bits,
+            "embed_bits": embed_bits,
+        }
+        video = pack(
+            model, clip.spec, precision=precision, source=source_record(source, transform), recipe=recipe, audio=sound
+        )
+        try:
+            write_nerv(target, video, overwrite=overwrite)
+        except OutputError as error:
+            raise OutputError(
+                f"{error}; nothing is lost: the same command with --resume writes the finished fit"
+            ) from error
+        summary = _measure(target, clip, device)
+    state.unlink(missing_ok=True)
+    note(summary_line(target, summary))
+    if as_json:
+        emit_json(_summary(target, network, summary))
+
+
+def _check_choice(preset: str | None, arch: str | None, size: str | None) -> None:
+    """Raise `UsageError` unless exactly one way to choose a network was taken."""
+    if preset is None and (arch is None or size is None):
+        raise UsageError("no network chosen; give --preset NAME (`nervplay models` lists them), or --arch and --size")
+    if preset is not None and (arch is not None or size is not None):
+        raise UsageError(f"--preset {preset} says everything; leave --arch and --size out, or take them instead of it")
+
+
+def _check_targets(target: Path, *, resume: bool, overwrite: bool) -> Path:
+    """Check target and resume file before the work; return the path of the resume file.
+
+    Raises:
+        UsageError: a target that does not end with .nerv.
+        OutputError: it cannot be written.
+        OutputExistsError: it is there, or a stopped fit is, and the options do not say what to do with it.
+    """
+    check_suffix(target, ".nerv")
+    check_target(target, overwrite=overwrite)
+    state = resume_path(target)
+    if state.exists() and not resume and not overwrite:
+        raise OutputExistsError(
+            f"a stopped fit of '{target}' lies in '{state}'; add --resume to go on, or --overwrite to start again"
+        )
+    if resume and not state.exists():
+        note(f"no stopped fit of {target} is there; starting from the beginning")
+    return state
+
+
+def _fit(network: Network, clip: FrameSource, state: Path, device: str, save_every: float) -> VideoModel:
+    """Fit with a progress bar; Ctrl-C saves and stops.
+
+    Raises:
+        Interrupted: stopped; the state is saved.
+    """
+    model = build_for_training(network.architecture, network.config, network.recipe)
+    with stop_on_signals() as stop, progress("fitting", network.recipe.epochs, "epochs") as show:
+
+        def report(now: Progress) -> None:
+            done = now.epoch - 1 + now.step / now.steps
+            show(done, f"{now.psnr_db:.2f} dB, {now.frames_per_second:.1f} frames/s")
+
+        return fit(
+            model, clip, network.recipe, device=device, resume=state, save_every=save_every, progress=report, stop=stop
+        ).model
+
+
+def _measure(target: Path, clip: FrameSource, device: str) -> Report:
+    """Decode the file that was written and measure it."""
+    video = open_nerv(target)
+    with open_decoder(video, device=device) as decoder:
+        return measure(decoder, clip, video.file_bytes, ["psnr"])
+
+
+def _summary(target: Path, network: Network, report: Report) -> dict[str, Any]:
+    psnr = report.metrics["psnr"]
+    assert psnr is not None
+    return {
+        "path": str(target),
+        "architecture": network.architecture,
+        "preset": network.preset,
+        "file_bytes": report.file_bytes,
+        "bpp": report.bpp,
+        "psnr_db": psnr.mean,
+        "psnr_db_min": psnr.minimum,
+        "weights_sha256": open_nerv(target).weights_sha256,
+    }

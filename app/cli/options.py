@@ -1,0 +1,166 @@
+"""Types and options that several commands share, and the checks of targets that come before any long work."""
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from models_hub import is_address, parse_address
+from nervplay.errors import CapabilityError, InputError, MissingInputError, OutputError, OutputExistsError, UsageError
+
+__all__ = [
+    "NERV",
+    "SIZE",
+    "SOURCE",
+    "TARGET",
+    "check_suffix",
+    "check_target",
+    "check_target_folder",
+    "device_option",
+    "json_option",
+    "overwrite_option",
+    "precision_option",
+]
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+class NervPath(click.ParamType[Path]):
+    """A .nerv file that exists. Addresses on the Hub are understood and refused: this version cannot fetch them."""
+
+    name = "file"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:  # noqa: ARG002 - click's signature
+        """Return the path.
+
+        Raises:
+            MissingInputError: no such file.
+            InputError: a folder.
+            CapabilityError: an address on the Hub.
+        """
+        if isinstance(value, str) and is_address(value):
+            address = parse_address(value)
+            raise CapabilityError(
+                f"'{value}' is on the Hub, which this version cannot read; pull {address.file} of {address.repository}"
+                " first and give its path"
+            )
+        path = Path(value)
+        _check_input(path)
+        if path.is_dir():
+            raise InputError(f"'{path}' is a folder; give a .nerv file")
+        return path
+
+
+class SourcePath(click.ParamType[Path]):
+    """A video file, or a folder of PNG files, that exists."""
+
+    name = "source"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:  # noqa: ARG002 - click's signature
+        """Return the path.
+
+        Raises:
+            MissingInputError: neither a file nor a folder.
+        """
+        path = Path(value)
+        _check_input(path)
+        return path
+
+
+class FrameSize(click.ParamType[tuple[int, int]]):
+    """A frame size "WxH" in pixels."""
+
+    name = "WxH"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:  # noqa: ARG002 - click's signature
+        """Return (width, height).
+
+        Raises:
+            UsageError: not two positive numbers.
+        """
+        from nervplay.video.selection import parse_size
+
+        return value if isinstance(value, tuple) else parse_size(value)
+
+
+NERV = NervPath()
+SOURCE = SourcePath()
+SIZE = FrameSize()
+TARGET = click.Path(path_type=Path)
+
+
+def _check_input(path: Path) -> None:
+    """Raise `MissingInputError` when nothing that can be read is at `path`."""
+    try:
+        found = path.exists()
+    except (OSError, ValueError) as error:  # a name that is too long, a NUL, a folder that may not be searched
+        raise MissingInputError(f"'{path}' cannot be opened: {getattr(error, 'strerror', None) or error}") from None
+    if not found:
+        raise MissingInputError(f"'{path}' does not exist; check the spelling (relative to {Path.cwd()})")
+
+
+def check_suffix(path: Path, *suffixes: str) -> None:
+    """Raise `UsageError` when the name of a target does not end with one of `suffixes` (lower case, with the dot)."""
+    if path.suffix.lower() not in suffixes:
+        raise UsageError(f"target '{path}' must end with {' or '.join(suffixes)}; rename it")
+
+
+def check_target(path: Path, *, overwrite: bool) -> None:
+    """Check before the work that a file can be written at `path`, leaving nothing behind.
+
+    Raises:
+        OutputError: no such folder, a folder that cannot be written to, or `path` is itself a folder.
+        OutputExistsError: something is there and `overwrite` is false.
+    """
+    if path.is_dir():
+        raise OutputError(f"target '{path}' is a folder; give the name of a file in it")
+    check_target_folder(path.parent)
+    if path.exists() and not overwrite:
+        raise OutputExistsError(f"target '{path}' exists; add --overwrite to replace it, or choose another name")
+
+
+def check_target_folder(folder: Path) -> None:
+    """Check that files can be made in `folder`, by making one that has no name.
+
+    Raises:
+        OutputError: no such folder, or it cannot be written to.
+    """
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except (FileNotFoundError, NotADirectoryError):
+        raise OutputError(f"folder '{folder}' does not exist; make it first, or choose another target") from None
+    except OSError as error:
+        raise OutputError(f"folder '{folder}' cannot be written to: {error.strerror}; choose another target") from None
+
+
+def json_option(function: Function) -> Function:
+    """Add --json: the result as JSON on stdout."""
+    return click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")(function)
+
+
+def overwrite_option(function: Function) -> Function:
+    """Add --overwrite: an existing target is replaced."""
+    return click.option("--overwrite", is_flag=True, help="Replace the target where it exists.")(function)
+
+
+def device_option(function: Function) -> Function:
+    """Add --device: where the network runs."""
+    return click.option(
+        "--device",
+        default="auto",
+        metavar="auto|cpu|cuda|cuda:N",
+        help="Where the network runs (auto: CUDA if present).",
+    )(function)
+
+
+def precision_option(function: Function) -> Function:
+    """Add --precision: arithmetic of the decoder."""
+    return click.option(
+        "--precision",
+        default="fp32",
+        metavar="fp32|bf16|int8",
+        help="Arithmetic of the decoder; fp32 is the reference.",
+    )(function)

@@ -1,0 +1,42 @@
+"""The one list of commands and the one list of exit codes; help texts, documentation and the program read them here."""
+
+from typing import NamedTuple
+
+__all__ = ["COMMANDS", "EXIT_CODES", "CommandRow", "find_row"]
+
+
+class CommandRow(NamedTuple):
+    """A command: its name, the module that has it as `command`, and one line for lists."""
+
+    name: str
+    module: str
+    summary: str
+
+
+COMMANDS = (
+    CommandRow("demo", "app.cli.demo", "Try the bundled sample: neural beside source, pictures, metrics."),
+    CommandRow("encode", "app.cli.encode", "Fit a network to a clip and write it as a .nerv file."),
+    CommandRow("info", "app.cli.info", "Show what a .nerv file holds: clip, network, rate, sections."),
+    CommandRow("models", "app.cli.models", "List architectures and presets with parameters and cost."),
+    CommandRow("eval", "app.cli.evaluate", "Measure a .nerv file against its source: PSNR, MS-SSIM, bpp."),
+    CommandRow("decode", "app.cli.decode", "Decode frames to a folder of PNG files or to a .npy array."),
+    CommandRow("export", "app.cli.export", "Write an MP4, alone or side by side with the source."),
+    CommandRow("import", "app.cli.import_official", "Turn a checkpoint of the official code into a .nerv file."),
+    CommandRow("pipe", "app.cli.pipe", "Write frames to standard output, for FFmpeg and other programs."),
+)
+
+EXIT_CODES = {
+    0: "done",
+    1: "internal error (a mistake of nervplay; --debug shows where)",
+    2: "wrong call: option, value, name or combination",
+    3: "input file missing or unusable",
+    4: "target cannot be written, or exists already",
+    5: "network or Hub",
+    6: "missing capability: GPU, encoder, optional package",
+    130: "interrupted; what was done is saved where the command says so",
+}
+
+
+def find_row(name: str) -> CommandRow | None:
+    """Return the row of command `name`, or None."""
+    return next((row for row in COMMANDS if row.name == name), None)

@@ -1,0 +1,99 @@
+"""`nervplay export`: a file that others play, with the right tags, length, pictures and sound."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import av
+import numpy as np
+import pytest
+
+from nervplay.decode import open_decoder
+
+
+class Opened(NamedTuple):
+    """A video file as others see it: pictures in RGB, length, (matrix, range) code points, number of sound packets."""
+
+    pictures: list[np.ndarray]
+    seconds: float
+    tags: tuple[int, int]
+    sound: int
+
+
+def opened(path: Path) -> Opened:
+    with av.open(str(path)) as container:
+        pictures = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+        video = container.streams.video[0]
+        seconds = float((video.duration or 0) * video.time_base)
+        tags = (video.codec_context.colorspace, video.codec_context.color_range)
+    with av.open(str(path)) as container:
+        sound = sum(packet.size > 0 for packet in container.demux(audio=0)) if container.streams.audio else 0
+    return Opened(pictures, seconds, tags, sound)
+
+
+def test_mp4(nervplay, small_nerv: Path, tmp_path: Path) -> None:
+    target = tmp_path / "a.mp4"
+    ran = nervplay("export", small_nerv, target, "--crf", "1")
+    assert (ran.code, ran.out) == (0, "")
+    assert "sound: aac" in ran.err
+    written = opened(target)
+    with open_decoder(small_nerv, device="cpu") as decoder:
+        expected = list(decoder.frames())
+        assert decoder.spec.colour.matrix == "smpte170m"
+    assert len(written.pictures) == 10
+    assert written.seconds == pytest.approx(0.4)
+    assert written.tags == (6, 1)
+    assert np.abs(np.stack(written.pictures).astype(int) - np.stack(expected)).mean() < 4
+    assert written.sound > 10
+
+
+@pytest.mark.parametrize(("layout", "size"), [(None, (128, 48)), ("stacked", (64, 96)), ("difference", (64, 48))])
+def test_beside_the_source(nervplay, *, small_nerv: Path, small_clip: Path, tmp_path: Path, layout, size) -> None:
+    target = tmp_path / "a.mkv"
+    extra = ["--layout", layout] if layout else []
+    ran = nervplay("export", small_nerv, target, "--side-by-side", small_clip, *extra)
+    assert ran.code == 0, ran.err
+    written = opened(target)
+    assert len(written.pictures) == 10
+    assert written.pictures[0].shape == (size[1], size[0], 3)
+    assert written.sound > 10
+
+
+def test_where_the_sound_comes_from(nervplay, small_clip: Path, tmp_path: Path) -> None:
+    silent = tmp_path / "silent.nerv"
+    made = nervplay("encode", small_clip, silent, "--preset", "hnerv-tiny", "--epochs", "1", "--audio", "none")
+    assert made.code == 0
+    cases = {
+        "none": [],
+        "from": ["--audio-from", small_clip],
+        "beside": ["--side-by-side", small_clip],
+        "off": ["--side-by-side", small_clip, "--audio", "none"],
+    }
+    for name, arguments in cases.items():
+        target = tmp_path / f"{name}.mp4"
+        assert nervplay("export", silent, target, *arguments).code == 0
+        assert (opened(target).sound > 0) is (name in ("from", "beside")), name
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["a.avi"], 2, "must end with .mp4 or .mov or .mkv"),
+        (["a.mp4", "--encoder", "libx265x"], 6, "no encoder 'libx265x'"),
+        (["a.mp4", "--preset", "warp"], 2, "warp"),
+        (["a.mp4", "--pix-fmt", "rgb24"], 2, "unknown pixel format"),
+        (["a.mp4", "--layout", "stacked"], 2, "needs a second clip"),
+        (["none/a.mp4"], 4, "does not exist"),
+    ],
+)
+def test_refused(nervplay, *, small_nerv: Path, tmp_path: Path, monkeypatch, arguments, code: int, words: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    ran = nervplay("export", small_nerv, *arguments)
+    assert (ran.code, ran.out) == (code, "")
+    assert words in ran.error
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_unknown_layout(nervplay, small_nerv: Path, small_clip: Path, tmp_path: Path) -> None:
+    ran = nervplay("export", small_nerv, tmp_path / "a.mp4", "--side-by-side", small_clip, "--layout", "stack")
+    assert ran.code == 2
+    assert "did you mean stacked" in ran.error

@@ -1,0 +1,74 @@
+"""`nervplay import`: official checkpoints become files that measure what the official code measured."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from nervplay.bitstream import peek_nerv, read_nerv
+
+
+@pytest.fixture(scope="module")
+def official(golden: Path) -> tuple[Path, str, float]:
+    """A quantised HNeRV of 56 frames of 192x192, its command line, and the PSNR that the official code reports."""
+    folder = golden / "hnerv_q"
+    facts = json.loads((folder / "config.json").read_text())
+    return folder / "quant_vid.pth", facts["argv"], facts["official_metrics"]["quant_seen_psnr"][0]
+
+
+def test_integers_stay_and_quality_is_the_official_one(nervplay, official, clip: Path, tmp_path: Path) -> None:
+    checkpoint, arguments, psnr = official
+    target = tmp_path / "a.nerv"
+    cut = ("--source", clip, "--frames", "0:56")
+    ran = nervplay("import", checkpoint, "--official", arguments, *cut, "-o", target, "--json")
+    assert ran.code == 0, ran.err
+    # frames are rounded to 8 bits here, not there
+    assert json.loads(ran.out)["psnr_db"] == pytest.approx(psnr, abs=2e-3)
+    header = peek_nerv(target)
+    assert header.source["transform"] == {"crop": [192, 192], "scale": None, "frames": [0, 56]}
+    assert header.recipe["official"] == {"checkpoint": "quant_vid.pth", "arguments": arguments}
+    assert header.audio_codec == "aac"
+
+
+def test_without_a_source(nervplay, official, tmp_path: Path) -> None:
+    checkpoint, arguments, _ = official
+    target = tmp_path / "a.nerv"
+    ran = nervplay("import", checkpoint, "--official", arguments, "-o", target)
+    assert (ran.code, ran.out) == (0, "")
+    file = read_nerv(target)
+    assert (file.video.frame_count, file.video.rate, file.audio, dict(file.source)) == (56, 25, None, {})
+
+
+def test_float_weights_are_quantised(nervplay, golden: Path, tmp_path: Path) -> None:
+    folder = golden / "nerv_a_90x160_readme_like"
+    facts = json.loads((folder / "config.json").read_text())
+    arguments = " ".join([*facts["train_flags"], "--frames", str(facts["n_frames"])])
+    target = tmp_path / "a.nerv"
+    ran = nervplay("import", folder / "checkpoint.pth", "--official", arguments, "-o", target, "--bits", "7")
+    assert ran.code == 0, ran.err
+    header = peek_nerv(target)
+    assert (header.architecture, header.video.width, header.video.height) == ("nerv", 160, 90)
+    assert {tensor.bits for segment in header.segments for tensor in segment.tensors} == {7}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["--official", "--nonsense"], 2, "official arguments"),
+        (["--official", "--fc_hw_dim 9_16_10", "--frames", "0:3"], 2, "give --source"),
+        (["--official", ""], 2, "does not say how many frames"),
+        ([], 2, "--official"),
+    ],
+)
+def test_refused(nervplay, *, golden: Path, tmp_path: Path, arguments, code: int, words: str) -> None:
+    checkpoint = golden / "nerv_a_90x160_readme_like" / "checkpoint.pth"
+    ran = nervplay("import", checkpoint, *arguments, "-o", tmp_path / "a.nerv")
+    assert (ran.code, ran.out) == (code, "")
+    assert words in ran.error
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_not_a_checkpoint(nervplay, small_clip: Path, tmp_path: Path) -> None:
+    ran = nervplay("import", small_clip, "--official", "", "-o", tmp_path / "a.nerv")
+    assert (ran.code, ran.out) == (3, "")
+    assert "not a checkpoint" in ran.error

@@ -1,0 +1,162 @@
+"""The entry point: speed, help, and how every kind of failure becomes one line and an exit code."""
+
+import errno
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+
+import click
+import pytest
+
+from app.cli import main as entry
+from app.cli.table import COMMANDS, EXIT_CODES, CommandRow
+from nervplay import __version__, errors
+from nervplay.errors import NervplayError
+
+HEAVY = {"torch", "numpy", "av", "PIL", "rich", "safetensors"}
+
+
+def test_help_loads_nothing_heavy() -> None:
+    code = (
+        "import json, sys\nfrom app.cli.main import main\ncode = main(['--help'])\n"
+        "print(json.dumps([code, sorted(sys.modules)]), file=sys.stderr)"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    status, modules = json.loads(ran.stderr)
+    assert status == 0
+    assert "Commands:" in ran.stdout
+    assert HEAVY & set(modules) == set()
+    assert {row.module for row in COMMANDS} & set(modules) == set()
+
+
+def test_help_is_fast(start: Callable[..., subprocess.Popen[bytes]]) -> None:
+    """The best of five, measured in processor time of the child, so that a busy machine does not fail it."""
+    resource = pytest.importorskip("resource")
+    seconds = []
+    for _ in range(5):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        start("--help").communicate()
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        seconds.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    assert min(seconds) < 0.3
+
+
+def test_help_lists_commands_and_exit_codes(nervplay) -> None:
+    ran = nervplay("--help")
+    assert (ran.code, ran.err) == (0, "")
+    for row in COMMANDS:
+        assert f"  {row.name} " in ran.out
+    for code, meaning in EXIT_CODES.items():
+        assert f"  {code:<4} {meaning}" in ran.out
+
+
+def test_no_arguments_show_the_help(nervplay) -> None:
+    assert nervplay() == nervplay("--help")
+
+
+def test_version(nervplay) -> None:
+    assert nervplay("--version") == (0, f"nervplay {__version__}\n", "")
+
+
+@pytest.mark.parametrize("row", COMMANDS, ids=lambda row: row.name)
+def test_each_command_explains_itself(nervplay, row: CommandRow) -> None:
+    ran = nervplay(row.name, "--help")
+    assert ran.code == 0
+    assert f"Usage: nervplay {row.name} " in ran.out
+    assert "Example" in ran.out
+    assert f"  nervplay {row.name}" in ran.out
+    assert "Exit codes:\n  0    done" in ran.out
+    for option in ("--verbose", "--debug", "--help"):
+        assert option in ran.out
+    assert ran.out == nervplay(row.name, "-h").out
+
+
+def test_the_table_names_commands_once() -> None:
+    names = [row.name for row in COMMANDS]
+    assert len(set(names)) == len(names)
+    for row in COMMANDS:
+        command = entry.group.get_command(click.Context(entry.group), row.name)
+        assert command is not None
+        assert command.name == row.name
+        assert len(row.summary) <= 68
+
+
+def test_every_exit_code_of_the_error_tree_is_listed() -> None:
+    classes = [getattr(errors, name) for name in errors.__all__]
+    assert {cls.exit_code for cls in classes} | {0} == set(EXIT_CODES)
+
+
+def test_unknown_command_names_the_nearest(nervplay) -> None:
+    ran = nervplay("inof")
+    assert ran.code == 2
+    assert "unknown command 'inof'; did you mean info?" in ran.error
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--nope"], ["info"], ["info", "--nope"], ["models", "a", "b"], ["-v"], ["encode", "--epochs", "x"]]
+)
+def test_wrong_calls_are_one_line(nervplay, arguments: list[str]) -> None:
+    ran = nervplay(*arguments)
+    assert ran.code == 2
+    assert ran.out == ""
+    assert "--help`)" in ran.error
+
+
+def failing(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
+    """Make `nervplay models` raise `error`."""
+
+    @click.command("models", params=entry.common_options())
+    def command() -> None:
+        raise error
+
+    monkeypatch.setattr(entry.CommandGroup, "get_command", lambda *_: command)
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "line"),
+    [
+        (errors.UsageError("x is 3"), 2, "nervplay: error: x is 3"),
+        (errors.BitstreamError("cut\n short"), 3, "nervplay: error: cut short"),
+        (errors.MissingInputError("no a.nerv"), 3, "nervplay: error: no a.nerv"),
+        (errors.OutputExistsError("there"), 4, "nervplay: error: there"),
+        (errors.RemoteError("far"), 5, "nervplay: error: far"),
+        (errors.CapabilityError("none"), 6, "nervplay: error: none"),
+        (errors.Interrupted("saved; go on with --resume"), 130, "nervplay: saved; go on with --resume"),
+        (KeyboardInterrupt(), 130, "nervplay: interrupted"),
+        (MemoryError(), 1, "nervplay: error: not enough memory; close other programs, or take a smaller frame size"),
+        (
+            ZeroDivisionError("a\nb"),
+            1,
+            "nervplay: internal error: ZeroDivisionError: a b; run again with --debug to see where",
+        ),
+        (
+            OSError(errno.EIO, "bad disk"),
+            1,
+            "nervplay: internal error: OSError: [Errno 5] bad disk; run again with --debug to see where",
+        ),
+        (SystemExit(7), 7, ""),
+        (BrokenPipeError(), 0, ""),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else "",
+)
+def test_failures(nervplay, monkeypatch: pytest.MonkeyPatch, error: BaseException, code: int, line: str) -> None:
+    failing(monkeypatch, error)
+    monkeypatch.setattr(entry, "_forget_stdout", lambda: None)  # it would silence the stdout of the whole test run
+    ran = nervplay("models")
+    assert (ran.code, ran.out, ran.err.rstrip("\n")) == (code, "", line)
+
+
+@pytest.mark.parametrize("arguments", [["--debug", "models"], ["models", "--debug"]])
+def test_debug_shows_the_traceback_before_and_behind(nervplay, monkeypatch: pytest.MonkeyPatch, arguments) -> None:
+    failing(monkeypatch, NervplayError("x is 3"))
+    ran = nervplay(*arguments)
+    assert ran.code == 1
+    assert "Traceback" in ran.err
+    assert ran.err.splitlines()[-1] == "nervplay: error: x is 3"
+
+
+def test_closed_stdout_is_silent(start: Callable[..., subprocess.Popen[bytes]]) -> None:
+    with start("--help") as process:
+        process.stdout.close()
+        assert (process.wait(), process.stderr.read()) == (0, b"")

@@ -1,0 +1,90 @@
+"""Shared option types, and the checks of targets that come before the work."""
+
+from pathlib import Path
+
+import pytest
+
+from app.cli import options
+from nervplay.errors import (
+    CapabilityError,
+    GeometryError,
+    InputError,
+    MissingInputError,
+    OutputError,
+    OutputExistsError,
+    UsageError,
+)
+
+
+def test_nerv_path_that_exists(tmp_path: Path) -> None:
+    file = tmp_path / "a.nerv"
+    file.touch()
+    assert options.NERV.convert(str(file), None, None) == file
+
+
+@pytest.mark.parametrize("kind", [options.NERV, options.SOURCE])
+@pytest.mark.parametrize("name", ["none.nerv", "x" * 300, "none/none.nerv"])
+def test_missing_input(tmp_path: Path, kind: options.NervPath | options.SourcePath, name: str) -> None:
+    with pytest.raises(MissingInputError, match=r"does not exist|cannot be opened"):
+        kind.convert(str(tmp_path / name), None, None)
+
+
+def test_a_folder_is_a_source_but_not_a_nerv_file(tmp_path: Path) -> None:
+    assert options.SOURCE.convert(str(tmp_path), None, None) == tmp_path
+    with pytest.raises(InputError, match="folder"):
+        options.NERV.convert(str(tmp_path), None, None)
+
+
+@pytest.mark.parametrize("text", ["hf://alice/bunny@v1", "https://huggingface.co/alice/bunny"])
+def test_hub_addresses_are_understood_and_refused(text: str) -> None:
+    with pytest.raises(CapabilityError, match=r"pull model\.safetensors of alice/bunny first"):
+        options.NERV.convert(text, None, None)
+
+
+def test_a_wrong_hub_address_is_named_as_such() -> None:
+    with pytest.raises(UsageError, match="not an address"):
+        options.NERV.convert("hf://alice", None, None)
+
+
+def test_size() -> None:
+    assert options.SIZE.convert("640x320", None, None) == (640, 320)
+    with pytest.raises(UsageError):
+        options.SIZE.convert("640", None, None)
+    with pytest.raises(GeometryError):
+        options.SIZE.convert("0x320", None, None)
+
+
+def test_suffix(tmp_path: Path) -> None:
+    options.check_suffix(tmp_path / "A.NERV", ".nerv")
+    with pytest.raises(UsageError, match=r"must end with \.nerv; rename it"):
+        options.check_suffix(tmp_path / "a.mp4", ".nerv")
+
+
+def test_target_that_can_be_written_leaves_no_trace(tmp_path: Path) -> None:
+    options.check_target(tmp_path / "a.nerv", overwrite=False)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_existing_target(tmp_path: Path) -> None:
+    target = tmp_path / "a.nerv"
+    target.write_bytes(b"old")
+    with pytest.raises(OutputExistsError, match="--overwrite"):
+        options.check_target(target, overwrite=False)
+    options.check_target(target, overwrite=True)
+    assert target.read_bytes() == b"old"
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+@pytest.mark.parametrize("name", ["none/a.nerv", "file/a.nerv", "."])
+def test_impossible_target(tmp_path: Path, name: str, overwrite: bool) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match=r"does not exist; make it first|is a folder"):
+        options.check_target(tmp_path / name, overwrite=overwrite)
+
+
+def test_a_folder_that_refuses_new_files() -> None:
+    """/proc is there on Linux and refuses files from everybody, the superuser included."""
+    if not Path("/proc/self").is_dir():
+        pytest.skip("no /proc here")
+    with pytest.raises(OutputError, match=r"cannot be written to|does not exist"):
+        options.check_target(Path("/proc/a.nerv"), overwrite=False)

@@ -1,0 +1,114 @@
+"""The program as tests run it: in this process (fast), or as a process of its own (exit codes, pipes, signals)."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import av
+import numpy as np
+import pytest
+import torch
+
+from app.cli.main import main
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+class Ran(NamedTuple):
+    """How a run ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def error(self) -> str:
+        """The one line of an error; fails where stderr has more than that."""
+        lines = self.err.splitlines()
+        assert len(lines) == 1, self.err
+        assert lines[0].startswith("nervplay: "), self.err
+        return lines[0]
+
+
+Run = Callable[..., Ran]
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Keep PyTorch to one thread: networks this small lose by more, above all on a busy machine."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@pytest.fixture
+def nervplay(capfd: pytest.CaptureFixture[str]) -> Run:
+    """Run the command line in this process: `nervplay("info", path)`."""
+
+    def run(*arguments: object) -> Ran:
+        capfd.readouterr()
+        with one_thread():
+            code = main([str(argument) for argument in arguments])
+        captured = capfd.readouterr()
+        return Ran(code, captured.out, captured.err)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def start() -> Callable[..., subprocess.Popen[bytes]]:
+    """Start the command line as a process of its own, with pipes for stdout and stderr."""
+
+    def run(*arguments: object, **options: Any) -> subprocess.Popen[bytes]:
+        paths = [str(REPOSITORY), *filter(None, [os.environ.get("PYTHONPATH")])]
+        options.setdefault("stdout", subprocess.PIPE)
+        options.setdefault("stderr", subprocess.PIPE)
+        return subprocess.Popen(
+            [sys.executable, "-m", "app.cli", *map(str, arguments)],
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"},
+            **options,
+        )
+
+    return run
+
+
+FRAMES, WIDTH, HEIGHT = 10, 64, 48
+
+
+@pytest.fixture(scope="session")
+def small_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Ten frames of 64x48 at 25 frames/s in which a bright square walks over a gradient, with a tone as sound."""
+    path = tmp_path_factory.mktemp("clips") / "small.mp4"
+    rows, columns = np.mgrid[:HEIGHT, :WIDTH]
+    with av.open(str(path), "w") as output:
+        video = output.add_stream("libx264", rate=25, options={"crf": "10"})
+        video.width, video.height, video.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+        sound = output.add_stream("aac", rate=44100, layout="mono")
+        for number in range(FRAMES):
+            picture = np.stack((4 * columns, 5 * rows, 0 * rows + 20 * number), axis=2).astype(np.uint8)
+            picture[16:32, 5 * number : 5 * number + 16] = 250
+            output.mux(video.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        output.mux(video.encode(None))
+        times = np.arange(int(44100 * FRAMES / 25)) / 44100
+        tone = (0.3 * np.sin(2 * np.pi * 440 * times)).astype(np.float32)[None]
+        frame = av.AudioFrame.from_ndarray(tone, format="fltp", layout="mono")
+        frame.sample_rate = 44100
+        output.mux(sound.encode(frame))
+        output.mux(sound.encode(None))
+    return path
+
+
+@pytest.fixture(scope="session")
+def small_nerv(small_clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The small clip as a .nerv file, fitted for two epochs by the command line itself; read it, never write to it."""
+    path = tmp_path_factory.mktemp("videos") / "small.nerv"
+    with one_thread():
+        assert main(["encode", str(small_clip), str(path), "--preset", "hnerv-tiny", "--epochs", "2"]) == 0
+    return path
