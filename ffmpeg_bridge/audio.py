@@ -10,9 +10,11 @@ from contextlib import contextmanager
 from fractions import Fraction
 from io import BytesIO
 from pathlib import Path
+from typing import cast
 
 import av
 from av import Packet
+from av.audio.codeccontext import AudioCodecContext
 from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.stream import Disposition
@@ -45,9 +47,9 @@ def extract_audio(path: Path, start: Fraction = Fraction(0), duration: Fraction 
     if not path.exists():
         raise MissingInputError(f"{path} does not exist; give a media file")
     try:
-        with av.open(f"file:{path}") as container:
-            stream = container.streams.best("audio")
-            return _copied(container, stream, start, duration) if isinstance(stream, AudioStream) else None
+        with av.open(f"file:{path}", metadata_errors="replace") as container:
+            stream = _sound(container)
+            return _copied(container, stream, start, duration) if stream is not None else None
     except PermissionError as error:
         raise MissingInputError(f"{path} cannot be opened ({error.strerror}); check its rights") from error
     except av.FFmpegError as error:
@@ -67,12 +69,12 @@ def audio_packets(audio: Audio) -> Iterator[tuple[AudioStream, Iterator["Packet[
         known = " and ".join(_CONTAINERS)
         raise BitstreamError(f"sound in a container '{audio.container}'; this version reads {known}: update nervplay")
     try:
-        container = av.open(BytesIO(audio.data), "r", format=audio.container)
+        container = av.open(BytesIO(audio.data), "r", format=audio.container, metadata_errors="replace")
     except av.FFmpegError as error:
         raise BitstreamError(f"the sound in the file is damaged ({error.strerror}); get the file again") from error
     with container:
-        stream = container.streams.best("audio")
-        if not isinstance(stream, AudioStream):
+        stream = _sound(container)
+        if stream is None:
             raise BitstreamError("the sound in the file has no audio stream; get the file again")
         yield stream, (packet for _, _, packet in _timed(container, stream))
 
@@ -98,6 +100,13 @@ def _copied(container: InputContainer, stream: AudioStream, start: Fraction, dur
             output.mux(packet)
             count += 1
     return Audio(data=file.getvalue(), container=kind, codec=codec) if count else None
+
+
+def _sound(container: InputContainer) -> AudioStream | None:
+    """Return the audio stream that players would choose; None when there is none, or none of a known codec."""
+    stream = container.streams.best("audio")
+    known = isinstance(stream, AudioStream) and cast(AudioCodecContext | None, stream.codec_context) is not None
+    return cast(AudioStream, stream) if known else None
 
 
 def _timed(container: InputContainer, stream: AudioStream) -> Iterator[tuple[int, int, "Packet[AudioStream]"]]:

@@ -6,11 +6,14 @@ Frames are what the decoder gives: interlaced clips keep both fields woven in on
 import os
 from fractions import Fraction
 from pathlib import Path
+from typing import cast
 
 import av
 from av import VideoFrame
+from av.codec.context import ThreadType
 from av.container import InputContainer
 from av.stream import Disposition
+from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
 from ffmpeg_bridge.cursor import FrameCursor
@@ -91,14 +94,19 @@ class VideoFileSource(BaseSource):
 
     def _open_stream(self) -> tuple[InputContainer, VideoStream]:
         """Open the file; return it with its first stream that is no cover picture, threads set."""
-        container = av.open(f"file:{self._path}")  # the protocol is named: "a:b.mp4" is a file, too
+        # the protocol is named: "a:b.mp4" is a file, too
+        container = av.open(f"file:{self._path}", metadata_errors="replace")
         streams = [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
         if not streams:
             container.close()
             raise VideoInputError("the file has no video stream; give a file with pictures")
         stream = streams[0]
-        stream.codec_context.thread_type = "AUTO"
-        stream.codec_context.thread_count = _DECODER_THREADS
+        codec = cast(VideoCodecContext | None, stream.codec_context)
+        if codec is None:
+            container.close()
+            raise VideoInputError("its video codec is unknown to FFmpeg; convert the clip to H.264 first")
+        codec.thread_type = ThreadType.AUTO
+        codec.thread_count = _DECODER_THREADS
         return container, stream
 
     def _describe(self, first: VideoFrame, index: StreamIndex) -> VideoSpec:
@@ -126,6 +134,9 @@ class VideoFileSource(BaseSource):
             frame = self._orientation.turn(self._to_rgb(self._cursor.seek(index)))
         except VideoInputError as error:
             raise VideoInputError(f"{self._path}: {error}") from error
+        except (av.FFmpegError, OSError) as error:
+            reason = f"{self._path} can no longer be read ({error.strerror}); has it been changed or removed?"
+            raise VideoInputError(reason) from error
         if frame.shape != (self.spec.height, self.spec.width, 3):
             raise VideoInputError(
                 f"{self._path}: frame {index} is {frame.shape[1]}x{frame.shape[0]} but the first one is "

@@ -119,7 +119,7 @@ def build_index(open_stream: Callable[[], tuple[InputContainer, VideoStream]]) -
         with container:
             times = _decoded_times(container, stream)
         shown = sum(packet.shown for packet in packets)
-        if whole_packets and packets[0].key and 0 < len(times) < shown:
+        if whole_packets and packets and packets[0].key and 0 < len(times) < shown:
             raise VideoInputError(f"{shown - len(times)} of its {shown} frames are damaged; get the file again")
     if not times:
         raise VideoInputError("its video stream holds no frames")

@@ -17,7 +17,7 @@
     ├── CapabilityError                6     RuntimeError   GPU, encoder or optional package that is not here
     └── Interrupted                    130                  stopped by the user; what was done is saved
 
-Every message is one line and names the value, the rule and the way out. `exit_code` is what the command line exits with.
+Every message is one line and names the value, the rule and the way out. `exit_code` is what the command line ends with.
 """
 
 import difflib

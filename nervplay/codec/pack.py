@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from nervplay.bitstream.layout import Audio, NervFile, QuantisedTensor, Segment, StoredTensor
+from nervplay.bitstream.layout import Audio, NervFile, Segment, StoredTensor
 from nervplay.codec.quantise import quantise
 from nervplay.errors import UsageError
 from nervplay.models.base import VideoModel
@@ -62,7 +62,7 @@ def pack(
     recipe: Mapping[str, Any] | None = None,
     audio: Audio | None = None,
     poster: bytes | None = None,
-    tensors: Mapping[str, QuantisedTensor] | None = None,
+    tensors: Mapping[str, StoredTensor] | None = None,
 ) -> NervFile:
     """Return the file of a fitted network.
 
@@ -74,7 +74,7 @@ def pack(
         recipe: how it was fitted, JSON-plain.
         audio: sound that rides along.
         poster: a WebP still.
-        tensors: integers that exist already (an official quantised checkpoint), by stored name; taken as they are.
+        tensors: what exists already (the integers of an official quantised checkpoint), by stored name; taken as it is.
 
     Raises:
         UsageError: a clip that the network does not decode to.

@@ -8,10 +8,12 @@ from fractions import Fraction
 import av
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from ffmpeg_bridge import VideoFileSource, open_source
-from nervplay.errors import FrameIndexError, MissingInputError, UsageError, VideoInputError
+from nervplay.errors import FrameIndexError, InputError, MissingInputError, UsageError, VideoInputError
 from nervplay.video import FrameSource
 
 X264 = ("-c:v", "libx264", "-preset", "veryfast", "-pix_fmt", "yuv420p")
@@ -104,6 +106,14 @@ def test_rotation_is_the_one_that_ffmpeg_makes(encoded, run_ffmpeg, tmp_path, de
         assert (source.spec.height, source.spec.width) == shape
         expected = np.fromfile(upright, np.uint8).reshape(3, *shape, 3)[1]
         assert np.abs(source.frame(1).astype(int) - expected).max() <= 3
+
+
+def test_a_turn_turns_the_sample_aspect(encoded, run_ffmpeg, tmp_path):
+    turned = tmp_path / "turned.mp4"
+    wide = encoded(".mp4", "-vf", "setsar=8/9", *X264, count=3)
+    run_ffmpeg("-i", wide, "-c", "copy", "-metadata:s:v", "rotate=90", turned)
+    with open_source(turned) as source:
+        assert source.spec.sample_aspect == Fraction(9, 8)
 
 
 @pytest.mark.parametrize(
@@ -284,6 +294,34 @@ def test_damage_is_found_where_frames_are_counted_by_decoding(encoded, tmp_path)
     (tmp_path / "damaged.h264").write_bytes(data)
     with pytest.raises(VideoInputError, match=r"frame \d+ is damaged"):
         open_source(tmp_path / "damaged.h264")
+
+
+def test_a_file_that_vanishes_while_in_use(encoded, tmp_path):
+    path = tmp_path / "clip.mp4"
+    path.write_bytes(encoded(*FILES["mp4 with B-frames"]).read_bytes())
+    with open_source(path) as source:
+        source.frame(30)
+        path.unlink()
+        with pytest.raises(VideoInputError, match="can no longer be read"):
+            source.frame(0)
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".ts", ".avi"])
+@given(st.data())
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_damage_gives_all_frames_or_one_line(encoded, tmp_path, suffix, data):
+    content = bytearray(encoded(suffix, *X264, *GOP).read_bytes())
+    for _ in range(data.draw(st.integers(1, 8))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    path = tmp_path / f"clip{suffix}"
+    path.write_bytes(content[: data.draw(st.just(len(content)) | st.integers(0, len(content)))])
+    words = ""
+    try:
+        with open_source(path) as source:
+            assert sum(1 for _ in source.frames()) == len(source)
+    except InputError as error:
+        words = str(error)
+    assert "\n" not in words
 
 
 def test_frames_of_two_sizes(encoded, tmp_path):
