@@ -102,6 +102,20 @@ def test_crooked_headers(small: bytes, tool: SimpleNamespace, change: Callable[[
     assert not isinstance(caught.value, VersionError)
 
 
+@pytest.mark.parametrize(
+    ("shape", "data"), [([1] * 7, b"x"), ([True], b"x"), ([0], b""), ([1, 0], b""), ([1.0], b"x"), ([2], b"x")]
+)
+def test_shapes_are_checked_in_chunks_that_nobody_reads(
+    small: bytes, tool: SimpleNamespace, shape: list[Any], data: bytes
+) -> None:
+    header, chunks = tool.take_box(small)
+    header["x.a"] = {"dtype": "I8", "shape": [1]}
+    read_nerv(tool.make_box(header, chunks | {"x.a": b"x"}))
+    header["x.a"]["shape"] = shape
+    with pytest.raises(BitstreamError, match=r"the chunk 'x\.a'"):
+        peek_nerv(tool.make_box(header, chunks | {"x.a": data}))
+
+
 def shifted(small: bytes, tool: SimpleNamespace, by: int, payload: Callable[[bytes], bytes]) -> bytes:
     """The file with the offsets of `seg.0000` and all chunks behind it moved by `by`."""
     (length,) = struct.unpack_from("<Q", small)

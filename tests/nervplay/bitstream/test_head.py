@@ -1,5 +1,6 @@
 """The head: every value is checked, in the file and before it is written."""
 
+import json
 import zlib
 from collections.abc import Callable
 from types import SimpleNamespace
@@ -7,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from nervplay.bitstream import peek_nerv, read_nerv
+from nervplay.bitstream import encode_nerv, peek_nerv, read_nerv
 from nervplay.bitstream.head import unpack_head
 from nervplay.errors import BitstreamError, VersionError
 
@@ -141,6 +142,26 @@ def test_streams_that_do_not_end_with_the_chunk(tool: SimpleNamespace, small: by
     for bad in (packed + b"\0", packed[:-1], packed[2:], b"", b"not zlib"):
         with pytest.raises(BitstreamError, match="head"):
             unpack_head(bad)
+
+
+def test_a_name_twice_in_a_segment(tool: SimpleNamespace, small: bytes) -> None:
+    with pytest.raises(BitstreamError, match="segment 0 holds a tensor name twice"):
+        peek_nerv(tool.change_head(small, put(*FIRST, "name", value="stem.bias")))
+
+
+def test_tensors_are_counted_over_all_segments(tool: SimpleNamespace) -> None:
+    packed = tool.take_box(encode_nerv(tool.make_file(2)))[1]["head.z"]
+    head = json.loads(zlib.decompress(packed))
+    row = head["segments"][0]["tensors"][1]
+    for count, readable in ((2048, True), (2049, False)):
+        for segment in head["segments"]:
+            segment["tensors"] = [row | {"name": f"t{n}"} for n in range(count)]
+        changed = zlib.compress(json.dumps(head).encode())
+        if readable:
+            assert len(unpack_head(changed).segments[1].tensors) == count
+        else:
+            with pytest.raises(BitstreamError, match="4098 tensors are over 4096"):
+                unpack_head(changed)
 
 
 def test_a_bomb_is_not_inflated() -> None:

@@ -18,6 +18,7 @@ from nervplay.errors import GeometryError
         ((1920, 960), 8, (5, 4, 4, 3, 2)),
         ((320, 180), 8, (5, 2, 2)),
         ((64, 64), 144, (2, 2)),
+        ((64, 64), 8, (2, 2, 2, 2, 2)),
     ],
 )
 def test_the_papers_strides(size: tuple[int, int], area: int, strides: tuple[int, ...]) -> None:

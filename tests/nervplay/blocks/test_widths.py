@@ -67,6 +67,11 @@ def test_no_width_for_a_size_below_nothing() -> None:
     )
 
 
+def test_of_two_widths_that_are_equally_near_the_smaller_one_is_taken() -> None:
+    assert nearest_width(lambda width: 2 * width, 5, largest=9) == 2
+    assert nearest_width(lambda width: 2 * width, 99, largest=9) == 9
+
+
 @given(st.integers(1, 50), st.integers(0, 50), st.integers(0, 20_000))
 def test_the_nearest_width_is_the_nearest(a: int, b: int, size: int) -> None:
     def count(width: int) -> int:

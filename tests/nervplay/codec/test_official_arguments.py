@@ -69,6 +69,15 @@ def test_values_of_hnerv_flags() -> None:
     assert config.embedding_channels == int(0.1 * 50_000 / 5 / 6)
 
 
+def test_the_stem_of_a_model_size_counts_nine_times_its_area() -> None:
+    """E = 4 2 and D = 2 2 leave f = 2: C0 solves a C0**2 + 16 * 9 * f**2 C0 = 90000 - embeddings."""
+    flags = parse_hnerv("--enc_strds 4 2 --dec_strds 2 2 --ks 0_1_3 --crop_list 16_24 --modelsize 0.09")
+    channels = hnerv_config(flags, 5).channels
+    a = 4 / 1.2 + 36 / 1.2**3
+    b, size = 16 * 9 * 4, 90_000 - 16 * 2 * 3 * 5
+    assert a * channels**2 + b * channels <= size < a * (channels + 1) ** 2 + b * (channels + 1)
+
+
 @pytest.mark.parametrize(
     ("folder", "key"), [("hnerv_a", "argv"), ("hnerv_q", "argv"), ("hnerv_bunny_quant_vid", "flags")]
 )

@@ -55,6 +55,11 @@ def test_the_error_is_at_most_half_a_step(values: list[float], bits: int) -> Non
         assert found.codes.max() == 2**bits - 1
 
 
+def test_halves_are_rounded_to_even() -> None:
+    found = quantise(torch.tensor([0.0, 0.5, 1.5, 2.5, 255.0]), 8, scheme="per-tensor")
+    assert found.codes.tolist() == [0, 0, 2, 2, 255]
+
+
 @pytest.mark.parametrize("scheme", ["best-axis", "per-tensor", "per-tensor-float16"])
 @pytest.mark.parametrize("shape", [(), (1,), (3,), (70, 2)])
 def test_a_constant_tensor_comes_back_exactly(shape: tuple[int, ...], scheme: str) -> None:

@@ -210,7 +210,7 @@ def test_a_size_that_cannot_be_met_names_the_nearest() -> None:
 def test_the_sample_preset() -> None:
     config = PRESETS["sample-320x180"].configure(320, 180, 132)
     assert isinstance(config, HNeRVConfig)
-    assert config.embedding_shape == (8, 9, 16)
+    assert config.embedding_shape == (7, 9, 16)
     with pytest.raises(GeometryError, match="--crop 320x180"):
         PRESETS["sample-320x180"].configure(1280, 720, 132)
 
