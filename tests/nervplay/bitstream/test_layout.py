@@ -30,8 +30,8 @@ def test_hash_counts_names_shapes_kinds_codes_and_maps() -> None:
 @pytest.mark.parametrize(
     ("minimum", "scale", "finite"),
     [
-        (0, 1e36, True),
-        (0, 2e36, False),
+        (0, 1.334e36, True),
+        (0, 1.337e36, False),
         (-3.4e38, 0, True),
         (np.nan, 0, False),
         (0, np.inf, False),
