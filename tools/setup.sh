@@ -40,7 +40,7 @@ stamp="$venv/.stamp-$extra-$(cat pyproject.toml constraints.txt tools/setup.sh |
 [ -e "$stamp" ] && exit 0
 
 [ -x "$venv/bin/python" ] || "$python" -m venv "$venv"
-pip() { "$venv/bin/python" -m pip --disable-pip-version-check --quiet "$@"; }
+pip() { "$venv/bin/python" -m pip --disable-pip-version-check -qq "$@"; }
 
 have_torch=$("$venv/bin/python" -c 'import importlib.metadata as m; print(m.version("torch"))' 2>/dev/null || true)
 if [ "${have_torch%%+*}" != "$torch" ]; then
