@@ -1,4 +1,4 @@
-"""The Hugging Face Hub: where a neural video lies there, and what its address looks like. No torch, no network on import."""
+"""The Hugging Face Hub: what the address of a neural video there looks like. No torch, no network on import."""
 
 from models_hub.address import Address, is_address, parse_address
 

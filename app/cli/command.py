@@ -18,6 +18,21 @@ class State:
     """What the common options set; one per run, the `obj` of the root context."""
 
     debug: bool = False
+    log: logging.Handler | None = None
+
+    def log_to_stderr(self, level: int) -> None:
+        """Show log records from `level` on, on the present sys.stderr."""
+        self.end_log()
+        self.log = logging.StreamHandler(sys.stderr)
+        self.log.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
+        logging.getLogger().addHandler(self.log)
+        logging.getLogger().setLevel(level)
+
+    def end_log(self) -> None:
+        """Take back what `log_to_stderr` did."""
+        if self.log is not None:
+            logging.getLogger().removeHandler(self.log)
+            logging.getLogger().setLevel(logging.WARNING)
 
 
 class NervplayCommand(click.Command):
@@ -96,7 +111,6 @@ def _set_debug(ctx: click.Context, _param: click.Parameter, value: bool) -> None
         ctx.find_root().ensure_object(State).debug = True
 
 
-def _set_verbosity(_ctx: click.Context, _param: click.Parameter, value: int) -> None:
+def _set_verbosity(ctx: click.Context, _param: click.Parameter, value: int) -> None:
     if value:
-        level = logging.INFO if value == 1 else logging.DEBUG
-        logging.basicConfig(level=level, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s", force=True)
+        ctx.find_root().ensure_object(State).log_to_stderr(logging.INFO if value == 1 else logging.DEBUG)

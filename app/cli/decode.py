@@ -7,6 +7,7 @@ import numpy as np
 from PIL import Image
 
 from app.cli.command import command as nervplay_command
+from app.cli.decoding import open_logged
 from app.cli.options import (
     NERV,
     TARGET,
@@ -18,7 +19,7 @@ from app.cli.options import (
 )
 from app.cli.output import note, progress
 from nervplay.bitstream import replacing
-from nervplay.decode import Decoder, open_decoder
+from nervplay.decode import Decoder
 from nervplay.errors import OutputError, OutputExistsError, UsageError
 from nervplay.video.selection import parse_frames
 
@@ -59,7 +60,7 @@ def command(
         check_target(output, overwrite=overwrite)
     elif output.suffix.lower() in _FILES and not output.is_dir():
         raise UsageError(f"target '{output}' must be a folder or end with .npy; for a video use `nervplay export`")
-    with open_decoder(file, device=device, precision=precision) as decoder:
+    with open_logged(file, device=device, precision=precision) as decoder:
         indices = parse_frames(which, len(decoder))
         if array:
             _write_array(decoder, indices, output, as_float=as_float, overwrite=overwrite)

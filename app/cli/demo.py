@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from app.cli.command import command as nervplay_command
+from app.cli.decoding import open_logged
 from app.cli.export import export_progress, sound_for
 from app.cli.measure import emit_report, measure
 from app.cli.options import TARGET, check_target_folder, device_option
@@ -19,7 +20,6 @@ from app.core.clips import open_original
 from ffmpeg_bridge.export import export_video
 from nervplay.bitstream import atomic_write, replacing
 from nervplay.codec import NeuralVideo, open_nerv
-from nervplay.decode import open_decoder
 from nervplay.errors import OutputError
 from nervplay.metrics import Report
 from nervplay.video import ArraySource, Frame, FrameSource, SideBySideSource, contact_sheet, difference
@@ -46,7 +46,7 @@ def command(*, output: Path, device: str) -> None:
     sample = find_sample()
     _make_folder(output)
     video = open_nerv(sample.video)
-    with open_decoder(video, device=device) as decoder:
+    with open_logged(video, device=device) as decoder:
         neural = _loaded(decoder, "decoding")
     with open_original(sample.clip, video.file.source, video.spec) as original:
         source = _loaded(original, "reading the source")
@@ -57,7 +57,7 @@ def command(*, output: Path, device: str) -> None:
         sound = sound_for(video.file, [sample.clip])
         export_video(pair, output / "side-by-side.mp4", audio=sound, overwrite=True, progress=show)
     emit_report(report)
-    note(f"\nLook at {output}/side-by-side.mp4 and {output}/contact-sheet.png. {_CREDIT}.")
+    note(f"Look at {output / 'side-by-side.mp4'} and {output / 'contact-sheet.png'}. {_CREDIT}.")
     note("Next:")
     for line in _next_steps(sample.video):
         note(f"  {line}")

@@ -1,11 +1,14 @@
 """`nervplay encode`: a clip becomes a fitted network in a .nerv file; stopped at any time, it goes on where it was."""
 
+import logging
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import click
 
 from app.cli.command import command as nervplay_command
+from app.cli.decoding import open_logged
 from app.cli.fitting import Network, choose_network, cut, sound_of
 from app.cli.measure import measure, summary_line
 from app.cli.options import (
@@ -21,9 +24,9 @@ from app.cli.options import (
 from app.cli.output import emit_json, note, progress
 from app.core.clips import source_record
 from ffmpeg_bridge import open_source
-from nervplay.bitstream import write_nerv
+from nervplay.bitstream import NervFile, write_nerv
 from nervplay.codec import Precision, open_nerv, pack
-from nervplay.decode import open_decoder, resolve_device
+from nervplay.decode import resolve_device
 from nervplay.errors import OutputError, OutputExistsError, UsageError
 from nervplay.metrics import Report
 from nervplay.models import VideoModel
@@ -31,6 +34,8 @@ from nervplay.training import Progress, build_for_training, fit, resume_path, st
 from nervplay.video import FrameSource
 
 __all__ = ["command"]
+
+_LOG = logging.getLogger(__name__)
 
 
 @nervplay_command(
@@ -49,8 +54,8 @@ __all__ = ["command"]
 @click.option("--size", metavar="1.5M", help="About how many parameters to store, with --arch.")
 @click.option("--epochs", type=int, metavar="N", help="Passes over the clip; default: the preset's.")
 @click.option("--frames", metavar="A:B", help="Only frames A to B - 1.")
-@click.option("--crop", type=SIZE, help="Cut this size from the middle.")
-@click.option("--scale", type=SIZE, help="Resize to this size, behind --crop.")
+@click.option("--crop", type=SIZE, metavar="WxH", help="Cut this size from the middle.")
+@click.option("--scale", type=SIZE, metavar="WxH", help="Resize to this size, behind --crop.")
 @click.option("--seed", type=int, metavar="N", help="Of initial weights and frame order; default: the preset's.")
 @click.option("--bits", type=int, default=8, show_default=True, metavar="N", help="Bits of a weight.")
 @click.option("--embed-bits", type=int, default=6, show_default=True, metavar="N", help="Bits of an embedding.")
@@ -104,21 +109,10 @@ def command(
         if state.exists() and not resume:
             state.unlink()
         model = _fit(network, clip, state, device, save_every)
-        recipe = {
-            "preset": network.preset,
-            "training": network.recipe.to_json(),
-            "bits": bits,
-            "embed_bits": embed_bits,
-        }
-        video = pack(
-            model, clip.spec, precision=precision, source=source_record(source, transform), recipe=recipe, audio=sound
-        )
-        try:
-            write_nerv(target, video, overwrite=overwrite)
-        except OutputError as error:
-            raise OutputError(
-                f"{error}; nothing is lost: the same command with --resume writes the finished fit"
-            ) from error
+        recipe = {"preset": network.preset, "training": network.recipe.to_json(), **asdict(precision)}
+        record = source_record(source, transform)
+        video = pack(model, clip.spec, precision=precision, source=record, recipe=recipe, audio=sound)
+        _write(target, video, overwrite=overwrite)
         summary = _measure(target, clip, device)
     state.unlink(missing_ok=True)
     note(summary_line(target, summary))
@@ -161,6 +155,7 @@ def _fit(network: Network, clip: FrameSource, state: Path, device: str, save_eve
         Interrupted: stopped; the state is saved.
     """
     model = build_for_training(network.architecture, network.config, network.recipe)
+    _LOG.info("fitting %s as %s %s with %s", clip.spec, network.architecture, network.config, network.recipe)
     with stop_on_signals() as stop, progress("fitting", network.recipe.epochs, "epochs") as show:
 
         def report(now: Progress) -> None:
@@ -172,10 +167,24 @@ def _fit(network: Network, clip: FrameSource, state: Path, device: str, save_eve
         ).model
 
 
+def _write(target: Path, video: NervFile, *, overwrite: bool) -> None:
+    """Write the finished fit; what goes wrong here must not cost it.
+
+    Raises:
+        OutputError: it cannot be written; the message says how to try again.
+    """
+    try:
+        write_nerv(target, video, overwrite=overwrite)
+    except OutputError as error:
+        raise OutputError(
+            f"{error}; nothing is lost: the same command with --resume writes the finished fit"
+        ) from error
+
+
 def _measure(target: Path, clip: FrameSource, device: str) -> Report:
     """Decode the file that was written and measure it."""
     video = open_nerv(target)
-    with open_decoder(video, device=device) as decoder:
+    with open_logged(video, device=device) as decoder:
         return measure(decoder, clip, video.file_bytes, ["psnr"])
 
 

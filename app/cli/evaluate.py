@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from app.cli.command import command as nervplay_command
+from app.cli.decoding import open_logged
 from app.cli.measure import emit_report, measure
 from app.cli.options import (
     NERV,
@@ -20,7 +21,6 @@ from app.cli.options import (
 from app.cli.output import emit_json, note
 from app.core.clips import open_original
 from nervplay.codec import open_nerv
-from nervplay.decode import open_decoder
 from nervplay.errors import UnknownNameError
 from nervplay.metrics import METRICS
 
@@ -63,7 +63,7 @@ def command(
     video = open_nerv(file)
     with (
         open_original(source, video.file.source, video.spec) as original,
-        open_decoder(video, device=device, precision=precision) as decoder,
+        open_logged(video, device=device, precision=precision) as decoder,
     ):
         report = measure(decoder, original, video.file_bytes, names)
     if table is not None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from app.cli.command import command as nervplay_command
+from app.cli.decoding import open_logged
 from app.cli.options import (
     NERV,
     SOURCE,
@@ -24,7 +25,6 @@ from ffmpeg_bridge.audio import extract_audio
 from ffmpeg_bridge.export import EXPORT_SUFFIXES, export_video
 from nervplay.bitstream import Audio, NervFile
 from nervplay.codec import open_nerv
-from nervplay.decode import open_decoder
 from nervplay.errors import UsageError
 from nervplay.video import FrameSource, SideBySideSource
 from nervplay.video.compose import LAYOUTS
@@ -82,7 +82,7 @@ def command(
         raise UsageError(f"--layout {layout} needs a second clip; give --side-by-side SRC")
     video = open_nerv(file)
     sound = sound_for(video.file, [audio_from, beside]) if audio == "copy" else None
-    with open_decoder(video, device=device, precision=precision) as decoder:
+    with open_logged(video, device=device, precision=precision) as decoder:
         shown: FrameSource = decoder
         if beside is not None:
             original = open_original(beside, video.file.source, video.spec)

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from app.cli.command import command as nervplay_command
+from app.cli.decoding import open_logged
 from app.cli.fitting import cut, sound_of
 from app.cli.measure import measure, summary_line
 from app.cli.options import SOURCE, TARGET, check_suffix, check_target, device_option, json_option, overwrite_option
@@ -19,7 +20,7 @@ from ffmpeg_bridge import open_source
 from nervplay.bitstream import QuantisedTensor, write_nerv
 from nervplay.codec import NeuralVideo, Precision, open_nerv, pack
 from nervplay.codec.official import open_official, open_quantised
-from nervplay.decode import open_decoder, resolve_device
+from nervplay.decode import resolve_device
 from nervplay.errors import CheckpointError, UsageError
 from nervplay.metrics import Report
 from nervplay.models import VideoModel, build_model
@@ -137,7 +138,7 @@ def _spec(model: VideoModel, clip: FrameSource | None) -> VideoSpec:
 
 
 def _measure(video: NeuralVideo, clip: FrameSource, device: str) -> Report:
-    with open_decoder(video, device=device) as decoder:
+    with open_logged(video, device=device) as decoder:
         return measure(decoder, clip, video.file_bytes, ["psnr"])
 
 

@@ -13,10 +13,7 @@ from nervplay.errors import UnknownNameError
 from nervplay.models import architecture_names, get_architecture, preset_names, resolve_preset
 from nervplay.models.cost import measure_cost
 
-__all__ = ["FRAME_COUNT", "PresetFigures", "command", "measure_preset"]
-
-FRAME_COUNT = 132
-"""Frames of the clip that costs are counted for: those of Big Buck Bunny, on which the papers report sizes."""
+__all__ = ["PresetFigures", "command", "measure_preset"]
 
 _ANY_SIZE = (320, 180)
 """(width, height) that costs are counted for where a preset takes any size: those of the bundled sample."""
@@ -33,6 +30,7 @@ class PresetFigures(NamedTuple):
     paper: str
     width: int
     height: int
+    frame_count: int
     parameters: int
     gflops: float
     expected: Mapping[str, float]
@@ -51,7 +49,7 @@ class PresetFigures(NamedTuple):
 
     def to_json(self) -> dict[str, Any]:
         """Return a JSON-plain dict."""
-        return {**self._asdict(), "frame_count": FRAME_COUNT, "verdict": self.verdict}
+        return {**self._asdict(), "verdict": self.verdict}
 
 
 @nervplay_command("models", examples=("nervplay models", "nervplay models hnerv-tiny --json"), codes=(2,))
@@ -99,7 +97,7 @@ def measure_preset(full_name: str) -> PresetFigures:
     """
     architecture, preset = resolve_preset(full_name)
     width, height = preset.size or _ANY_SIZE
-    config = preset.configure(width, height, FRAME_COUNT)
+    config = preset.configure(width, height, preset.frame_count)
     cost = measure_cost(architecture.name, config)
     return PresetFigures(
         name=full_name,
@@ -107,6 +105,7 @@ def measure_preset(full_name: str) -> PresetFigures:
         paper=preset.paper,
         width=width,
         height=height,
+        frame_count=preset.frame_count,
         parameters=cost.parameters,
         gflops=cost.gflops,
         expected=dict(preset.expected),
@@ -143,7 +142,7 @@ def _explain(figure: PresetFigures) -> None:
     rows = [
         ("about", figure.summary),
         ("published in", figure.paper),
-        ("frame size", f"{figure.width}x{figure.height}, {FRAME_COUNT} frames"),
+        ("frame size", f"{figure.width}x{figure.height}, {figure.frame_count} frames"),
         ("parameters", f"{figure.parameters:,}"),
         ("GFLOPs", f"{figure.gflops:.2f} for one frame"),
         *((f"published {name}", f"{value:,}") for name, value in figure.expected.items()),

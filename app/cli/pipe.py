@@ -6,9 +6,9 @@ from pathlib import Path
 import click
 
 from app.cli.command import command as nervplay_command
+from app.cli.decoding import open_logged
 from app.cli.options import NERV, device_option, precision_option
 from ffmpeg_bridge.y4m import Y4M_PIXEL_FORMATS, write_y4m
-from nervplay.decode import open_decoder
 from nervplay.errors import UsageError
 
 __all__ = ["command"]
@@ -41,5 +41,5 @@ def command(*, file: Path, carrier: str, pix_fmt: str, device: str, precision: s
     """
     if sys.stdout.isatty():
         raise UsageError("standard output is a terminal; pipe it: nervplay pipe FILE | ffmpeg -i - OUT, or use export")
-    with open_decoder(file, device=device, precision=precision) as decoder:
+    with open_logged(file, device=device, precision=precision) as decoder:
         write_y4m(sys.stdout.buffer, decoder, pix_fmt)

@@ -70,9 +70,10 @@ def start() -> Callable[..., subprocess.Popen[bytes]]:
         paths = [str(REPOSITORY), *filter(None, [os.environ.get("PYTHONPATH")])]
         options.setdefault("stdout", subprocess.PIPE)
         options.setdefault("stderr", subprocess.PIPE)
+        environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
         return subprocess.Popen(
             [sys.executable, "-m", "app.cli", *map(str, arguments)],
-            env=os.environ | {"PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"},
+            env=environment | {"PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"},
             **options,
         )
 
@@ -84,7 +85,7 @@ FRAMES, WIDTH, HEIGHT = 10, 64, 48
 
 @pytest.fixture(scope="session")
 def small_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Ten frames of 64x48 at 25 frames/s in which a bright square walks over a gradient, with a tone as sound."""
+    """Ten frames of 64x48 at 25 frames/s in which a bright square walks over a gradient, with a rising tone."""
     path = tmp_path_factory.mktemp("clips") / "small.mp4"
     rows, columns = np.mgrid[:HEIGHT, :WIDTH]
     with av.open(str(path), "w") as output:
@@ -97,7 +98,7 @@ def small_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
             output.mux(video.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
         output.mux(video.encode(None))
         times = np.arange(int(44100 * FRAMES / 25)) / 44100
-        tone = (0.3 * np.sin(2 * np.pi * 440 * times)).astype(np.float32)[None]
+        tone = (0.3 * np.sin(2 * np.pi * (440 + 2000 * times) * times)).astype(np.float32)[None]
         frame = av.AudioFrame.from_ndarray(tone, format="fltp", layout="mono")
         frame.sample_rate = 44100
         output.mux(sound.encode(frame))

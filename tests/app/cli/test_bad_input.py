@@ -32,12 +32,9 @@ def sound_only(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def no_frames(tmp_path: Path) -> Path:
-    """A Matroska file with a video stream and not one packet in it."""
-    path = tmp_path / "empty.mkv"
-    with av.open(str(path), "w") as output:
-        stream = output.add_stream("ffv1", rate=25)
-        stream.width, stream.height, stream.pix_fmt = 32, 32, "yuv420p"
-        output.start_encoding()
+    """A clip that says everything about its frames and has none."""
+    path = tmp_path / "empty.y4m"
+    path.write_bytes(b"YUV4MPEG2 W64 H48 F25:1 Ip A1:1 C420mpeg2\n")
     return path
 
 

@@ -12,6 +12,7 @@ from PIL import Image
 from app.cli import demo
 from app.core import Sample, find_sample
 from nervplay.errors import MissingInputError
+from nervplay.video import contact_sheet
 
 FILES = ["contact-sheet.png", "metrics.csv", "metrics.json", "side-by-side.mp4"]
 
@@ -47,6 +48,23 @@ def test_files_and_table(nervplay, small_nerv: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("small_sample")
+def test_the_sheet_shows_the_whole_clip(nervplay, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sheets = []
+
+    def spy(rows, headings, **options):
+        sheets.append((rows, headings))
+        return contact_sheet(rows, headings, **options)
+
+    monkeypatch.setattr(demo, "contact_sheet", spy)
+    assert nervplay("demo", "-o", tmp_path).code == 0
+    ((rows, headings),) = sheets
+    assert headings == ["frame 0", "frame 2", "frame 4", "frame 6", "frame 9"]
+    # the bright square of the source walks to the right, 5 columns a frame
+    starts = [int(np.argmax(frame[24, :, 1].astype(int) > 200)) for frame in rows["source"]]
+    assert starts == pytest.approx([0, 10, 20, 30, 45], abs=2)
+
+
+@pytest.mark.usefixtures("small_sample")
 def test_a_folder_that_cannot_be(nervplay, tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"old")
     for folder in (tmp_path / "file", tmp_path / "file" / "demo"):
@@ -62,3 +80,20 @@ def test_without_a_sample(nervplay, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert ran.code == MissingInputError.exit_code
     assert "nervplay encode" in ran.error
     assert not (tmp_path / "demo").exists()
+
+
+@pytest.mark.slow
+def test_the_bundled_sample(nervplay, tmp_path: Path) -> None:
+    """All 132 frames in at most 400 kB at 31 dB or more, with the source's sound and the tags of an HD clip."""
+    sample = find_sample()
+    assert sample.video.stat().st_size <= 400_000
+    assert nervplay("demo", "-o", tmp_path).code == 0
+    report = json.loads((tmp_path / "metrics.json").read_text())
+    assert report["metrics"]["psnr"]["mean"] >= 31
+    with av.open(str(tmp_path / "side-by-side.mp4")) as container:
+        video = container.streams.video[0]
+        context = video.codec_context
+        assert (video.width, video.height, video.frames) == (640, 180, 132)
+        assert (context.colorspace, context.color_primaries, context.color_trc, context.color_range) == (1, 1, 1, 1)
+        assert container.streams.audio[0].codec_context.name == "aac"
+        assert float(video.duration * video.time_base) == pytest.approx(5.28)

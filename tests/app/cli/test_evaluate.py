@@ -63,6 +63,15 @@ def test_refused(nervplay, *, small_nerv: Path, small_clip: Path, arguments, cod
     assert words in ran.error
 
 
+def test_the_target_is_checked_before_the_work(nervplay, small_nerv: Path, small_clip: Path, tmp_path: Path) -> None:
+    damaged, table = tmp_path / "a.nerv", tmp_path / "a.csv"
+    damaged.write_bytes(small_nerv.read_bytes()[:-1])
+    table.write_bytes(b"old")
+    assert nervplay("eval", damaged, small_clip, "--csv", table).code == 4
+    assert nervplay("eval", damaged, small_clip, "--csv", table, "--overwrite").code == 3
+    assert table.read_bytes() == b"old"
+
+
 def test_a_source_of_another_clip(nervplay, small_nerv: Path, clip: Path) -> None:
     ran = nervplay("eval", small_nerv, clip)
     assert (ran.code, ran.out) == (2, "")

@@ -156,7 +156,13 @@ def test_debug_shows_the_traceback_before_and_behind(nervplay, monkeypatch: pyte
     assert ran.err.splitlines()[-1] == "nervplay: error: x is 3"
 
 
-def test_closed_stdout_is_silent(start: Callable[..., subprocess.Popen[bytes]]) -> None:
-    with start("--help") as process:
+def test_no_character_of_an_error_steers_the_terminal() -> None:
+    code, line = entry._explain(errors.BitstreamError("a\x1b[2J\n\x9bb"))
+    assert (code, line) == (3, "error: a\ufffd[2J \ufffdb")
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["models", "nerv-tiny", "--json"]])
+def test_closed_stdout_is_silent(start: Callable[..., subprocess.Popen[bytes]], arguments: list[str]) -> None:
+    with start(*arguments) as process:
         process.stdout.close()
         assert (process.wait(), process.stderr.read()) == (0, b"")

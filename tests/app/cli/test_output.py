@@ -3,6 +3,7 @@
 import io
 import json
 import math
+import re
 import sys
 
 import pytest
@@ -73,6 +74,24 @@ def test_progress_in_a_log_is_a_line_every_ten_seconds(
     assert out == ""
     # in the first 12 s nothing was done; in 24 s 4 epochs, so that the other 11 need 66 s
     assert err == "fitting: 5/20 epochs, 30.1 dB\nfitting: 9/20 epochs, 30.1 dB, 1:06 left\n"
+
+
+class Terminal(io.StringIO):
+    """A stream in front of a person."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_progress_on_a_terminal_is_a_bar(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = Terminal()
+    monkeypatch.setattr(sys, "stderr", screen)
+    monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.setenv("TERM", "xterm")
+    with output.progress("fitting", 20, "epochs") as show:
+        show(7.5, "30.1 dB")
+    assert "fitting" in screen.getvalue()
+    assert "7/20 epochs 30.1 dB" in re.sub(r"\x1b\[[0-9;]*m", "", screen.getvalue())
 
 
 def test_foreign_text_cannot_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:

@@ -17,9 +17,10 @@ Start = Callable[..., subprocess.Popen[bytes]]
 
 def test_a_reader_gets_every_frame(start: Start, small_nerv: Path, tmp_path: Path) -> None:
     target = tmp_path / "a.y4m"
-    with target.open("wb") as stream, start("pipe", small_nerv, "--pix-fmt", "yuv444p", stdout=stream) as process:
-        assert process.stderr.read() == b""
+    with target.open("wb") as stream, start("-v", "pipe", small_nerv, "--pix-fmt", "yuv444p", stdout=stream) as process:
+        log = process.stderr.read().decode()
     assert process.returncode == 0
+    assert "INFO app.cli.decoding: decoding 10 frames of 64x48 on " in log
     with av.open(str(target)) as container, open_decoder(small_nerv, device="cpu") as decoder:
         got = [frame.to_ndarray(format="rgb24", src_colorspace="ITU601") for frame in container.decode(video=0)]
         expected = list(decoder.frames())

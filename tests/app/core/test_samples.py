@@ -12,12 +12,13 @@ from nervplay.errors import MissingInputError
 
 
 def test_the_first_complete_folder_wins(tmp_path: Path) -> None:
-    folders = [tmp_path / name for name in ("none", "half", "full", "later")]
+    folders = [tmp_path / name for name in ("none", "clip", "video", "full", "later")]
     for folder in folders[1:]:
         folder.mkdir()
-        (folder / CLIP).touch()
-    for folder in folders[2:]:
-        (folder / VIDEO).touch()
+        if folder.name != "video":
+            (folder / CLIP).touch()
+        if folder.name != "clip":
+            (folder / VIDEO).touch()
     assert find_sample(folders) == (tmp_path / "full" / VIDEO, tmp_path / "full" / CLIP)
 
 
