@@ -3,7 +3,7 @@
 Importing this package fills the registry.
 """
 
-from nervplay.models import hnerv, nerv
+from nervplay.models import enerv, ffnerv, hinerv, hnerv, nerv, srnerv
 from nervplay.models.base import (
     MAX_FRAMES,
     MAX_SIDE,
@@ -33,11 +33,15 @@ __all__ = [
     "architecture_names",
     "build_model",
     "check_ranges",
+    "enerv",
+    "ffnerv",
     "get_architecture",
+    "hinerv",
     "hnerv",
     "nerv",
     "preset_names",
     "register",
     "require_size",
     "resolve_preset",
+    "srnerv",
 ]

@@ -259,6 +259,7 @@ class Preset:
         summary: one line for lists.
         configure: (width, height, frame_count) -> configuration. Raises `GeometryError` for a size that cannot be had.
         size: (width, height) that the paper uses; None when any size will do.
+        frame_count: frames of the clip that `expected` holds for; Big Buck Bunny's unless another is named.
         paper: where the figures come from ("table 1"); empty for our own presets.
         expected: figures that the preset should reach, e.g. {"parameters": 3_201_905, "gflops": 201.88}.
         recipe: default training settings, as keyword arguments of `nervplay.training.recipes.Recipe`.
@@ -267,6 +268,7 @@ class Preset:
     summary: str
     configure: Callable[[int, int, int], ModelConfig]
     size: tuple[int, int] | None = None
+    frame_count: int = 132
     paper: str = ""
     expected: Mapping[str, float] = field(default_factory=dict)
     recipe: Mapping[str, Any] = field(default_factory=dict)
@@ -328,7 +330,7 @@ def require_size(preset: str, size: tuple[int, int], asked: tuple[int, int]) -> 
     """
     if size != asked:
         width, height = size
-        architecture = preset.partition("-")[0]
+        architecture = max((name for name in _REGISTRY if preset.startswith(f"{name}-")), key=len)
         raise GeometryError(
             f"preset {preset} is made for {width}x{height} frames, the clip has {asked[0]}x{asked[1]}; "
             f"crop it with --crop {width}x{height}, or name a size with --arch {architecture} --size 1.5M"
