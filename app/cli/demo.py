@@ -1,6 +1,9 @@
 """`nervplay demo`: the main job on the bundled sample, in under a minute."""
 
 import json
+import os
+import shutil
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -111,9 +114,12 @@ def _write_sheet(target: Path, video: NeuralVideo, report: Report, neural: Frame
 
 
 def _next_steps(video: Path) -> tuple[str, ...]:
+    """Return command lines that work where this one did: before the virtual environment is active, too."""
+    program = "nervplay" if shutil.which("nervplay") else os.path.relpath(sys.argv[0])
+    shown = os.path.relpath(video)
     return (
-        f"nervplay info {video}",
-        f"nervplay pipe {video} | ffmpeg -i - -f null -",
-        "nervplay encode YOUR.mp4 your.nerv --preset hnerv-tiny --scale 320x180 --frames 0:100",
-        "nervplay models",
+        f"{program} info {shown}",
+        f"{program} pipe {shown} | ffmpeg -i - -f null -",
+        f"{program} encode YOUR.mp4 your.nerv --preset hnerv-tiny --scale 320x180 --frames 0:100",
+        f"{program} models",
     )

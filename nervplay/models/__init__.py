@@ -3,7 +3,7 @@
 Importing this package fills the registry.
 """
 
-from nervplay.models import enerv, ffnerv, hinerv, hnerv, nerv, srnerv
+from nervplay.models import dnerv, enerv, ffnerv, hinerv, hnerv, nerv, pnerv, srnerv
 from nervplay.models.base import (
     MAX_FRAMES,
     MAX_SIDE,
@@ -33,12 +33,14 @@ __all__ = [
     "architecture_names",
     "build_model",
     "check_ranges",
+    "dnerv",
     "enerv",
     "ffnerv",
     "get_architecture",
     "hinerv",
     "hnerv",
     "nerv",
+    "pnerv",
     "preset_names",
     "register",
     "require_size",

@@ -178,12 +178,23 @@ class VideoModel(nn.Module, ABC):
             float32 (B, 3, H, W); in [0, 1] up to what the output activation leaves outside.
         """
 
+    def source_index(self, index: Tensor) -> Tensor:
+        """Return the source frames that training needs for the frames at `index`.
+
+        Args:
+            index: int64 (B,).
+
+        Returns:
+            `index` itself; or int64 (B, K), the frame first and its neighbours behind it, for encoders that read these.
+        """
+        return index
+
     def training_pairs(self, index: Tensor, frames: Tensor) -> list[TrainingPair]:
         """Return the terms of the training loss; the last prediction is the full-size frame (B, 3, H, W).
 
         Args:
             index: int64 (B,).
-            frames: float32 (B, 3, H, W) in [0, 1], the source frames at `index`.
+            frames: float32 (B, 3, H, W) or (B, K, 3, H, W) in [0, 1], the source frames at `source_index(index)`.
         """
         return [TrainingPair(self(index), frames)]
 
@@ -199,7 +210,7 @@ class VideoModel(nn.Module, ABC):
 
         Args:
             index: int64 (B,).
-            frames: float32 (B, 3, H, W) in [0, 1], the source frames at `index`.
+            frames: float32 (B, 3, H, W) or (B, K, 3, H, W) in [0, 1], the source frames at `source_index(index)`.
         """
 
     def check_index(self, index: int) -> None:

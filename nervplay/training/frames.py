@@ -79,10 +79,10 @@ class ClipFrames:
         """Return the frames at `index` as the network takes them.
 
         Args:
-            index: int64 (B,) on `index_device`.
+            index: int64 (B,), or (B, K) with neighbours, on `index_device`.
 
         Returns:
-            float32 (B, 3, H, W) in [0, 1], value / 255, on `device`.
+            float32 (B, 3, H, W), or (B, K, 3, H, W), in [0, 1], value / 255, on `device`.
         """
         return self._frames[index].to(self.device, non_blocking=True).float().div_(255.0)
 

@@ -132,7 +132,7 @@ def _store_embeddings(model: VideoModel, frames: ClipFrames) -> None:
     model.eval()
     for i in range(model.config.frame_count):
         index = torch.tensor([i], device=frames.index_device)
-        model.store_embeddings(index.to(frames.device), frames.batch(index))
+        model.store_embeddings(index.to(frames.device), frames.batch(model.source_index(index)))
     for name, value in model.stored_state().items():
         if not torch.isfinite(value).all():
             raise UsageError(f"the fit ended with '{name}' not finite; use a lower learning rate")

@@ -93,7 +93,7 @@ class Run:
             group["lr"] = self.recipe.learning_rate * self._schedule(position)
         size = self.recipe.batch_size
         index = self._order[step * size : (step + 1) * size]
-        batch = self.frames.batch(index)
+        batch = self.frames.batch(self.model.source_index(index))
         pairs = self.model.training_pairs(index.to(self.frames.device, non_blocking=True), batch)
         losses = [pair.weight * self._loss(pair.prediction, pair.target) for pair in pairs]
         loss = torch.stack(losses).sum() if len(losses) > 1 else losses[0]
@@ -102,7 +102,7 @@ class Run:
         if self.recipe.grad_clip is not None:
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.grad_clip)
         self.optimiser.step()
-        self.record.add(step, loss, float_psnr(pairs[-1].prediction, batch))
+        self.record.add(step, loss, float_psnr(pairs[-1].prediction, pairs[-1].target))
         self.step = step + 1
 
     def check_finite(self) -> None:

@@ -35,7 +35,8 @@ def source() -> tuple[Tensor, Tensor]:
 
 def fitted(name: str) -> VideoModel:
     model = build(name, encoder=True)
-    model.store_embeddings(*source())
+    index, frames = source()
+    model.store_embeddings(index, frames[model.source_index(index)])
     return model.eval()
 
 
@@ -108,7 +109,7 @@ def test_a_few_steps_lower_the_loss(name: str) -> None:
     optimiser = torch.optim.Adam(model.parameters(), lr=3e-3)
     losses = []
     for _ in range(20):
-        pairs = model.training_pairs(index, frames)
+        pairs = model.training_pairs(index, frames[model.source_index(index)])
         assert pairs[-1].prediction.shape == frames.shape
         assert torch.equal(pairs[-1].target, frames)
         loss = torch.stack([pair.weight * (pair.prediction - pair.target).square().mean() for pair in pairs]).sum()
@@ -124,11 +125,11 @@ def test_a_few_steps_lower_the_loss(name: str) -> None:
 def test_stored_embeddings_decode_to_what_training_predicts(name: str) -> None:
     model = fitted(name)
     index, frames = source()
-    predicted = model.training_pairs(index, frames)[-1].prediction
+    predicted = model.training_pairs(index, frames[model.source_index(index)])[-1].prediction
     torch.testing.assert_close(model(index), predicted, atol=1e-5, rtol=0)
     state = model.stored_state()
     order = torch.tensor([3, 1])
-    model.store_embeddings(order, frames[order])
+    model.store_embeddings(order, frames[model.source_index(order)])
     after = model.stored_state()
     for key in state:
         torch.testing.assert_close(after[key], state[key], atol=1e-5, rtol=0)
