@@ -16,7 +16,7 @@ from torch import Tensor
 
 __all__ = ["convert", "limit_memory", "main", "tensors_of"]
 
-_PARTS = ("state_dict", "embed", "model")
+_PARTS = ("state_dict", "embed", "temp", "norm", "model")
 
 
 def limit_memory(allowance: int) -> None:

@@ -67,7 +67,8 @@ def _archive_fault(path: Path) -> str | None:
 def load_tensors(path: str | Path) -> dict[str, Tensor]:
     """Return the tensors of an official checkpoint on the CPU, keys of nested dicts joined by "/".
 
-    Only "state_dict", "embed" and "model" are looked at (optimiser state is not), or the whole where it has neither.
+    Only "state_dict", "embed", "temp", "norm" and "model" are looked at (optimiser state is not), or the whole where it
+    has none of them.
 
     Args:
         path: a .pth file as torch.save writes it since PyTorch 1.6.

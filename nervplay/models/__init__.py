@@ -3,7 +3,7 @@
 Importing this package fills the registry.
 """
 
-from nervplay.models import dnerv, enerv, ffnerv, hinerv, hnerv, nerv, pnerv, srnerv
+from nervplay.models import dnerv, enerv, ffnerv, hinerv, hnerv, hnerv_boost, nerv, pnerv, snerv, snerv_t, srnerv
 from nervplay.models.base import (
     MAX_FRAMES,
     MAX_SIDE,
@@ -39,11 +39,14 @@ __all__ = [
     "get_architecture",
     "hinerv",
     "hnerv",
+    "hnerv_boost",
     "nerv",
     "pnerv",
     "preset_names",
     "register",
     "require_size",
     "resolve_preset",
+    "snerv",
+    "snerv_t",
     "srnerv",
 ]

@@ -45,7 +45,8 @@ def test_a_file_decodes_to_its_integers(preset: str, tmp_path: Path) -> None:
         np.testing.assert_array_equal(state[name].numpy(), tensor.dequantise())
     index = torch.arange(5)
     with torch.no_grad():
-        assert (video.model(index) - model(index)).abs().mean() < 0.05
+        reference = model(index)
+        assert (video.model(index) - reference).abs().mean() < 0.2 * reference.std()
 
 
 @pytest.mark.parametrize("preset", TINY)
