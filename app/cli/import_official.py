@@ -1,4 +1,4 @@
-"""`nervplay import`: a checkpoint of the official NeRV or HNeRV code becomes a .nerv file."""
+"""`nervplay import`: a checkpoint of an official code becomes a .nerv file."""
 
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -17,11 +17,12 @@ from app.cli.output import emit_json, note
 from app.cli.words import human_bytes
 from app.core.clips import source_record
 from ffmpeg_bridge import open_source
-from nervplay.bitstream import QuantisedTensor, write_nerv
+from nervplay.bitstream import write_nerv
+from nervplay.bitstream.layout import StoredTensor
 from nervplay.codec import NeuralVideo, Precision, open_nerv, pack
 from nervplay.codec.official import open_official, open_quantised
 from nervplay.decode import resolve_device
-from nervplay.errors import CheckpointError, UsageError
+from nervplay.errors import UsageError
 from nervplay.metrics import Report
 from nervplay.models import VideoModel, build_model
 from nervplay.video import FrameSource, FrameTransform, VideoSpec, default_colour, matched
@@ -69,10 +70,11 @@ def command(
     device: str,
     overwrite: bool,
 ) -> None:
-    """Turn CHECKPOINT of the official NeRV or HNeRV code into a .nerv file.
+    """Turn CHECKPOINT of an official code into a .nerv file; whose it is shows in its tensors.
 
     The official command line supplies what no checkpoint holds; add "--frames N" to it where no --source is given.
-    A quant_vid.pth keeps its integers as they are: --bits and --embed-bits do not touch it.
+    Known are NeRV, E-NeRV, FFNeRV, HNeRV, HNeRV-Boost, SNeRV, HiNeRV, DNeRV and PNeRV. A quant_vid.pth or a HiNeRV
+    bitstream keeps its integers as they are: --bits and --embed-bits do not touch it.
     """
     check_suffix(output, ".nerv")
     check_target(output, overwrite=overwrite)
@@ -110,16 +112,15 @@ def command(
 
 def _open(
     checkpoint: Path, arguments: str, clip: FrameSource | None
-) -> tuple[VideoModel, Mapping[str, QuantisedTensor] | None]:
+) -> tuple[VideoModel, Mapping[str, StoredTensor] | None]:
     """Return the network of a checkpoint, and its integers where it holds integers.
 
     Raises:
         CheckpointError: a file that cannot be read, or does not fit the arguments.
         UsageError: arguments that are not those of the official code, or a source that is missing.
     """
-    try:
-        quantised = open_quantised(checkpoint, arguments)
-    except CheckpointError:  # not a quantised one; what is wrong with a damaged one, the next line says again
+    quantised = open_quantised(checkpoint, arguments)
+    if quantised is None:
         return open_official(checkpoint, arguments, clip), None
     return build_model(quantised.architecture, quantised.config).eval(), quantised.tensors
 

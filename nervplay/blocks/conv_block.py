@@ -13,7 +13,8 @@ from typing import Literal
 from torch import Tensor, nn
 
 from nervplay.blocks.activation import activation as make_activation
-from nervplay.errors import UnknownNameError
+from nervplay.blocks.conv_kinds import StageConv, convolution
+from nervplay.errors import UnknownNameError, UsageError
 
 __all__ = ["ConvBlock", "NormName", "Resampling", "down_block", "down_size", "up_block", "up_size"]
 
@@ -71,7 +72,15 @@ class ConvBlock(nn.Module):
 
 
 def up_block(
-    kind: Resampling, channels_in: int, channels_out: int, *, kernel: int, stride: int, norm: str, activation: str
+    kind: Resampling,
+    channels_in: int,
+    channels_out: int,
+    *,
+    kernel: int,
+    stride: int,
+    norm: str,
+    activation: str,
+    choice: StageConv | None = None,
 ) -> ConvBlock:
     """Return a block that enlarges `stride` times; `up_size` tells the exact size.
 
@@ -84,18 +93,24 @@ def up_block(
         stride: factor of enlargement, 1 or more.
         norm: one of `NormName`.
         activation: one of `ActivationName`.
+        choice: what convolves; None for a dense convolution, the only one that kind "conv" can have.
+
+    Raises:
+        UsageError: another convolution with kind "conv".
     """
     before: nn.Module | None = None
     after: nn.Module | None = None
     conv: nn.Module
     if kind == "conv":
+        if choice is not None:
+            raise UsageError(f"a transposed convolution cannot be {choice.kind}; use 'pshuffel' or 'interpolate'")
         conv = nn.ConvTranspose2d(channels_in, channels_out, kernel + stride, stride, math.ceil(kernel / 2))
     elif kind == "interpolate":
         before = nn.Upsample(scale_factor=stride, mode="bilinear")
         padding = math.ceil((kernel + stride - 1) / 2)
-        conv = nn.Conv2d(channels_in, channels_out, kernel + stride, padding=padding)
+        conv = convolution(choice, channels_in, channels_out, kernel + stride, padding=padding)
     else:
-        conv = nn.Conv2d(channels_in, channels_out * stride**2, kernel, padding=(kernel - 1) // 2)
+        conv = convolution(choice, channels_in, channels_out * stride**2, kernel, padding=(kernel - 1) // 2)
         after = nn.PixelShuffle(stride) if stride > 1 else None
     return ConvBlock(conv, channels_out, norm=norm, activation=activation, before=before, after=after)
 

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from nervplay.errors import CheckpointError, MissingInputError
 
-__all__ = ["load_tensors"]
+__all__ = ["load_tensors", "texts_in"]
 
 _MAX_FILE = 2 << 30
 _MAX_PICKLE = 32 << 20
@@ -64,6 +64,37 @@ def _archive_fault(path: Path) -> str | None:
         return f"{error}; files of PyTorch before 1.6 must be loaded and saved again with torch.save"
 
 
+def _checked(path: str | Path) -> Path:
+    """Return the path of a checkpoint whose zip and pickle look sound, nothing of them run.
+
+    Raises:
+        MissingInputError: no such file.
+        CheckpointError: a file that is none, is damaged, or asks for more than tensors.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise MissingInputError(f"{path} does not exist or is no file; give the .pth file that the official code wrote")
+    if fault := _archive_fault(path):
+        raise _refuse(path, fault)
+    return path
+
+
+def texts_in(path: str | Path) -> set[str]:
+    """Return all texts in the pickle of a checkpoint, the keys of its dicts among them; nothing is loaded.
+
+    Args:
+        path: a .pth file as torch.save writes it since PyTorch 1.6.
+
+    Raises:
+        MissingInputError: no such file.
+        CheckpointError: a file that is none, is damaged, or asks for more than tensors.
+    """
+    with zipfile.ZipFile(_checked(path)) as archive:
+        name = next(entry for entry in archive.namelist() if entry.endswith("data.pkl"))
+        opcodes = pickletools.genops(archive.read(name))
+        return {argument for opcode, argument, _ in opcodes if "UNICODE" in opcode.name and isinstance(argument, str)}
+
+
 def load_tensors(path: str | Path) -> dict[str, Tensor]:
     """Return the tensors of an official checkpoint on the CPU, keys of nested dicts joined by "/".
 
@@ -77,11 +108,7 @@ def load_tensors(path: str | Path) -> dict[str, Tensor]:
         MissingInputError: no such file.
         CheckpointError: a file that is none, is damaged, or asks for more than tensors, memory or time allow.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise MissingInputError(f"{path} does not exist or is no file; give the .pth file that the official code wrote")
-    if fault := _archive_fault(path):
-        raise _refuse(path, fault)
+    path = _checked(path)
     child = Path(__file__).with_name("official_child.py")
     with tempfile.TemporaryDirectory(prefix="nervplay-") as folder:
         target = Path(folder) / "tensors.safetensors"

@@ -43,13 +43,17 @@ def quantise_model(model: VideoModel, precision: Precision) -> dict[str, StoredT
 
     Args:
         model: a network whose embeddings are stored; stays as it is.
-        precision: bits of weights and of embeddings.
+        precision: bits of weights and of embeddings; what few bits hold exactly (`VideoModel.stored_bits`) takes those.
     """
     stored: dict[str, StoredTensor] = {}
+    exact = model.stored_bits
     for name, tensor in model.stored_state().items():
         bits = precision.embed_bits if name in model.embedding_names else precision.bits
         values = tensor.detach().float().cpu()
-        stored[name] = values.numpy() if bits == FLOAT_BITS else quantise(values, bits)
+        if name in exact:
+            stored[name] = quantise(values, exact[name], scheme="per-row")
+        else:
+            stored[name] = values.numpy() if bits == FLOAT_BITS else quantise(values, bits)
     return stored
 
 

@@ -22,7 +22,7 @@ from nervplay.errors import UsageError
 
 __all__ = ["Scheme", "quantise"]
 
-Scheme = Literal["best-axis", "per-tensor", "per-tensor-float16"]
+Scheme = Literal["best-axis", "per-tensor", "per-tensor-float16", "per-row"]
 """How many maps a tensor gets, and of which type; see `quantise`."""
 
 _LONG_AXIS = 50
@@ -63,6 +63,17 @@ def _along(values: NDArray[np.float32], bits: int, axis: int) -> QuantisedTensor
     return _with_map(values, bits, minimum, scale)
 
 
+def _rows(values: NDArray[np.float32], bits: int) -> QuantisedTensor:
+    """Return `values` with a float32 map for every index of dimension 0, shape (n, 1, ...)."""
+    rest = tuple(range(1, values.ndim))
+    low, high = values.min(rest, keepdims=True), values.max(rest, keepdims=True)
+    with np.errstate(over="ignore"):
+        step = (high - low) / np.float32(2**bits - 1)
+    if not np.isfinite(step).all():
+        raise UsageError(f"values of {values.min():g} .. {values.max():g} leave float32; fit it again")
+    return _with_map(values, bits, low, step)
+
+
 def quantise(tensor: Tensor, bits: int, *, scheme: Scheme = "best-axis") -> QuantisedTensor:
     """Return a tensor as integers with an affine map; `QuantisedTensor.dequantise` undoes it.
 
@@ -71,7 +82,8 @@ def quantise(tensor: Tensor, bits: int, *, scheme: Scheme = "best-axis") -> Quan
         bits: 1 .. 16.
         scheme: "best-axis" (official): one float32 map, or float16 maps along one axis of more than 50 elements,
             whatever has the least mean absolute error (the first on a tie); "per-tensor": one float32 map;
-            "per-tensor-float16": one float16 map, which a constant tensor does not get.
+            "per-tensor-float16": one float16 map, which a constant tensor does not get; "per-row": a float32 map for
+            every index of dimension 0, which makes 1 bit exact for rows of -a and a.
 
     Raises:
         UsageError: bits outside 1 .. 16, an empty tensor, values that are not finite or leave the map's type.
@@ -83,6 +95,8 @@ def quantise(tensor: Tensor, bits: int, *, scheme: Scheme = "best-axis") -> Quan
         raise UsageError(f"a tensor of shape {values.shape} is empty or has values that are not finite; fit it again")
     if scheme == "per-tensor-float16":
         return _whole(values, bits, np.float16)
+    if scheme == "per-row":
+        return _rows(values, bits)
     best = _whole(values, bits, np.float32)
     if scheme == "per-tensor":
         return best

@@ -8,11 +8,24 @@ them as stored state; their encoder exists only when the network is built for tr
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import MISSING, asdict, dataclass, field, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass
 from types import UnionType
-from typing import Any, ClassVar, Literal, NamedTuple, Self, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import (
+    Any,
+    ClassVar,
+    Literal,
+    NamedTuple,
+    Protocol,
+    Self,
+    TypeVar,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+    runtime_checkable,
+)
 
 import torch
 from torch import Tensor, nn
@@ -23,6 +36,7 @@ __all__ = [
     "MAX_FRAMES",
     "MAX_SIDE",
     "Architecture",
+    "CoarseLayer",
     "ModelConfig",
     "Preset",
     "TrainingPair",
@@ -80,24 +94,33 @@ class ModelConfig:
         Raises:
             UsageError: unknown key, missing key, or value of another type; the message names it.
         """
-        hints = get_type_hints(cls)
-        known = {f.name: f for f in fields(cls)}
-        for key in data:
-            if key not in known:
-                raise UnknownNameError(f"{cls.__name__} field", key, known)
-        values: dict[str, Any] = {}
-        for name, f in known.items():
-            if name in data:
-                values[name] = checked(data[name], hints[name], f"{cls.__name__}.{name}")
-            elif f.default is MISSING and f.default_factory is MISSING:
-                raise UsageError(f"{cls.__name__} needs the field '{name}'; it is missing")
-        return cls(**values)
+        return cls(**_field_values(cls, data))
+
+
+def _field_values(kind: type[Any], data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the checked values of the fields of a dataclass; absent ones that have a default are left out.
+
+    Raises:
+        UsageError: unknown key, missing key, or value of another type; the message names it.
+    """
+    hints = get_type_hints(kind)
+    known = {f.name: f for f in fields(kind)}
+    for key in data:
+        if key not in known:
+            raise UnknownNameError(f"{kind.__name__} field", key, known)
+    values: dict[str, Any] = {}
+    for name, f in known.items():
+        if name in data:
+            values[name] = checked(data[name], hints[name], f"{kind.__name__}.{name}")
+        elif f.default is MISSING and f.default_factory is MISSING:
+            raise UsageError(f"{kind.__name__} needs the field '{name}'; it is missing")
+    return values
 
 
 def checked(value: Any, hint: Any, where: str) -> Any:
-    """Return `value` as type `hint`: int, float, bool, str, None, tuple[X, ...], Literal, unions of them.
+    """Return `value` as type `hint`: int, float, bool, str, None, tuple[X, ...], Literal, dataclasses, unions of them.
 
-    Lists become tuples and an int may stand for a float; nothing else is bent.
+    Lists become tuples, dicts of fields dataclasses, and an int may stand for a float; nothing else is bent.
 
     Raises:
         UsageError: the value has another type.
@@ -113,6 +136,8 @@ def checked(value: Any, hint: Any, where: str) -> Any:
             return tuple(checked(item, kind, where) for item, kind in zip(value, kinds, strict=True))
     elif origin is Literal and isinstance(value, str) and value in options:
         return value
+    elif is_dataclass(hint) and isinstance(hint, type) and isinstance(value, dict):
+        return hint(**_field_values(hint, value))
     elif hint is float and type(value) in (int, float):
         return float(value)
     elif hint in (int, bool, str, type(None)) and type(value) is hint:
@@ -144,6 +169,20 @@ class TrainingPair(NamedTuple):
     prediction: Tensor
     target: Tensor
     weight: float = 1.0
+
+
+@runtime_checkable
+class CoarseLayer(Protocol):
+    """A layer that decodes with a coarser weight than the one that is trained, such as `blocks.binary.BinaryConv2d`.
+
+    The coarse weight must do as `weight`, too: a network that loads it decodes to the same frames.
+    """
+
+    weight_bits: int
+    """Bits that hold a value of `stored_weight` exactly, given one affine map per index of dimension 0."""
+
+    def stored_weight(self) -> Tensor:
+        """Return what decoding needs in place of `weight`, in its shape."""
 
 
 class VideoModel(nn.Module, ABC):
@@ -221,13 +260,28 @@ class VideoModel(nn.Module, ABC):
     def stored_state(self) -> dict[str, Tensor]:
         """Return what decoding needs, by name, in a fixed order: the state dict without the encoder, detached.
 
-        Batch counters of BatchNorm are left out, too: they steer nothing.
+        Batch counters of BatchNorm are left out, too: they steer nothing. Of a `CoarseLayer` it is the coarse weight.
         """
-        return {
+        state = {
             name: value.detach()
             for name, value in self.state_dict().items()
             if not name.startswith("encoder.") and not name.endswith(".num_batches_tracked")
         }
+        return state | {name: layer.stored_weight().detach() for name, layer in self._coarse_layers()}
+
+    @property
+    def stored_bits(self) -> dict[str, int]:
+        """Bits that hold a stored tensor exactly, by name, for those that need few: the codec never gives them others.
+
+        They take one affine map per index of dimension 0.
+        """
+        return {name: layer.weight_bits for name, layer in self._coarse_layers()}
+
+    def _coarse_layers(self) -> Iterator[tuple[str, CoarseLayer]]:
+        """Yield the layers whose stored weight is coarse, each under the name of its weight."""
+        for name, layer in self.named_modules(remove_duplicate=False):
+            if isinstance(layer, CoarseLayer) and not name.startswith("encoder."):
+                yield f"{name}.weight", layer
 
     def check_stored_state(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
         """Compare names and shapes with what `stored_state` gives; on the "meta" device before anything is allocated.

@@ -34,6 +34,7 @@ from torch import Tensor, nn
 
 from nervplay.blocks.activation import picture
 from nervplay.blocks.conv_block import down_block, up_block
+from nervplay.blocks.conv_kinds import stage_convolution
 from nervplay.blocks.convnext import ConvNeXt
 from nervplay.blocks.encoding import block_encoding, normalised_time
 from nervplay.blocks.strides import choose_strides
@@ -291,8 +292,16 @@ class HNeRV(VideoModel):
         stem_channels = config.channels * prod(config.rearrangement)
         self.stem = down_block("conv", channels, stem_channels, kernel=0, stride=1, **look)
         self.stages = nn.ModuleList(
-            up_block(config.upsampling, before, after, kernel=kernel, stride=stride, **look)
-            for before, after, kernel, stride in config.blocks
+            up_block(
+                config.upsampling,
+                before,
+                after,
+                kernel=kernel,
+                stride=stride,
+                choice=stage_convolution(config.convolutions, number // config.decoder_blocks),
+                **look,
+            )
+            for number, (before, after, kernel, stride) in enumerate(config.blocks)
         )
         self.head = nn.Conv2d(config.blocks[-1].channels_out, 3, 3, padding=1)
 

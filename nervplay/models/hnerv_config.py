@@ -6,6 +6,7 @@ from typing import Literal
 
 from nervplay.blocks.activation import ActivationName, OutputMap
 from nervplay.blocks.conv_block import NormName, Resampling, down_size, up_size
+from nervplay.blocks.conv_kinds import StageConv, check_convolutions
 from nervplay.blocks.encoding import check_encoding
 from nervplay.blocks.widths import Stage, decoder_stages
 from nervplay.errors import GeometryError, UsageError
@@ -39,6 +40,7 @@ class HNeRVConfig(ModelConfig):
         time_base: b.
         time_levels: L; 0 for embeddings.
         time_grid: (fc_h, fc_w) for time input.
+        convolutions: the stages that are not dense, and what they are, all blocks of a stage; `blocks.conv_kinds`.
 
     Raises:
         GeometryError: strides, kernels and frame size that do not fit each other.
@@ -65,6 +67,7 @@ class HNeRVConfig(ModelConfig):
     time_base: float = 1.25
     time_levels: int = 0
     time_grid: tuple[int, int] = (1, 1)
+    convolutions: tuple[StageConv, ...] = ()
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -96,6 +99,7 @@ class HNeRVConfig(ModelConfig):
             raise UsageError(
                 f"channels {self.channels} over reduction {self.reduction} pass 16384 channels; lower them"
             )
+        check_convolutions(self.convolutions, len(self.strides), transposed=self.upsampling == "conv")
         self._check_geometry()
 
     def _check_geometry(self) -> None:

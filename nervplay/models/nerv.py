@@ -31,10 +31,12 @@ from torch import Tensor, nn
 
 from nervplay.blocks.activation import ActivationName, activation, picture
 from nervplay.blocks.conv_block import ConvBlock, NormName
+from nervplay.blocks.conv_kinds import StageConv, check_convolutions, convolution, stage_convolution
 from nervplay.blocks.encoding import check_encoding, interleaved_encoding, normalised_time
 from nervplay.blocks.strides import choose_strides
 from nervplay.blocks.widths import nearest_width
 from nervplay.errors import GeometryError, UsageError
+from nervplay.models import binary_nerv, ghost_nerv, lrconv_nerv
 from nervplay.models.base import ModelConfig, Preset, TrainingPair, VideoModel, check_ranges, register, require_size
 from nervplay.models.cost import count_parameters
 from nervplay.models.renaming import rename
@@ -65,6 +67,7 @@ class NeRVConfig(ModelConfig):
         single_resolution: one head behind the last stage; otherwise one behind every stage.
         side_weight: `--lw`, weight of the losses of the earlier heads.
         output: how the head becomes a picture.
+        convolutions: the stages that are not dense, and what they are; `blocks.conv_kinds`.
 
     Raises:
         GeometryError: grid and strides that do not give the frame.
@@ -87,6 +90,7 @@ class NeRVConfig(ModelConfig):
     single_resolution: bool = True
     side_weight: float = 1.0
     output: Literal["tanh", "sigmoid"] = "tanh"
+    convolutions: tuple[StageConv, ...] = ()
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -116,6 +120,7 @@ class NeRVConfig(ModelConfig):
             raise UsageError(
                 f"channels {self.channels} give stages of {self.widths} channels; they must lie in 1 .. 16384"
             )
+        check_convolutions(self.convolutions, len(self.strides), transposed=self.upsampling == "deconv")
 
     @property
     def widths(self) -> tuple[int, ...]:
@@ -126,19 +131,20 @@ class NeRVConfig(ModelConfig):
         return tuple(widths)
 
 
-def _stage(config: NeRVConfig, channels_in: int, channels_out: int, stride: int) -> ConvBlock:
-    """Return one stage: (B, C, H, W) to (B, C', sH, sW); official class NerfBlock."""
+def _stage(config: NeRVConfig, number: int, channels_in: int, channels_out: int) -> ConvBlock:
+    """Return stage `number`: (B, C, H, W) to (B, C', sH, sW); official class NerfBlock."""
+    stride, choice = config.strides[number], stage_convolution(config.convolutions, number)
     before: nn.Module | None = None
     after: nn.Module | None = None
     conv: nn.Module
     if config.upsampling == "conv":
-        conv = nn.Conv2d(channels_in, channels_out * stride**2, 3, padding=1)
+        conv = convolution(choice, channels_in, channels_out * stride**2, 3, padding=1)
         after = nn.PixelShuffle(stride)
     elif config.upsampling == "deconv":
         conv = nn.ConvTranspose2d(channels_in, channels_out, stride, stride)
     else:
         before = nn.Upsample(scale_factor=stride, mode="bilinear", align_corners=True)
-        conv = nn.Conv2d(channels_in, channels_out, 2 * stride + 1, padding=stride)
+        conv = convolution(choice, channels_in, channels_out, 2 * stride + 1, padding=stride)
     return ConvBlock(conv, channels_out, norm=config.norm, activation=config.activation, before=before, after=after)
 
 
@@ -241,6 +247,10 @@ PRESETS = {
     "l": _paper("l", 112, 12_524_563, 204.805),
     "tiny": Preset(summary="a few thousand parameters, for tests and first steps", configure=_tiny, recipe=RECIPE),
 }
+# The same network with other convolutions: each paper has a file.
+PRESETS |= lrconv_nerv.presets(PRESETS["s"], PRESETS["tiny"])
+PRESETS |= ghost_nerv.presets(PRESETS["s"], PRESETS["tiny"])
+PRESETS |= binary_nerv.presets(PRESETS["s"], PRESETS["tiny"])
 
 
 @register("nerv", config=NeRVConfig, presets=PRESETS, configure_size=config_for_size)
@@ -267,7 +277,7 @@ class NeRV(VideoModel):
         last = len(config.strides) - 1
         for i, (before, after) in enumerate(pairwise((config.channels, *config.widths))):
             # A head is built right behind its stage, as the official code does: random numbers fall in the same order.
-            self.stages.append(_stage(config, before, after, config.strides[i]))
+            self.stages.append(_stage(config, i, before, after))
             if i == last:
                 self.head = nn.Conv2d(after, 3, 1)
             elif not config.single_resolution:

@@ -332,7 +332,7 @@ class PNeRV(VideoModel):
             self.register_buffer("difference_embedding", torch.zeros(config.frame_count, *config.source_shape))
         # All layers are made in the official order: random numbers then fall in the same order.
         self.encoder = _encoder(config) if encoder else None
-        channels, look = config.embedding_channels, {"norm": "none", "activation": config.activation}
+        channels, look = config.embedding_channels, dict[str, Any](norm="none", activation=config.activation)
         self.stem = up_block("pshuffel", channels, channels, kernel=1, stride=config.stem_stride, **look)
         self.pyramid, self.bsm, self.stages = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
         for level, stride in enumerate(config.strides):

@@ -3,7 +3,8 @@ import torch
 from torch import nn
 
 from nervplay.blocks.conv_block import ConvBlock, down_block, down_size, up_block, up_size
-from nervplay.errors import UnknownNameError
+from nervplay.blocks.conv_kinds import StageConv
+from nervplay.errors import UnknownNameError, UsageError
 
 LOOK = {"norm": "none", "activation": "relu"}
 
@@ -51,3 +52,24 @@ def test_keys() -> None:
 def test_unknown_norm() -> None:
     with pytest.raises(UnknownNameError, match="normalisation 'bm'"):
         up_block("conv", 1, 1, kernel=2, stride=2, norm="bm", activation="relu")
+
+
+CHOICES = [
+    StageConv(stage=0, kind="low-rank", rho=0.5),
+    StageConv(stage=0, kind="ghost"),
+    StageConv(stage=0, kind="ghost-v2"),
+    StageConv(stage=0, kind="binary"),
+]
+
+
+@pytest.mark.parametrize("choice", CHOICES)
+@pytest.mark.parametrize(("kind", "kernel", "stride"), [("pshuffel", 3, 2), ("pshuffel", 1, 3), ("interpolate", 2, 3)])
+def test_other_convolutions_enlarge_alike(kind: str, kernel: int, stride: int, choice: StageConv) -> None:
+    block = up_block(kind, 4, 6, kernel=kernel, stride=stride, choice=choice, **LOOK)
+    assert type(block.conv) is not nn.Conv2d
+    assert block(torch.ones(1, 4, 5, 7)).shape == (1, 6, 5 * stride, 7 * stride)
+
+
+def test_transposed_convolutions_are_dense() -> None:
+    with pytest.raises(UsageError, match="a transposed convolution cannot be low-rank"):
+        up_block("conv", 4, 6, kernel=2, stride=2, choice=CHOICES[0], **LOOK)

@@ -115,3 +115,17 @@ def test_the_tensor_stays_as_it_is() -> None:
     before = tensor.detach().clone()
     quantise(tensor, 4)
     assert torch.equal(tensor, before)
+
+
+def test_a_map_per_row_holds_two_opposite_values_in_one_bit() -> None:
+    rows = torch.tensor([[0.1, -0.1, 0.1], [3e38, 3e38, 3e38], [-7e-5, 7e-5, -7e-5], [0.0, 0.0, 0.0]])[:, :, None]
+    found = quantise(rows, 1, scheme="per-row")
+    assert found.minimum.shape == found.scale.shape == (4, 1, 1)
+    assert found.minimum.dtype == found.scale.dtype == np.float32
+    np.testing.assert_array_equal(found.dequantise(), rows)
+    assert found.codes[0, :, 0].tolist() == [1, 0, 1]
+
+
+def test_a_map_per_row_that_leaves_float32_is_refused() -> None:
+    with pytest.raises(UsageError, match="leave float32"):
+        quantise(torch.tensor([[-3e38, 3e38]]), 1, scheme="per-row")

@@ -5,11 +5,13 @@ from typing import Literal
 
 import pytest
 import torch
+from torch import nn
 
 from nervplay.errors import FrameIndexError, GeometryError, UnknownNameError, UsageError
 from nervplay.models import (
     ModelConfig,
     Preset,
+    VideoModel,
     architecture_names,
     build_model,
     get_architecture,
@@ -23,21 +25,30 @@ from nervplay.models.nerv import NeRV, NeRVConfig
 
 
 @dataclass(frozen=True, kw_only=True)
+class Part:
+    length: int
+    name: str = "x"
+
+
+@dataclass(frozen=True, kw_only=True)
 class Sample(ModelConfig):
     pairs: tuple[tuple[int, float], ...] = ()
     kind: Literal["a", "b"] = "a"
     ratio: float | None = 1.5
     output: Literal["tanh"] | float = "tanh"
     flag: bool = False
+    parts: tuple[Part, ...] = ()
 
 
 SIZE = {"width": 8, "height": 6, "frame_count": 3}
 
 
 def test_a_config_comes_back_from_json() -> None:
-    config = Sample(**SIZE, pairs=((1, 2.5), (3, 0.25)), kind="b", ratio=None, output=0.5, flag=True)
+    parts = (Part(length=2), Part(length=3, name="y"))
+    config = Sample(**SIZE, pairs=((1, 2.5), (3, 0.25)), kind="b", ratio=None, output=0.5, flag=True, parts=parts)
     plain = json.loads(json.dumps(config.to_config()))
     assert plain["pairs"] == [[1, 2.5], [3, 0.25]]
+    assert plain["parts"] == [{"length": 2, "name": "x"}, {"length": 3, "name": "y"}]
     assert Sample.from_config(plain) == config
 
 
@@ -61,6 +72,11 @@ def test_an_int_may_stand_for_a_float_and_becomes_one() -> None:
         ({"pairs": [[1]]}, r"pairs is \[1\]"),
         ({"pairs": [[1, 2, 3]]}, r"pairs is"),
         ({"output": "tan"}, r"output is 'tan'"),
+        ({"parts": [{"length": "2"}]}, r"Part.length is '2'; it must be int"),
+        ({"parts": [{"name": "y"}]}, r"Part needs the field 'length'"),
+        ({"parts": [{"length": 2, "nam": "y"}]}, r"unknown Part field 'nam'; did you mean name"),
+        ({"parts": [2]}, r"Sample.parts is 2; it must be Part"),
+        ({"parts": {"length": 2}}, r"Sample.parts is"),
         ({"height": 0}, r"height is 0; it must lie in 1 \.\. 16384"),
         ({"height": 16_385}, r"height is 16385"),
         ({"frame_count": 10_000_001}, r"frame_count is 10000001"),
@@ -151,3 +167,42 @@ def test_batch_counters_are_not_stored() -> None:
 
 def test_presets_say_what_they_reach() -> None:
     assert Preset(summary="x", configure=Sample).expected == {}
+
+
+class Halves(nn.Linear):
+    """A layer that decodes with multiples of a half."""
+
+    weight_bits = 5
+
+    def stored_weight(self) -> torch.Tensor:
+        return (self.weight * 2).round() / 2
+
+
+class Coarse(VideoModel):
+    """A network with coarse layers: its own, one under two names, and one in its encoder."""
+
+    architecture = "coarse"
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__(config, encoder=True)
+        self.first = Halves(2, 2)
+        self.plain = nn.Linear(2, 2)
+        self.again = self.first
+        self.encoder = nn.Sequential(Halves(2, 2))
+
+    def forward(self, index: torch.Tensor) -> torch.Tensor:
+        raise NotImplementedError
+
+
+def test_coarse_layers_are_stored_as_they_decode() -> None:
+    model = Coarse(ModelConfig(**SIZE))
+    state = model.stored_state()
+    assert list(state) == [f"{name}.{part}" for name in ("first", "plain", "again") for part in ("weight", "bias")]
+    assert model.stored_bits == {"first.weight": 5, "again.weight": 5}
+    for name in ("first.weight", "again.weight"):
+        assert torch.equal(state[name], model.first.stored_weight())
+        assert not state[name].requires_grad
+    assert torch.equal(state["plain.weight"], model.plain.weight)
+    assert not torch.equal(model.state_dict()["first.weight"], state["first.weight"]), "training goes on with its own"
+    model.load_stored_state(state)
+    assert torch.equal(model.first.weight, state["first.weight"])
