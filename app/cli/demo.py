@@ -115,7 +115,9 @@ def _write_sheet(target: Path, video: NeuralVideo, report: Report, neural: Frame
 
 def _next_steps(video: Path) -> tuple[str, ...]:
     """Return command lines that work where this one did: before the virtual environment is active, too."""
-    program = "nervplay" if shutil.which("nervplay") else os.path.relpath(sys.argv[0])
+    started = Path(sys.argv[0])
+    on_path = started.name != "nervplay" or shutil.which("nervplay") is not None
+    program = "nervplay" if on_path else os.path.relpath(started)
     shown = os.path.relpath(video)
     return (
         f"{program} info {shown}",

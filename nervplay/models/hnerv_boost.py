@@ -105,6 +105,7 @@ def _script(name: str, size: tuple[int, int], million: float, what: str, **expec
         summary=f"HNeRV-Boost as the official script for {what} sets it (--modelsize {million:g}), {size[0]}x{size[1]}",
         configure=configure,
         size=size,
+        frame_count=132 if what == "Bunny" else 600,
         paper=f"official scripts/regression, {what}",
         expected=expected,
         recipe=RECIPE,

@@ -44,7 +44,7 @@ from nervplay.models.base import Preset, TrainingPair, VideoModel, register, req
 from nervplay.models.convnext_names import convnext_rules
 from nervplay.models.cost import count_parameters
 from nervplay.models.renaming import rename
-from nervplay.models.snerv_config import PAPER_STRIDES, SNeRVConfig, low_band_strides, paper_blocks
+from nervplay.models.snerv_config import PAPER_FRAMES, PAPER_STRIDES, SNeRVConfig, low_band_strides, paper_blocks
 from nervplay.models.snerv_names import spectral_rules
 
 __all__ = ["PRESETS", "SNeRV", "SNeRVConfig", "config_for_size", "rename_upstream_keys"]
@@ -89,6 +89,7 @@ def _paper(name: str, size: tuple[int, int], channels: int, blocks: int, paper: 
         summary=f"SNeRV-B, C0 = {channels}, N = {blocks}, as in the paper, {size[0]}x{size[1]}",
         configure=configure,
         size=size,
+        frame_count=PAPER_FRAMES[size[1]],
         paper=paper,
         expected=expected,
         recipe=RECIPE,

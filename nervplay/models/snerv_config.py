@@ -17,6 +17,7 @@ from nervplay.models.base import ModelConfig, check_ranges
 
 __all__ = [
     "MIN_STAGES",
+    "PAPER_FRAMES",
     "PAPER_STRIDES",
     "TEMPORAL_LAYOUTS",
     "SNeRVConfig",
@@ -31,6 +32,9 @@ MIN_STAGES = 3
 
 PAPER_STRIDES = {480: (5, 3, 2, 2, 2), 640: (5, 4, 2, 2, 2), 960: (5, 4, 3, 2, 2)}
 """D = E by rows of the frame, as the paper chooses them; its frames are twice as wide as high."""
+
+PAPER_FRAMES = {480: 600, 640: 132, 960: 600}
+"""Frames of the paper's clips by their rows: Big Buck Bunny at 640, UVG otherwise."""
 
 TEMPORAL_LAYOUTS: dict[tuple[int, int], tuple[tuple[int, ...], tuple[int, ...]]] = {
     (960, 20): ((3, 2, 2, 2), (2,)),

@@ -46,6 +46,7 @@ from nervplay.models.convnext_names import convnext_rules
 from nervplay.models.cost import count_parameters
 from nervplay.models.renaming import rename
 from nervplay.models.snerv_config import (
+    PAPER_FRAMES,
     PAPER_STRIDES,
     TEMPORAL_LAYOUTS,
     SNeRVTConfig,
@@ -112,6 +113,7 @@ def _paper(
         summary=f"SNeRV-T ({mixing.upper()}), C0 = {channels}, N = {blocks}, as in the paper, {2 * rows}x{rows}",
         configure=configure,
         size=(2 * rows, rows),
+        frame_count=PAPER_FRAMES[rows],
         paper=paper,
         expected=expected,
         recipe=RECIPE,

@@ -7,6 +7,16 @@ import pytest
 from app.cli.models import PresetFigures, measure_preset
 from nervplay.models import architecture_names, get_architecture, preset_names
 
+NOT_REPRODUCED = {
+    "snerv-0.35m-640x1280",
+    "snerv-1.5m-640x1280",
+    "snerv-t-0.35m-640x1280",
+    "snerv-t-0.75m-640x1280",
+    "snerv-t-3m-640x1280",
+    "snerv-t-3m-960x1920",
+}
+"""Figures that SNeRV's supplement prints and its official code does not give; the presets say so."""
+
 
 def test_json_lists_every_preset(nervplay) -> None:
     ran = nervplay("models", "--json")
@@ -15,7 +25,7 @@ def test_json_lists_every_preset(nervplay) -> None:
     assert [preset["name"] for preset in presets] == preset_names()
     for preset in presets:
         if preset["expected"]:
-            assert preset["verdict"] == "match", preset["name"]
+            assert (preset["verdict"] == "match") == (preset["name"] not in NOT_REPRODUCED), preset["name"]
 
 
 def test_table_has_a_row_per_preset(nervplay) -> None:
