@@ -5,15 +5,20 @@ normalisation, activations and the encoder do not count. This is the rule of the
 """
 
 import math
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 
+from nervplay.blocks.widths import nearest_width
+from nervplay.errors import UsageError
 from nervplay.models.base import ModelConfig, VideoModel, build_model
 
-__all__ = ["Cost", "count_parameters", "measure_cost"]
+__all__ = ["Cost", "config_near", "count_parameters", "measure_cost"]
+
+ConfigT = TypeVar("ConfigT", bound=ModelConfig)
 
 
 class Cost(NamedTuple):
@@ -78,3 +83,33 @@ def measure_cost(name: str, config: ModelConfig) -> Cost:
             layer.register_forward_hook(watch)
         model(torch.zeros(1, dtype=torch.int64))
     return Cost(count_parameters(model), _embedding_values(model), 2 * macs / 1e9, largest)
+
+
+def config_near(
+    model: type[VideoModel], build: Callable[[int], ConfigT], parameters: int, *, largest: int = 1 << 12
+) -> ConfigT:
+    """Return the configuration whose network stores about `parameters` numbers, embeddings included.
+
+    Args:
+        model: the network's class.
+        build: configuration by width; the network must not shrink as the width grows.
+        parameters: wanted number; the nearest possible is taken.
+        largest: largest width tried, from 1 on.
+
+    Raises:
+        UsageError: no width comes within a tenth of `parameters`.
+    """
+
+    def count(width: int) -> int:
+        with torch.device("meta"):
+            return count_parameters(model(build(width)))
+
+    config = build(nearest_width(count, parameters, largest=largest))
+    with torch.device("meta"):
+        found = count_parameters(model(config))
+    if abs(found - parameters) > parameters / 10:
+        raise UsageError(
+            f"no {model.architecture} of {config.frame_count} frames of {config.width}x{config.height} has about "
+            f"{parameters} parameters; the nearest has {found}: ask for that, or for fewer frames"
+        )
+    return config

@@ -48,10 +48,10 @@ from nervplay.blocks.two_stream import (
     upstream_rules,
 )
 from nervplay.blocks.up_conv import up_layers
-from nervplay.blocks.widths import Stage, nearest_width
+from nervplay.blocks.widths import Stage
 from nervplay.errors import UsageError
 from nervplay.models.base import Preset, TrainingPair, VideoModel, register, require_size
-from nervplay.models.cost import count_parameters
+from nervplay.models.cost import config_near
 from nervplay.models.dnerv_config import DNeRVConfig
 from nervplay.models.renaming import rename
 
@@ -189,17 +189,7 @@ def config_for_size(width: int, height: int, frame_count: int, parameters: int) 
         channels = max(channels, _SMALLEST_WIDTH)
         return _any_size(width, height, frame_count, channels, embedding_channels, fusion)
 
-    def count(channels: int) -> int:
-        with torch.device("meta"):
-            return count_parameters(DNeRV(build(channels)))
-
-    best = nearest_width(count, parameters, largest=1 << 12)
-    if abs(count(best) - parameters) > parameters / 10:
-        raise UsageError(
-            f"no DNeRV of {frame_count} frames of {width}x{height} has about {parameters} parameters; the nearest has "
-            f"{count(best)}: ask for that, or for fewer frames"
-        )
-    return build(best)
+    return config_near(DNeRV, build, parameters)
 
 
 def _tiny(width: int, height: int, frame_count: int) -> DNeRVConfig:

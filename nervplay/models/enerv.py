@@ -47,10 +47,8 @@ from nervplay.blocks.encoding import interleaved_encoding
 from nervplay.blocks.strides import choose_strides
 from nervplay.blocks.transformer import TransformerBlock
 from nervplay.blocks.up_conv import UpConv, up_layers
-from nervplay.blocks.widths import nearest_width
-from nervplay.errors import UsageError
 from nervplay.models.base import Preset, TrainingPair, VideoModel, register, require_size
-from nervplay.models.cost import count_parameters
+from nervplay.models.cost import config_near
 from nervplay.models.enerv_config import ENeRVConfig
 from nervplay.models.renaming import rename
 
@@ -177,17 +175,7 @@ def config_for_size(width: int, height: int, frame_count: int, parameters: int) 
             hidden_width=max(16, round(128 * shrink)),
         )
 
-    def count(channels: int) -> int:
-        with torch.device("meta"):
-            return count_parameters(ENeRV(build(channels)))
-
-    best = nearest_width(count, parameters, largest=1 << 11)
-    if abs(count(best) - parameters) > parameters / 10:
-        raise UsageError(
-            f"no E-NeRV of {width}x{height} has about {parameters} parameters; the nearest has {count(best)}: "
-            "ask for that"
-        )
-    return build(best)
+    return config_near(ENeRV, build, parameters, largest=1 << 11)
 
 
 PRESETS = {

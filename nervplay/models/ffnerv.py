@@ -46,10 +46,9 @@ from nervplay.blocks.encoding import normalised_time
 from nervplay.blocks.flow import aggregate
 from nervplay.blocks.strides import choose_strides, nearest_fitting_size
 from nervplay.blocks.tanh_quantise import QuantisedConv2d, tanh_quantise
-from nervplay.blocks.widths import nearest_width
-from nervplay.errors import GeometryError, UsageError
+from nervplay.errors import GeometryError
 from nervplay.models.base import Preset, TrainingPair, VideoModel, register, require_size
-from nervplay.models.cost import count_parameters
+from nervplay.models.cost import config_near
 from nervplay.models.ffnerv_config import FLOW_SCALE, GROUPS, FFNeRVConfig
 from nervplay.models.renaming import rename
 
@@ -208,17 +207,7 @@ def config_for_size(width: int, height: int, frame_count: int, parameters: int) 
             lower_width=max(8, round(96 * shrink)),
         )
 
-    def count(features: int) -> int:
-        with torch.device("meta"):
-            return count_parameters(FFNeRV(build(features)))
-
-    best = nearest_width(count, parameters, largest=1 << 11)
-    if abs(count(best) - parameters) > parameters / 10:
-        raise UsageError(
-            f"no FFNeRV of {frame_count} frames of {width}x{height} has about {parameters} parameters; the nearest has "
-            f"{count(best)}: ask for that, or for fewer frames"
-        )
-    return build(best)
+    return config_near(FFNeRV, build, parameters, largest=1 << 11)
 
 
 PRESETS = {

@@ -35,11 +35,10 @@ from torch import Tensor, nn
 from nervplay.blocks.feature_grid import FeatureGrid, LocalEncoding, Moments
 from nervplay.blocks.mixing import ChannelMixing, channel_norm, channels_last_conv, depthwise, refine
 from nervplay.blocks.strides import choose_strides
-from nervplay.blocks.widths import nearest_width
 from nervplay.blocks.window import Window, patch_borders
-from nervplay.errors import GeometryError, UsageError
+from nervplay.errors import GeometryError
 from nervplay.models.base import Preset, VideoModel, register, require_size
-from nervplay.models.cost import count_parameters
+from nervplay.models.cost import config_near
 from nervplay.models.hinerv_config import HiNeRVConfig, Stage
 from nervplay.models.renaming import rename
 
@@ -200,17 +199,7 @@ def config_for_size(width: int, height: int, frame_count: int, parameters: int) 
         layout = {"channels": channels, "grid_channels": features, "local_channels": 2 * features}
         return _any_size(width, height, frame_count, **layout)
 
-    def count(channels: int) -> int:
-        with torch.device("meta"):
-            return count_parameters(HiNeRV(build(channels)))
-
-    best = nearest_width(count, parameters, largest=1 << 12)
-    if abs(count(best) - parameters) > parameters / 10:
-        raise UsageError(
-            f"no HiNeRV of {frame_count} frames of {width}x{height} has about {parameters} parameters; the nearest has "
-            f"{count(best)}: ask for that"
-        )
-    return build(best)
+    return config_near(HiNeRV, build, parameters)
 
 
 PRESETS = dict(map(_published, _PUBLISHED.split("\n")[1:-1])) | {

@@ -38,10 +38,10 @@ from nervplay.blocks.conv_kinds import stage_convolution
 from nervplay.blocks.convnext import ConvNeXt
 from nervplay.blocks.encoding import block_encoding, normalised_time
 from nervplay.blocks.strides import choose_strides
-from nervplay.blocks.widths import nearest_width, solve_channels
+from nervplay.blocks.widths import solve_channels
 from nervplay.errors import UsageError
 from nervplay.models.base import Preset, TrainingPair, VideoModel, register, require_size
-from nervplay.models.cost import count_parameters
+from nervplay.models.cost import config_near
 from nervplay.models.hnerv_config import HNeRVConfig
 from nervplay.models.renaming import rename
 
@@ -214,17 +214,7 @@ def config_for_size(width: int, height: int, frame_count: int, parameters: int) 
             embedding_channels=embedding_channels,
         )
 
-    def count(channels: int) -> int:
-        with torch.device("meta"):
-            return count_parameters(HNeRV(build(channels)))
-
-    best = nearest_width(count, parameters, largest=1 << 12)
-    if abs(count(best) - parameters) > parameters / 10:
-        raise UsageError(
-            f"no HNeRV of {frame_count} frames of {width}x{height} has about {parameters} parameters; the nearest has "
-            f"{count(best)}: ask for that, or for fewer frames"
-        )
-    return build(best)
+    return config_near(HNeRV, build, parameters)
 
 
 def _sized(parameters: int) -> Preset:

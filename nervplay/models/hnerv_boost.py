@@ -35,11 +35,11 @@ from nervplay.blocks.conv_block import ConvBlock, down_block, up_block
 from nervplay.blocks.convnext import ConvNeXt
 from nervplay.blocks.sft import SFTResidual
 from nervplay.blocks.strides import choose_strides
-from nervplay.blocks.widths import nearest_width, solve_channels
+from nervplay.blocks.widths import solve_channels
 from nervplay.errors import UsageError
 from nervplay.models.base import Preset, TrainingPair, VideoModel, register, require_size
 from nervplay.models.convnext_names import convnext_rules
-from nervplay.models.cost import count_parameters
+from nervplay.models.cost import config_near
 from nervplay.models.hnerv_boost_config import HNeRVBoostConfig
 from nervplay.models.renaming import rename
 
@@ -162,17 +162,7 @@ def config_for_size(width: int, height: int, frame_count: int, parameters: int) 
             embedding_channels=embedding_channels,
         )
 
-    def count(channels: int) -> int:
-        with torch.device("meta"):
-            return count_parameters(HNeRVBoost(build(channels)))
-
-    best = nearest_width(count, parameters, largest=1 << 12)
-    if abs(count(best) - parameters) > parameters / 10:
-        raise UsageError(
-            f"no HNeRV-Boost of {frame_count} frames of {width}x{height} has about {parameters} parameters; the "
-            f"nearest has {count(best)}: ask for that, or for fewer frames"
-        )
-    return build(best)
+    return config_near(HNeRVBoost, build, parameters)
 
 
 def _sized(parameters: int) -> Preset:

@@ -34,11 +34,10 @@ from nervplay.blocks.conv_block import ConvBlock, NormName
 from nervplay.blocks.conv_kinds import StageConv, check_convolutions, convolution, stage_convolution
 from nervplay.blocks.encoding import check_encoding, interleaved_encoding, normalised_time
 from nervplay.blocks.strides import choose_strides
-from nervplay.blocks.widths import nearest_width
 from nervplay.errors import GeometryError, UsageError
 from nervplay.models import binary_nerv, ghost_nerv, lrconv_nerv
 from nervplay.models.base import ModelConfig, Preset, TrainingPair, VideoModel, check_ranges, register, require_size
-from nervplay.models.cost import count_parameters
+from nervplay.models.cost import config_near
 from nervplay.models.renaming import rename
 
 __all__ = ["PRESETS", "NeRV", "NeRVConfig", "config_for_size", "rename_upstream_keys"]
@@ -229,16 +228,7 @@ def config_for_size(width: int, height: int, frame_count: int, parameters: int) 
             stem_width=max(32, round(512 * shrink)),
         )
 
-    def count(channels: int) -> int:
-        with torch.device("meta"):
-            return count_parameters(NeRV(build(channels)))
-
-    best = nearest_width(count, parameters, largest=1 << 12)
-    if abs(count(best) - parameters) > parameters / 10:
-        raise UsageError(
-            f"no NeRV of {width}x{height} has about {parameters} parameters; the nearest has {count(best)}, ask for it"
-        )
-    return build(best)
+    return config_near(NeRV, build, parameters)
 
 
 PRESETS = {

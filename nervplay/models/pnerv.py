@@ -52,10 +52,9 @@ from nervplay.blocks.two_stream import (
     source_index,
     upstream_rules,
 )
-from nervplay.blocks.widths import nearest_width
 from nervplay.errors import UsageError
 from nervplay.models.base import Preset, TrainingPair, VideoModel, register, require_size
-from nervplay.models.cost import count_parameters
+from nervplay.models.cost import config_near
 from nervplay.models.pnerv_config import PNeRVConfig
 from nervplay.models.renaming import rename
 
@@ -265,17 +264,7 @@ def config_for_size(width: int, height: int, frame_count: int, parameters: int) 
     def build(channels: int) -> PNeRVConfig:
         return _any_size(width, height, frame_count, channels, embedding_channels, finer)
 
-    def count(channels: int) -> int:
-        with torch.device("meta"):
-            return count_parameters(PNeRV(build(channels)))
-
-    best = nearest_width(count, parameters, largest=1 << 12)
-    if abs(count(best) - parameters) > parameters / 10:
-        raise UsageError(
-            f"no PNeRV of {frame_count} frames of {width}x{height} has about {parameters} parameters; the nearest has "
-            f"{count(best)}: ask for that, or for fewer frames"
-        )
-    return build(best)
+    return config_near(PNeRV, build, parameters)
 
 
 def _tiny(width: int, height: int, frame_count: int) -> PNeRVConfig:

@@ -38,11 +38,10 @@ from nervplay.blocks.conv_block import down_block, up_block
 from nervplay.blocks.convnext import ConvNeXt
 from nervplay.blocks.haar import haar_split
 from nervplay.blocks.spectrum import Bands, SpectralHead, bounds_of, scale_to_bounds
-from nervplay.blocks.widths import nearest_width
 from nervplay.errors import UsageError
 from nervplay.models.base import Preset, TrainingPair, VideoModel, register, require_size
 from nervplay.models.convnext_names import convnext_rules
-from nervplay.models.cost import count_parameters
+from nervplay.models.cost import config_near
 from nervplay.models.renaming import rename
 from nervplay.models.snerv_config import PAPER_FRAMES, PAPER_STRIDES, SNeRVConfig, low_band_strides, paper_blocks
 from nervplay.models.snerv_names import spectral_rules
@@ -146,17 +145,7 @@ def config_for_size(width: int, height: int, frame_count: int, parameters: int) 
     _, rows, columns = build(1, 1).embedding_shape
     embedding_channels = max(1, min(16, int(_EMBEDDING_SHARE * parameters / (rows * columns * frame_count))))
 
-    def count(channels: int) -> int:
-        with torch.device("meta"):
-            return count_parameters(SNeRV(build(channels, embedding_channels)))
-
-    best = nearest_width(count, parameters, largest=1 << 12)
-    if abs(count(best) - parameters) > parameters / 10:
-        raise UsageError(
-            f"no SNeRV of {frame_count} frames of {width}x{height} has about {parameters} parameters; the nearest has "
-            f"{count(best)}: ask for that, or for fewer frames"
-        )
-    return build(best, embedding_channels)
+    return config_near(SNeRV, lambda channels: build(channels, embedding_channels), parameters)
 
 
 def _sized(parameters: int) -> Preset:

@@ -39,11 +39,10 @@ from nervplay.blocks.convnext import ConvNeXt
 from nervplay.blocks.haar import haar_split, low_pass
 from nervplay.blocks.spectrum import Bands, SpectralHead, bounds_of, scale_to_bounds
 from nervplay.blocks.temporal import Mixing, SpatialUp, TemporalUp
-from nervplay.blocks.widths import nearest_width
 from nervplay.errors import UsageError
 from nervplay.models.base import Preset, TrainingPair, VideoModel, register, require_size
 from nervplay.models.convnext_names import convnext_rules
-from nervplay.models.cost import count_parameters
+from nervplay.models.cost import config_near
 from nervplay.models.renaming import rename
 from nervplay.models.snerv_config import (
     PAPER_FRAMES,
@@ -168,17 +167,7 @@ def config_for_size(width: int, height: int, frame_count: int, parameters: int) 
         look = {"channels": channels, "embedding_channels": embedding_channels, "residual_blocks": blocks}
         return _for_any_size(width, height, frame_count, **look)
 
-    def count(channels: int) -> int:
-        with torch.device("meta"):
-            return count_parameters(SNeRVT(build(channels)))
-
-    best = nearest_width(count, parameters, largest=1 << 12)
-    if abs(count(best) - parameters) > parameters / 10:
-        raise UsageError(
-            f"no SNeRV-T of {frame_count} frames of {width}x{height} has about {parameters} parameters; the nearest "
-            f"has {count(best)}: ask for that, or for fewer frames"
-        )
-    return build(best)
+    return config_near(SNeRVT, build, parameters)
 
 
 def _sized(parameters: int) -> Preset:

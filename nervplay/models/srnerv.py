@@ -22,16 +22,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nervplay.blocks.mixing import channel_norm, channels_last_conv, depthwise, refine
 from nervplay.blocks.strides import choose_strides
-from nervplay.blocks.widths import nearest_width
 from nervplay.errors import UsageError
 from nervplay.models.base import Preset, register, require_size
-from nervplay.models.cost import count_parameters
+from nervplay.models.cost import config_near
 from nervplay.models.hinerv import RECIPE, SMALL_FRAME_RECIPE, HiNeRV
 from nervplay.models.hinerv_config import HiNeRVConfig, Stage
 
@@ -195,17 +193,7 @@ def config_for_size(width: int, height: int, frame_count: int, parameters: int) 
         features = min(max(round(channels**2 / 9600), 1), 1 << 9)
         return _any_size(width, height, frame_count, channels=channels, features=features, depth=3)
 
-    def count(channels: int) -> int:
-        with torch.device("meta"):
-            return count_parameters(SRNeRV(build(channels)))
-
-    best = nearest_width(count, parameters, largest=1 << 12)
-    if abs(count(best) - parameters) > parameters / 10:
-        raise UsageError(
-            f"no SRNeRV of {frame_count} frames of {width}x{height} has about {parameters} parameters; the nearest has "
-            f"{count(best)}: ask for that"
-        )
-    return build(best)
+    return config_near(SRNeRV, build, parameters)
 
 
 PRESETS = {

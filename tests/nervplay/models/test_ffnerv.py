@@ -285,5 +285,5 @@ def test_a_size_is_met(size: tuple[int, int], parameters: int) -> None:
 
 
 def test_a_size_that_cannot_be_met_names_the_nearest() -> None:
-    with pytest.raises(UsageError, match=r"no FFNeRV of 132 frames of 1280x720 has about 10 .*the nearest has \d+"):
+    with pytest.raises(UsageError, match=r"no ffnerv of 132 frames of 1280x720 has about 10 .*the nearest has \d+"):
         config_for_size(1280, 720, 132, 10)

@@ -375,7 +375,7 @@ def test_difference_embeddings_are_finer_where_there_is_room() -> None:
 
 
 def test_a_size_that_cannot_be_met_names_the_nearest() -> None:
-    with pytest.raises(UsageError, match=r"no PNeRV of 132 frames of 1280x720 has about 1000 .*the nearest has \d+"):
+    with pytest.raises(UsageError, match=r"no pnerv of 132 frames of 1280x720 has about 1000 .*the nearest has \d+"):
         config_for_size(1280, 720, 132, 1000)
 
 

@@ -200,7 +200,7 @@ def test_a_size_is_met(size: tuple[int, int], parameters: int) -> None:
 
 
 def test_a_size_that_cannot_be_met_names_the_nearest() -> None:
-    with pytest.raises(UsageError, match=r"no SNeRV of 132 frames of 1280x720 has about 1000 .*the nearest has \d+"):
+    with pytest.raises(UsageError, match=r"no snerv of 132 frames of 1280x720 has about 1000 .*the nearest has \d+"):
         config_for_size(1280, 720, 132, 1000)
 
 

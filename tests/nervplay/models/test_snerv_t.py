@@ -192,7 +192,7 @@ def test_presets_ask_for_their_size_or_name_one_that_fits() -> None:
         PRESETS["3m-640x1280"].configure(1280, 720, 132)
     with pytest.raises(GeometryError, match="--crop"):
         PRESETS["tiny"].configure(854, 480, 10)
-    with pytest.raises(UsageError, match=r"no SNeRV-T of 132 frames of 1280x720 has about 1000 .*the nearest has \d+"):
+    with pytest.raises(UsageError, match=r"no snerv-t of 132 frames of 1280x720 has about 1000 .*the nearest has \d+"):
         config_for_size(1280, 720, 132, 1000)
 
 
