@@ -20,7 +20,7 @@ from app.cli.options import (
 )
 from app.cli.output import note, progress
 from app.cli.words import human_bytes
-from app.core.clips import first_second_in, open_original
+from app.core.clips import open_original, sound_span
 from ffmpeg_bridge.audio import extract_audio
 from ffmpeg_bridge.export import EXPORT_SUFFIXES, export_video
 from nervplay.bitstream import Audio, NervFile
@@ -118,8 +118,7 @@ def sound_for(file: NervFile, clips: list[Path | None]) -> Audio | None:
         return file.audio
     for clip in clips:
         if clip is not None:
-            start = first_second_in(clip, file.source, file.video)
-            sound = extract_audio(clip, start, file.video.duration)
+            sound = extract_audio(clip, *sound_span(clip, file.source, file.video))
             if sound is not None:
                 return sound
     return None

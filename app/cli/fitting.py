@@ -108,5 +108,6 @@ def sound_of(path: Path, spec: VideoSpec, transform: FrameTransform) -> Audio | 
     Raises:
         VideoInputError: sound that cannot be read.
     """
-    first = transform.frames[0] if transform.frames else 0
-    return extract_audio(path, first / spec.rate, spec.duration)
+    if transform.frames is None:
+        return extract_audio(path)
+    return extract_audio(path, transform.frames[0] / spec.rate, spec.duration)

@@ -9,7 +9,7 @@ from ffmpeg_bridge import open_source
 from nervplay.errors import BitstreamError, UsageError, VideoInputError
 from nervplay.video import FrameSource, FrameTransform, VideoSpec, matched
 
-__all__ = ["first_second_in", "open_original", "recorded_transform", "source_record"]
+__all__ = ["open_original", "recorded_transform", "sound_span", "source_record"]
 
 
 def source_record(path: Path, transform: FrameTransform) -> dict[str, Any]:
@@ -62,11 +62,14 @@ def open_original(path: Path, record: Mapping[str, Any], spec: VideoSpec) -> Fra
         raise
 
 
-def first_second_in(path: Path, record: Mapping[str, Any], spec: VideoSpec) -> Fraction:
-    """Return where in a clip the neural video begins, in seconds; 0 for a clip that is no longer than it.
+def sound_span(path: Path, record: Mapping[str, Any], spec: VideoSpec) -> tuple[Fraction, Fraction | None]:
+    """Return which sound of a clip belongs to the neural video: its start and its length, in seconds.
+
+    Of a clip as long as the neural video all sound belongs to it, whatever packets overhang its last frame: the length
+    is None then.
 
     Args:
-        path: the clip; a file with nothing but sound counts as uncut.
+        path: the clip; a file with nothing but sound counts as uncut, and is cut to the length of the video.
         record: the `source` of the .nerv file.
         spec: the clip that the .nerv file decodes to.
 
@@ -74,11 +77,11 @@ def first_second_in(path: Path, record: Mapping[str, Any], spec: VideoSpec) -> F
         BitstreamError: a record of another form.
     """
     kept = recorded_transform(record).frames
-    if kept is None:
-        return Fraction(0)
     try:
         with open_source(path) as source:
-            whole = len(source) > spec.frame_count
+            if len(source) == spec.frame_count:
+                return Fraction(0), None
+            longer = len(source) > spec.frame_count
     except VideoInputError:
-        whole = True
-    return kept[0] / spec.rate if whole else Fraction(0)
+        longer = True
+    return (kept[0] / spec.rate if kept and longer else Fraction(0)), spec.duration

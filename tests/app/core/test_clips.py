@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from app.core.clips import first_second_in, open_original, recorded_transform, source_record
+from app.core.clips import open_original, recorded_transform, sound_span, source_record
 from nervplay.errors import BitstreamError, GeometryError, MissingInputError
 from nervplay.video import FrameTransform, VideoSpec
 
@@ -60,6 +60,6 @@ def test_a_clip_that_fits_neither_way(pictures: Path) -> None:
 
 
 def test_where_the_sound_begins(pictures: Path) -> None:
-    assert first_second_in(pictures, RECORD, spec(16, 8, 3)) == Fraction(2, 25)
-    assert first_second_in(pictures, RECORD, spec(16, 8, 7)) == 0
-    assert first_second_in(pictures, {}, spec(16, 8, 3)) == 0
+    assert sound_span(pictures, RECORD, spec(16, 8, 3)) == (Fraction(2, 25), Fraction(3, 25))
+    assert sound_span(pictures, RECORD, spec(16, 8, 7)) == (0, None)
+    assert sound_span(pictures, {}, spec(16, 8, 3)) == (0, Fraction(3, 25))
