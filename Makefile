@@ -28,6 +28,7 @@ sample: setup ## fit the bundled sample again (the exact command; about an hour 
 
 docs: setup ## write the generated pages again
 	@$(VENV)/python tools/make_command_docs.py
+	@$(VENV)/python tools/make_model_docs.py
 
 clean:
 	rm -rf .venv $(DEMO) .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -19,7 +19,7 @@ _ANY_SIZE = (320, 180)
 """(width, height) that costs are counted for where a preset takes any size: those of the bundled sample."""
 
 _TOLERANCE = 0.005
-"""How far a figure may lie from a published one that was rounded to three digits."""
+"""How far a figure may lie from an expected one that was rounded to three digits."""
 
 
 class PresetFigures(NamedTuple):
@@ -59,7 +59,7 @@ def command(name: str | None, as_json: bool) -> None:
     """List architectures and presets, or explain the one called NAME (an architecture or a preset).
 
     Parameters are what a file stores (network and embeddings, without the encoder); GFLOPs are for one frame. Both are
-    counted here and held against the published figures.
+    counted here and held against what paper or official code give, where they do.
     """
     chosen = _choose(name)
     figures = [measure_preset(preset) for preset in chosen]
@@ -116,15 +116,15 @@ def measure_preset(full_name: str) -> PresetFigures:
 
 def _list(figures: list[PresetFigures]) -> None:
     emit_table(
-        ("preset", "frame size", "parameters", "published", "GFLOPs", "published", "", "summary"),
+        ("preset", "frame size", "parameters", "expected", "GFLOPs", "expected", "", "summary"),
         [
             (
                 figure.name,
                 f"{figure.width}x{figure.height}",
                 f"{figure.parameters:,}",
-                _published(figure, "parameters"),
+                _expected(figure, "parameters"),
                 f"{figure.gflops:.2f}",
-                _published(figure, "gflops"),
+                _expected(figure, "gflops"),
                 figure.verdict,
                 figure.summary,
             )
@@ -134,18 +134,18 @@ def _list(figures: list[PresetFigures]) -> None:
     )
 
 
-def _published(figure: PresetFigures, name: str) -> str:
+def _expected(figure: PresetFigures, name: str) -> str:
     return human_count(figure.expected[name]) if name in figure.expected else "-"
 
 
 def _explain(figure: PresetFigures) -> None:
     rows = [
         ("about", figure.summary),
-        ("published in", figure.paper),
+        ("expected from", figure.paper),
         ("frame size", f"{figure.width}x{figure.height}, {figure.frame_count} frames"),
         ("parameters", f"{figure.parameters:,}"),
         ("GFLOPs", f"{figure.gflops:.2f} for one frame"),
-        *((f"published {name}", f"{value:,}") for name, value in figure.expected.items()),
+        *((f"expected {name}", f"{value:,}") for name, value in figure.expected.items()),
         ("verdict", figure.verdict),
         *((f"network {name}", str(value)) for name, value in figure.config.items()),
         *((f"recipe {name}", str(value)) for name, value in figure.recipe.items()),
