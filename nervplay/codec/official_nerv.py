@@ -11,7 +11,6 @@ maps widened to float32 first, as the official evaluation does, not in float16 a
 input its codes of the time code are dropped and the exact values used.
 """
 
-import argparse
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -23,6 +22,7 @@ from torch import Tensor
 from nervplay.bitstream.layout import QuantisedTensor
 from nervplay.codec.official_arguments import hnerv_config, nerv_config, parse_hnerv, parse_nerv
 from nervplay.codec.official_load import load_tensors
+from nervplay.codec.official_network import frame_count, plain_state
 from nervplay.errors import CheckpointError, UsageError
 from nervplay.models import hnerv, nerv
 from nervplay.models.base import ModelConfig, VideoModel, build_model
@@ -41,28 +41,6 @@ class QuantisedHNeRV(NamedTuple):
     tensors: dict[str, QuantisedTensor]
 
 
-def _weights(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return the official state dict as the network uses it: no "module.", no "blocks.0.", pruning masks applied.
-
-    Raises:
-        CheckpointError: a pruned weight without its mask.
-    """
-    state = {name.removeprefix("state_dict/"): value for name, value in tensors.items()}
-    state = {name.removeprefix("module.").replace("blocks.0.", ""): value for name, value in state.items()}
-    weights = {}
-    for name, value in state.items():
-        if name.endswith("_mask"):
-            continue
-        if name.endswith("_orig"):
-            mask = state.get(f"{name.removesuffix('_orig')}_mask")
-            if mask is None or mask.shape != value.shape:
-                raise CheckpointError(f"the checkpoint's pruned tensor '{name}' has no mask of its shape; get it again")
-            weights[name.removesuffix("_orig")] = value * mask
-        else:
-            weights[name] = value
-    return weights
-
-
 def _load(model: VideoModel, state: Mapping[str, Tensor]) -> None:
     """Load stored tensors into `model`.
 
@@ -75,25 +53,9 @@ def _load(model: VideoModel, state: Mapping[str, Tensor]) -> None:
         raise CheckpointError(f"the checkpoint does not fit its official arguments: {error}") from None
 
 
-def _frame_count(flags: argparse.Namespace, source: FrameSource | None) -> int:
-    """Return T from `--frames` or the source.
-
-    Raises:
-        UsageError: neither is there, or they differ.
-    """
-    count: int | None = flags.frames
-    if source is not None and count not in (None, len(source)):
-        raise UsageError(f"--frames {count} and the source's {len(source)} frames differ; leave one out")
-    if source is not None:
-        return len(source)
-    if count is None:
-        raise UsageError("an official checkpoint does not say how many frames it has; give --source or add --frames N")
-    return count
-
-
 def _open_nerv(state: dict[str, Tensor], arguments: str, source: FrameSource | None) -> VideoModel:
     flags = parse_nerv(arguments)
-    model = build_model("nerv", nerv_config(flags, _frame_count(flags, source)))
+    model = build_model("nerv", nerv_config(flags, frame_count(flags.frames, source)))
     _load(model, nerv.rename_upstream_keys(state))
     return model
 
@@ -126,7 +88,7 @@ def _load_encoder(model: VideoModel, state: Mapping[str, Tensor]) -> torch.nn.Mo
 def _open_hnerv(state: dict[str, Tensor], arguments: str, source: FrameSource | None) -> VideoModel:
     flags = parse_hnerv(arguments)
     size = (source.spec.height, source.spec.width) if source else None
-    config = hnerv_config(flags, _frame_count(flags, source), size)
+    config = hnerv_config(flags, frame_count(flags.frames, source), size)
     renamed = hnerv.rename_upstream_keys(state)
     if config.time_levels:
         model = build_model("hnerv", config)
@@ -173,9 +135,9 @@ def _quantised(tensors: Mapping[str, Tensor], arguments: str) -> QuantisedHNeRV:
     embedding = _leaf(tensors, "embed", flags.quant_embed_bit)
     if embedding.codes.ndim != 4:
         raise CheckpointError(f"the checkpoint's embeddings have shape {embedding.shape}; they must be (T, C, h, w)")
-    frame_count, _, rows, columns = embedding.shape
+    count, _, rows, columns = embedding.shape
     scale = int(np.prod(flags.enc_strds))
-    config = hnerv_config(flags, frame_count, (rows * scale, columns * scale))
+    config = hnerv_config(flags, count, (rows * scale, columns * scale))
     names = {name.rsplit("/", 1)[0]: None for name in tensors if name.startswith("model/")}
     official = {name.removeprefix("model/"): _leaf(tensors, name, flags.quant_model_bit) for name in names}
     official = {name.removeprefix("module."): value for name, value in official.items()}
@@ -241,7 +203,7 @@ def open_nerv(path: str | Path, arguments: str, source: FrameSource | None = Non
         model = build_model(quantised.architecture, quantised.config)
         _load(model, {name: torch.from_numpy(value.dequantise()) for name, value in quantised.tensors.items()})
     else:
-        state = _weights(tensors)
+        state = plain_state(tensors)
         if any(name.startswith("stem.") for name in state):
             model = _open_nerv(state, arguments, source)
         elif "decoder.0.conv.downconv.bias" in state:

@@ -148,7 +148,7 @@ def test_hnerv_weights_with_time_input(quick: dict[str, Tensor]) -> None:
         ({"layers.7.conv.conv.bias": torch.zeros(8)}, "'stages.7.conv.bias' that this nerv does not know"),
         ({"layers.0.conv.conv.bias": torch.zeros(9)}, r"'stages.0.conv.bias' has shape \(9,\); this nerv needs \(8,\)"),
         ({"blob": torch.zeros(9)}, "tensor 'blob' that the official network does not have"),
-        ({"stem.0.weight_orig": torch.zeros(3)}, "'stem.0.weight_orig' has no mask"),
+        ({"stem.0.weight_orig": torch.zeros(3)}, "'stem.0.weight_orig' is half of a pruned weight"),
     ],
 )
 def test_tensors_that_do_not_fit_are_named(
