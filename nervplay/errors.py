@@ -22,6 +22,7 @@ Every message is one line and names the value, the rule and the way out. `exit_c
 
 import difflib
 from collections.abc import Iterable
+from fractions import Fraction
 from typing import ClassVar
 
 __all__ = [
@@ -77,11 +78,11 @@ class FrameIndexError(UsageError, IndexError):
     """A frame index outside the clip.
 
     Args:
-        index: the index asked for.
+        index: the index asked for, or the position between two frames.
         frame_count: number of frames of the clip.
     """
 
-    def __init__(self, index: int, frame_count: int) -> None:
+    def __init__(self, index: int | Fraction, frame_count: int) -> None:
         super().__init__(f"frame {index} is outside the clip; its frames are 0 to {frame_count - 1}")
         self.index, self.frame_count = index, frame_count
 

@@ -2,14 +2,18 @@
 
 Contract of every `Decoder`:
   * order: `frame(i)` may be asked in any order; the same decoder, precision and index give the same bytes every time;
-  * buffers: a returned array belongs to the caller, who may keep and change it;
+  * buffers: a returned array belongs to the caller, who may keep and change it; an array given as `out` is filled and
+    returned, and the decoder keeps no reference to it;
   * threads: one thread at a time uses a decoder; several decoders may run in one process; `cancel` alone may be called
     from any thread and makes a running `frames` stop before its next frame;
   * precision: `set_precision` takes effect with the next frame that is asked for;
+  * time: a position between two frames is a fraction of the frame index, never seconds; at whole numbers `frame_at` and
+    `frame` give the same bytes;
   * end: `close` is idempotent and frees weights and device memory; decoding after it raises `UsageError`.
 """
 
 from collections.abc import Iterable, Iterator
+from fractions import Fraction
 from typing import Protocol, Self
 
 import numpy as np
@@ -45,22 +49,53 @@ class Decoder(Protocol):
         """Where it runs, as torch names it: "cpu", "cuda:0"."""
         ...
 
+    @property
+    def backend(self) -> str:
+        """The engine that computes: "torch" is the reference; the others name themselves."""
+        ...
+
+    @property
+    def continuous_time(self) -> bool:
+        """Whether `frame_at` can give pictures between two frames."""
+        ...
+
     def __len__(self) -> int: ...
 
-    def frame(self, index: int) -> Frame:
+    def frame(self, index: int, out: Frame | None = None) -> Frame:
         """Return frame `index` as uint8 (H, W, 3) RGB, rounded by `nervplay.decode.rounding`.
+
+        Args:
+            index: 0 .. T - 1.
+            out: where to write it, C-contiguous uint8 (H, W, 3); a new array when None.
 
         Raises:
             FrameIndexError: index outside 0 .. T - 1.
-            UsageError: the decoder is closed.
+            UsageError: the decoder is closed, or `out` does not fit.
         """
         ...
 
-    def float_frame(self, index: int) -> NDArray[np.float32]:
+    def float_frame(self, index: int, out: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
         """Return frame `index` as float32 (3, H, W), as the network gives it, before rounding and clipping.
+
+        Args:
+            index: 0 .. T - 1.
+            out: where to write it, C-contiguous float32 (3, H, W); a new array when None.
 
         Raises:
             FrameIndexError: index outside 0 .. T - 1.
+            UsageError: the decoder is closed, or `out` does not fit.
+        """
+        ...
+
+    def frame_at(self, position: Fraction) -> Frame:
+        """Return the picture at a position between frames, uint8 (H, W, 3) RGB.
+
+        Args:
+            position: in frames, 0 .. T - 1; 7/2 lies half-way between frames 3 and 4.
+
+        Raises:
+            FrameIndexError: position outside 0 .. T - 1.
+            CapabilityError: the position is not whole and the architecture is not continuous in time.
             UsageError: the decoder is closed.
         """
         ...

@@ -8,6 +8,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from nervplay.decode.buffers import deliver
 from nervplay.decode.decoder import PRECISIONS
 from nervplay.errors import FrameIndexError, UnknownNameError, UsageError
 from nervplay.video.source import Frame
@@ -53,15 +54,25 @@ class FakeDecoder:
         """Always "cpu"."""
         return "cpu"
 
+    @property
+    def backend(self) -> str:
+        """Always "fake"."""
+        return "fake"
+
+    @property
+    def continuous_time(self) -> bool:
+        """Always: a picture between two frames shows the bar code of the earlier one."""
+        return True
+
     def __len__(self) -> int:
         return self._spec.frame_count
 
-    def frame(self, index: int) -> Frame:
-        """Return frame `index` as uint8 (H, W, 3) RGB.
+    def frame(self, index: int, out: Frame | None = None) -> Frame:
+        """Return frame `index` as uint8 (H, W, 3) RGB, in `out` when it is given.
 
         Raises:
             FrameIndexError: index outside 0 .. T - 1.
-            UsageError: the decoder is closed.
+            UsageError: the decoder is closed, or `out` does not fit.
         """
         if self._closed:
             raise UsageError("the decoder is closed; open it again")
@@ -72,16 +83,30 @@ class FakeDecoder:
         cell = self._spec.width // BITS
         for bit in range(BITS):
             picture[: self._spec.height // 4, bit * cell : (bit + 1) * cell] = 255 * (index >> bit & 1)
-        return picture
+        return deliver(picture, out)
 
-    def float_frame(self, index: int) -> NDArray[np.float32]:
-        """Return frame `index` as float32 (3, H, W) in [0, 1].
+    def float_frame(self, index: int, out: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
+        """Return frame `index` as float32 (3, H, W) in [0, 1], in `out` when it is given.
 
         Raises:
             FrameIndexError: index outside 0 .. T - 1.
+            UsageError: the decoder is closed, or `out` does not fit.
+        """
+        planes = np.ascontiguousarray(self.frame(index).transpose(2, 0, 1), dtype=np.float32) / np.float32(255)
+        return deliver(planes, out)
+
+    def frame_at(self, position: Fraction) -> Frame:
+        """Return the frame at or before `position`, in frames, with its colours moved on by the rest.
+
+        Raises:
+            FrameIndexError: position outside 0 .. T - 1.
             UsageError: the decoder is closed.
         """
-        return np.ascontiguousarray(self.frame(index).transpose(2, 0, 1), dtype=np.float32) / np.float32(255)
+        if not 0 <= position <= len(self) - 1:
+            raise FrameIndexError(position, len(self))
+        picture = self.frame(int(position))
+        picture[self._spec.height // 4 :] += np.uint8(4 * (position % 1))
+        return picture
 
     def frames(self, indices: Iterable[int] | None = None) -> Iterator[Frame]:
         """Yield the frames at `indices`, all frames when None; uint8 (H, W, 3) each.

@@ -3,6 +3,7 @@
 import copy
 import threading
 from collections.abc import Iterable, Iterator
+from fractions import Fraction
 from pathlib import Path
 from typing import Self
 
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nervplay.codec import NeuralVideo, open_nerv
+from nervplay.decode.buffers import deliver
 from nervplay.decode.decoder import PRECISIONS, Decoder
 from nervplay.decode.rounding import to_uint8
 from nervplay.errors import CapabilityError, UnknownNameError, UsageError
@@ -82,6 +84,16 @@ class TorchDecoder:
         """Where it runs, as torch names it."""
         return str(self._device)
 
+    @property
+    def backend(self) -> str:
+        """Always "torch"."""
+        return "torch"
+
+    @property
+    def continuous_time(self) -> bool:
+        """Whether the network gives pictures between frames; asks nothing of the device."""
+        return self._network().continuous_time
+
     def __len__(self) -> int:
         return self._spec.frame_count
 
@@ -102,25 +114,42 @@ class TorchDecoder:
         self._model = _converted(self._reference, self._device, _DTYPES[precision])
         self._precision = precision
 
-    def frame(self, index: int) -> Frame:
-        """Return frame `index` as uint8 (H, W, 3) RGB.
+    def frame(self, index: int, out: Frame | None = None) -> Frame:
+        """Return frame `index` as uint8 (H, W, 3) RGB, in `out` when it is given.
 
         Raises:
             FrameIndexError: index outside 0 .. T - 1.
-            UsageError: the decoder is closed.
+            UsageError: the decoder is closed, or `out` does not fit.
         """
         rounded: Frame = to_uint8(self._run(index))[0].cpu().numpy()
-        return rounded
+        return deliver(rounded, out)
 
-    def float_frame(self, index: int) -> NDArray[np.float32]:
-        """Return frame `index` as float32 (3, H, W), before rounding and clipping.
+    def float_frame(self, index: int, out: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
+        """Return frame `index` as float32 (3, H, W), before rounding and clipping, in `out` when it is given.
 
         Raises:
             FrameIndexError: index outside 0 .. T - 1.
-            UsageError: the decoder is closed.
+            UsageError: the decoder is closed, or `out` does not fit.
         """
         values: NDArray[np.float32] = self._run(index)[0].float().cpu().numpy()
-        return values
+        return deliver(values, out)
+
+    @torch.inference_mode()
+    def frame_at(self, position: Fraction) -> Frame:
+        """Return the picture at `position`, in frames, as uint8 (H, W, 3) RGB.
+
+        Raises:
+            FrameIndexError: position outside 0 .. T - 1.
+            CapabilityError: between frames, and the architecture is not continuous in time.
+            UsageError: the decoder is closed.
+        """
+        network = self._network()
+        network.check_index(position)
+        if position.denominator == 1:
+            return self.frame(int(position))
+        moment = torch.tensor([float(position)], dtype=torch.float64, device=self._device)
+        rounded: Frame = to_uint8(network.at_position(moment))[0].cpu().numpy()
+        return rounded
 
     def frames(self, indices: Iterable[int] | None = None) -> Iterator[Frame]:
         """Yield the frames at `indices` in that order, all frames when None; uint8 (H, W, 3) each.
@@ -138,11 +167,16 @@ class TorchDecoder:
     @torch.inference_mode()
     def _run(self, index: int) -> Tensor:
         """Return frame `index` as the network gives it, (1, 3, H, W) on the device."""
+        network = self._network()
+        network.check_index(index)
+        output: Tensor = network(torch.tensor([index], device=self._device))
+        return output
+
+    def _network(self) -> VideoModel:
+        """Return the network in the precision in use; raise `UsageError` after `close`."""
         if self._model is None:
             raise UsageError("the decoder is closed; open it again")
-        self._model.check_index(index)
-        output: Tensor = self._model(torch.tensor([index], device=self._device))
-        return output
+        return self._model
 
     def cancel(self) -> None:
         """Make a running `frames` stop before its next frame; callable from any thread."""

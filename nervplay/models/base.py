@@ -11,6 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass
+from fractions import Fraction
 from types import UnionType
 from typing import (
     Any,
@@ -30,7 +31,7 @@ from typing import (
 import torch
 from torch import Tensor, nn
 
-from nervplay.errors import FrameIndexError, GeometryError, UnknownNameError, UsageError
+from nervplay.errors import CapabilityError, FrameIndexError, GeometryError, UnknownNameError, UsageError
 
 __all__ = [
     "MAX_FRAMES",
@@ -217,6 +218,28 @@ class VideoModel(nn.Module, ABC):
             float32 (B, 3, H, W); in [0, 1] up to what the output activation leaves outside.
         """
 
+    @property
+    def continuous_time(self) -> bool:
+        """Whether `at_position` gives pictures between frames: the network reads a time, not a row of a table."""
+        return False
+
+    def at_position(self, position: Tensor) -> Tensor:
+        """Return the pictures at positions between frames; at whole positions what `forward` gives.
+
+        Args:
+            position: float64 (B,), in frames, each 0 .. T - 1.
+
+        Returns:
+            float32 (B, 3, H, W), as `forward`.
+
+        Raises:
+            CapabilityError: the architecture, in this configuration, is not continuous in time.
+        """
+        raise CapabilityError(
+            f"this {self.architecture} stores one embedding per frame and has nothing at {position.tolist()} between "
+            "frames; ask for whole positions"
+        )
+
     def source_index(self, index: Tensor) -> Tensor:
         """Return the source frames that training needs for the frames at `index`.
 
@@ -252,9 +275,9 @@ class VideoModel(nn.Module, ABC):
             frames: float32 (B, 3, H, W) or (B, K, 3, H, W) in [0, 1], the source frames at `source_index(index)`.
         """
 
-    def check_index(self, index: int) -> None:
-        """Raise `FrameIndexError` when `index` is outside 0 .. T - 1."""
-        if not 0 <= index < self.config.frame_count:
+    def check_index(self, index: int | Fraction) -> None:
+        """Raise `FrameIndexError` when `index`, an int or a position between frames, is outside 0 .. T - 1."""
+        if not 0 <= index <= self.config.frame_count - 1:
             raise FrameIndexError(index, self.config.frame_count)
 
     def stored_state(self) -> dict[str, Tensor]:

@@ -25,8 +25,10 @@ from itertools import pairwise
 from math import prod
 from typing import Any, Literal, TypeVar
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from nervplay.blocks.activation import ActivationName, activation, picture
@@ -277,20 +279,39 @@ class NeRV(VideoModel):
         """Compute the encoding of all frames, float32 (T, 2l), or (T, 1) without an encoding."""
         if self.encoding.is_meta:
             return
-        time, levels = normalised_time(self.config.frame_count), self.config.encoding_levels
-        table = interleaved_encoding(time, self.config.encoding_base, levels) if levels else time[:, None]
-        self.encoding.copy_(torch.from_numpy(table))
+        self.encoding.copy_(self._encode(normalised_time(self.config.frame_count)))
 
-    def _grid(self, index: Tensor) -> Tensor:
-        """Return what the stages start from: (B,) to (B, C, h, w)."""
-        x = self.encoding[index]
+    def _encode(self, time: NDArray[np.float64]) -> Tensor:
+        """Return the encoding of normalised times (B,): float32 (B, 2l), or float64 (B, 1) without an encoding."""
+        levels = self.config.encoding_levels
+        return torch.from_numpy(
+            interleaved_encoding(time, self.config.encoding_base, levels) if levels else time[:, None]
+        )
+
+    def _grid(self, encoding: Tensor) -> Tensor:
+        """Return what the stages start from: (B, 2l) to (B, C, h, w)."""
+        x = encoding
         for linear in self.stem:
             x = self.activation(linear(x))
-        return x.view(len(index), self.config.channels, *self.config.grid)
+        return x.view(len(x), self.config.channels, *self.config.grid)
 
     def forward(self, index: Tensor) -> Tensor:
         """Return the frames at `index`, int64 (B,): float32 (B, 3, H, W) in [0, 1]."""
-        x = self._grid(index)
+        return self._decode(self.encoding[index])
+
+    @property
+    def continuous_time(self) -> bool:
+        """Always: the network reads an encoding of time."""
+        return True
+
+    def at_position(self, position: Tensor) -> Tensor:
+        """Return the pictures at positions in frames, float64 (B,): float32 (B, 3, H, W) in [0, 1]."""
+        encoding = self._encode(position.cpu().numpy() / self.config.frame_count)
+        return self._decode(encoding.to(self.encoding))
+
+    def _decode(self, encoding: Tensor) -> Tensor:
+        """Return the frames of encodings, (B, 2l) to (B, 3, H, W)."""
+        x = self._grid(encoding)
         for stage in self.stages:
             x = stage(x)
         return picture(self.head(x), self.config.output)
@@ -298,7 +319,7 @@ class NeRV(VideoModel):
     def training_pairs(self, index: Tensor, frames: Tensor) -> list[TrainingPair]:
         """Return one term per head, the full-size one last; earlier heads are held against the averaged frame."""
         pairs = []
-        x = self._grid(index)
+        x = self._grid(self.encoding[index])
         for i, stage in enumerate(self.stages):
             x = stage(x)
             if str(i) in self.side_heads:

@@ -10,7 +10,7 @@ import torch
 
 from nervplay.bitstream import write_nerv
 from nervplay.codec import open_nerv, pack
-from nervplay.decode import PRECISIONS, Decoder, open_decoder, resolve_device
+from nervplay.decode import PRECISIONS, Decoder, TorchDecoder, open_decoder, resolve_device
 from nervplay.decode.testing import FakeDecoder, read_index
 from nervplay.errors import CapabilityError, FrameIndexError, MissingInputError, UnknownNameError, UsageError
 from nervplay.models import VideoModel, build_model, resolve_preset
@@ -81,6 +81,50 @@ def test_float_frame_rounds_to_frame(opened: Callable[[], Decoder]) -> None:
     assert values.dtype == np.float32
     expected = np.floor(np.clip(values.transpose(1, 2, 0) * np.float32(255) + np.float32(0.5), 0, 255))
     np.testing.assert_array_equal(rounded, expected.astype(np.uint8))
+
+
+def test_buffers_of_the_caller_are_filled(opened: Callable[[], Decoder]) -> None:
+    with opened() as decoder:
+        pixels, values = np.empty((32, 64, 3), np.uint8), np.empty((3, 32, 64), np.float32)
+        assert decoder.frame(4, pixels) is pixels
+        assert decoder.float_frame(4, values) is values
+        np.testing.assert_array_equal(pixels, decoder.frame(4))
+        np.testing.assert_array_equal(values, decoder.float_frame(4))
+
+
+@pytest.mark.parametrize(
+    "out", [np.empty((32, 64), np.uint8), np.empty((32, 64, 3), np.int8), np.empty((64, 64, 3), np.uint8)[::2]]
+)
+def test_a_buffer_that_does_not_fit(opened: Callable[[], Decoder], out: np.ndarray) -> None:
+    with opened() as decoder, pytest.raises(UsageError, match=r"must be uint8 \(32, 64, 3\), C-contiguous"):
+        decoder.frame(0, out)
+
+
+def test_whole_positions_are_frames(opened: Callable[[], Decoder]) -> None:
+    with opened() as decoder:
+        np.testing.assert_array_equal(decoder.frame_at(Fraction(4)), decoder.frame(4))
+        for position in (Fraction(-1, 2), Fraction(11, 2), Fraction(6)):
+            with pytest.raises(FrameIndexError, match="0 to 5"):
+                decoder.frame_at(position)
+
+
+def test_between_frames_needs_an_architecture_that_reads_a_time(path: str) -> None:
+    with open_decoder(path, device="cpu") as decoder:
+        assert not decoder.continuous_time
+        with pytest.raises(CapabilityError, match="one embedding per frame"):
+            decoder.frame_at(Fraction(1, 2))
+
+
+def test_pictures_between_frames() -> None:
+    entry, preset = resolve_preset("nerv-tiny")
+    network = build_model(entry.name, preset.configure(SPEC.width, SPEC.height, SPEC.frame_count)).eval()
+    with TorchDecoder(network, SPEC, device=torch.device("cpu")) as decoder:
+        assert decoder.continuous_time
+        between = decoder.frame_at(Fraction(7, 2))
+        assert any((between != decoder.frame(index)).any() for index in (3, 4))
+        with torch.inference_mode():
+            same = network.at_position(torch.arange(6, dtype=torch.float64))
+            assert torch.equal(same, network(torch.arange(6)))
 
 
 def test_cancel_from_another_thread_ends_the_stream(opened: Callable[[], Decoder]) -> None:

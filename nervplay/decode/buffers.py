@@ -1,0 +1,33 @@
+"""Arrays that the caller gives for the decoder to fill."""
+
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nervplay.errors import UsageError
+
+__all__ = ["deliver"]
+
+ScalarT = TypeVar("ScalarT", bound=np.generic)
+
+
+def deliver(values: NDArray[ScalarT], out: NDArray[ScalarT] | None) -> NDArray[ScalarT]:
+    """Return `values`, copied into `out` when there is one.
+
+    Args:
+        values: any array.
+        out: an array of the same shape and dtype, C-contiguous and writable; None for none.
+
+    Raises:
+        UsageError: `out` is of another shape or dtype, strided or read-only.
+    """
+    if out is None:
+        return values
+    if (out.shape, out.dtype) != (values.shape, values.dtype) or not (out.flags.c_contiguous and out.flags.writeable):
+        raise UsageError(
+            f"the buffer for a frame is {out.dtype} {out.shape}; it must be {values.dtype} {values.shape}, "
+            "C-contiguous and writable"
+        )
+    out[...] = values
+    return out
