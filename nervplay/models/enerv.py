@@ -246,17 +246,27 @@ class ENeRV(VideoModel):
         """Compute the encodings of all times, float32 (T, 2l), and places, float32 (h w, 4l): of y, then of x."""
         if self.time_code.is_meta:
             return
+        time = np.arange(self.config.frame_count) / self._duration
+        places = [
+            interleaved_encoding(axis, self.config.place_base, self.config.place_levels)
+            for axis in place_coordinates(self.config.grid)
+        ]
+        self.place_code.copy_(torch.from_numpy(np.concatenate(places, axis=1)))
+        for buffer, code in zip((self.time_code, self.modulation_code), self._encode(time), strict=True):
+            buffer.copy_(code)
+
+    @property
+    def _duration(self) -> int:
+        """Return the position at which time is 1: that of the last frame."""
+        return max(self.config.frame_count - 1, 1)
+
+    def _encode(self, time: NDArray[np.float64]) -> tuple[Tensor, Tensor]:
+        """Return the two encodings of normalised times (B,), float32 (B, 2l): for the grid, for the modulation."""
         config = self.config
-        time = np.arange(config.frame_count) / max(config.frame_count - 1, 1)
-        places = place_coordinates(config.grid)
-        tables = (
-            (self.time_code, (time,), config.time_base, config.time_levels),
-            (self.place_code, places, config.place_base, config.place_levels),
-            (self.modulation_code, (time,), config.modulation_base, config.modulation_levels),
+        return (
+            torch.from_numpy(interleaved_encoding(time, config.time_base, config.time_levels)),
+            torch.from_numpy(interleaved_encoding(time, config.modulation_base, config.modulation_levels)),
         )
-        for buffer, axes, base, levels in tables:
-            code = np.concatenate([interleaved_encoding(axis, base, levels) for axis in axes], axis=1)
-            buffer.copy_(torch.from_numpy(code))
 
     def _run(self, linears: Iterable[nn.Module], x: Tensor) -> Tensor:
         """Return (B, N') of (B, N) behind linear layers, the activation behind each."""
@@ -264,20 +274,20 @@ class ENeRV(VideoModel):
             x = self.activation(linear(x))
         return x
 
-    def _grid(self, index: Tensor) -> Tensor:
-        """Return what the stages start from: (B,) to (B, C, h, w)."""
-        time = self._run(self.time_stem, self.time_code[index])
+    def _grid(self, time_code: Tensor) -> Tensor:
+        """Return what the stages start from: (B, 2l) to (B, C, h, w)."""
+        time = self._run(self.time_stem, time_code)
         # The places know no time: they run once, whatever the batch.
         places = self.place_transformer(self._run((self.place_stem,), self.place_code)[None])
         tokens: Tensor = self.fusion_transformer(places * time[:, None])
         if self.to_grid is not None:
             tokens = self.activation(self.to_grid(tokens))
-        return tokens.transpose(1, 2).reshape(len(index), self.config.channels, *self.config.grid)
+        return tokens.transpose(1, 2).reshape(len(time), self.config.channels, *self.config.grid)
 
-    def _features(self, index: Tensor) -> Iterable[Tensor]:
-        """Yield the features behind each stage, (B, C_i, H_i, W_i)."""
-        x = self._grid(index)
-        branch = self._run(self.time_branch, self.modulation_code[index])
+    def _features(self, time_code: Tensor, modulation_code: Tensor) -> Iterable[Tensor]:
+        """Yield the features behind each stage, (B, C_i, H_i, W_i), of the two encodings of time, each (B, 2l)."""
+        x = self._grid(time_code)
+        branch = self._run(self.time_branch, modulation_code)
         for modulation, stage in zip(self.modulations, self.stages, strict=True):
             gamma, beta = self.activation(modulation(branch))[:, :, None, None].chunk(2, dim=1)
             x = stage(F.instance_norm(x, eps=_EPS) * gamma + beta)
@@ -285,13 +295,27 @@ class ENeRV(VideoModel):
 
     def forward(self, index: Tensor) -> Tensor:
         """Return the frames at `index`, int64 (B,): float32 (B, 3, H, W) in [0, 1]."""
-        *_, x = self._features(index)
+        return self._decode(self.time_code[index], self.modulation_code[index])
+
+    @property
+    def continuous_time(self) -> bool:
+        """Always: the network reads encodings of time."""
+        return True
+
+    def at_position(self, position: Tensor) -> Tensor:
+        """Return the pictures at positions in frames, float64 (B,): float32 (B, 3, H, W) in [0, 1]."""
+        codes = self._encode(position.cpu().numpy() / self._duration)
+        return self._decode(*(code.to(self.time_code) for code in codes))
+
+    def _decode(self, time_code: Tensor, modulation_code: Tensor) -> Tensor:
+        """Return the frames of the two encodings of time, each (B, 2l): (B, 3, H, W)."""
+        *_, x = self._features(time_code, modulation_code)
         return picture(self.head(x), self.config.output)
 
     def training_pairs(self, index: Tensor, frames: Tensor) -> list[TrainingPair]:
         """Return one term per head, the full-size one last, all of weight 1; earlier heads see the averaged frame."""
         pairs = []
-        for i, x in enumerate(self._features(index)):
+        for i, x in enumerate(self._features(self.time_code[index], self.modulation_code[index])):
             if str(i) in self.side_heads:
                 small = picture(self.side_heads[str(i)](x), self.config.output)
                 target = F.adaptive_avg_pool2d(frames, (small.shape[-2], small.shape[-1]))

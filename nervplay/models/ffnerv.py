@@ -38,6 +38,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from nervplay.blocks.activation import picture
@@ -267,28 +268,39 @@ class FFNeRV(VideoModel):
         """Compute where each frame reads each grid: two rows, int64 (G, 2, T), and three factors, float32 (G, 3, T)."""
         if self.rows.is_meta:
             return
-        time = normalised_time(self.config.frame_count).astype(np.float32)
-        for g, count in enumerate(self.config.grid_rows):
-            position = time * np.float32(count)
+        rows, shares = self._places(normalised_time(self.config.frame_count))
+        self.rows.copy_(rows)
+        self.shares.copy_(shares)
+
+    def _places(self, time: NDArray[np.float64]) -> tuple[Tensor, Tensor]:
+        """Return where normalised times (B,) read each grid: rows, int64 (G, 2, B), and shares, float32 (G, 3, B)."""
+        rows, shares = [], []
+        for count in self.config.grid_rows:
+            position = time.astype(np.float32) * np.float32(count)
             low = np.minimum(np.floor(position + np.float32(1e-6)).astype(np.int64), count - 1)
             high = np.minimum(low + 1, count - 1)
             # In the last row both are the same one: the third factor keeps the sum of all three at 1.
             factors = (high - position, position - low, low + 1 - high)
-            self.rows[g] = torch.from_numpy(np.stack([low, high]))
-            self.shares[g] = torch.from_numpy(np.stack([factor.astype(np.float32) for factor in factors]))
+            rows.append(np.stack([low, high]))
+            shares.append(np.stack([factor.astype(np.float32) for factor in factors]))
+        return torch.from_numpy(np.stack(rows)), torch.from_numpy(np.stack(shares))
 
-    def _features(self, index: Tensor) -> Tensor:
-        """Return the grids at the moments of frames: (B,) to (B, C, h, w)."""
+    def _features(self, all_rows: Tensor, all_shares: Tensor) -> Tensor:
+        """Return the grids at moments, as `_places` gives these: (G, 2, B) and (G, 3, B) to (B, C, h, w)."""
         parts = []
-        for grid, rows, shares in zip(self.grids, self.rows, self.shares, strict=True):
-            low, high = (tanh_quantise(grid[row], self.config.weight_bits) for row in rows[:, index])
-            first, second, rest = shares[:, index, None, None, None]
+        for grid, rows, shares in zip(self.grids, all_rows, all_shares, strict=True):
+            low, high = (tanh_quantise(grid[row], self.config.weight_bits) for row in rows)
+            first, second, rest = shares[..., None, None, None]
             parts.append(first * low + second * high + rest * low)
         return torch.cat(parts, dim=1)
 
     def independent(self, index: Tensor) -> Independent:
-        """Return what the network makes of the moments `index`, int64 (B,), without neighbours: one pass each."""
-        x = self._features(index)
+        """Return what the network makes of the frames `index`, int64 (B,), without neighbours: one pass each."""
+        return self._moment(self.rows[:, :, index], self.shares[:, :, index])
+
+    def _moment(self, rows: Tensor, shares: Tensor) -> Independent:
+        """Return what the network makes of moments, as `_places` gives these, without neighbours."""
+        x = self._features(rows, shares)
         for stage in self.stages[:-2]:
             x = stage(x)
         motion = self.flow_head(x)
@@ -349,6 +361,32 @@ class FFNeRV(VideoModel):
         keys |= self.key_frames(i for i in self._inside(frames) if i not in keys)
         done = {i: self.blended(own, self.aggregated(own, self._gather([i], keys))) for i, own in alone.items()}
         return torch.cat([done[i] for i in frames])
+
+    @property
+    def continuous_time(self) -> bool:
+        """Always: grids are blended between their rows."""
+        return True
+
+    def at_position(self, position: Tensor) -> Tensor:
+        """Return the pictures at positions in frames, float64 (B,): float32 (B, 3, H, W) in [0, 1].
+
+        The neighbours of a picture lie whole frames from it, between frames as well; outside the clip they are black.
+        """
+        return torch.cat([self._at(float(moment)) for moment in position])
+
+    def _at(self, position: float) -> Tensor:
+        """Return the picture at one position, float32 (1, 3, H, W)."""
+        own = self._between(position)
+        black = torch.zeros_like(own.picture)
+        around = [position + step for step in self.config.neighbours]
+        inside = self.config.frame_count - 1
+        keys = [self._between(moment).picture if 0 <= moment <= inside else black for moment in around]
+        return self.blended(own, self.aggregated(own, torch.cat(keys).half()[None]))
+
+    def _between(self, position: float) -> Independent:
+        """Return what the network makes of one position, without neighbours."""
+        rows, shares = self._places(np.array([position / self.config.frame_count]))
+        return self._moment(rows.to(self.rows), shares.to(self.shares))
 
     def training_pairs(self, index: Tensor, frames: Tensor) -> list[TrainingPair]:
         """Return three terms: the aggregated, the independent and, last, the final frame against the source."""

@@ -310,8 +310,17 @@ class HiNeRV(VideoModel):
         return ()
 
     def forward(self, index: Tensor) -> Tensor:
-        """Return the frames at `index`, int64 (B,) or between frames float (B,): float32 (B, 3, H, W) in (0, 1)."""
+        """Return the frames at `index`, int64 (B,): float32 (B, 3, H, W) in (0, 1)."""
         return self._decode(index, None)
+
+    @property
+    def continuous_time(self) -> bool:
+        """Always: grids are blended between their rows."""
+        return True
+
+    def at_position(self, position: Tensor) -> Tensor:
+        """Return the pictures at positions in frames, float64 (B,): float32 (B, 3, H, W) in (0, 1)."""
+        return self._decode(position, None)
 
     def patch(self, index: Tensor, top: Tensor | int, left: Tensor | int, height: int, width: int) -> Tensor:
         """Return one rectangle of each frame, computed without the rest of the frame; equal to a crop of it.

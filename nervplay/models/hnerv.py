@@ -29,7 +29,9 @@ from collections.abc import Mapping
 from math import prod
 from typing import Any, TypeVar
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from nervplay.blocks.activation import picture
@@ -299,8 +301,28 @@ class HNeRV(VideoModel):
         """Compute the code of all times, float32 (T, 2L, 1, 1); nothing where embeddings are stored."""
         if not self.config.time_levels or self.time_code.is_meta:
             return
-        table = block_encoding(normalised_time(self.config.frame_count), self.config.time_base, self.config.time_levels)
-        self.time_code.copy_(torch.from_numpy(table)[:, :, None, None])
+        self.time_code.copy_(self._encode(normalised_time(self.config.frame_count)))
+
+    def _encode(self, time: NDArray[np.float64]) -> Tensor:
+        """Return the code of normalised times (B,): float32 (B, 2L, 1, 1)."""
+        table = block_encoding(time, self.config.time_base, self.config.time_levels)
+        return torch.from_numpy(table)[:, :, None, None]
+
+    @property
+    def continuous_time(self) -> bool:
+        """With time input only: stored embeddings stand for whole frames."""
+        return self.config.time_levels > 0
+
+    def at_position(self, position: Tensor) -> Tensor:
+        """Return the pictures at positions in frames, float64 (B,): float32 (B, 3, H, W) in [0, 1].
+
+        Raises:
+            CapabilityError: embeddings are stored; there is none between frames.
+        """
+        if not self.continuous_time:
+            return super().at_position(position)
+        code = self._encode(position.cpu().numpy() / self.config.frame_count)
+        return self.decode(code.to(self.time_code))
 
     def decode(self, code: Tensor) -> Tensor:
         """Return the frames of given embeddings (or time codes): float32 (B, C, h, w) to (B, 3, H, W) in [0, 1]."""

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from nervplay.errors import UsageError
+from nervplay.errors import CapabilityError, FrameIndexError, UsageError
 from nervplay.models import ModelConfig, VideoModel, architecture_names, build_model, get_architecture
 
 WIDTH, HEIGHT, FRAMES = 64, 48, 5
@@ -48,6 +48,39 @@ def test_frames_come_out(name: str) -> None:
     assert 0 <= frames.min() <= frames.max() <= 1
     assert torch.equal(frames[0], frames[2])
     assert not torch.equal(frames[0], frames[1]), "the index matters"
+
+
+@torch.no_grad()
+def test_positions_between_frames(name: str) -> None:
+    model = fitted(name)
+    whole = torch.tensor([4.0, 0.0, 3.0], dtype=torch.float64)
+    if not model.continuous_time:
+        with pytest.raises(CapabilityError, match="one embedding per frame"):
+            model.at_position(whole)
+        return
+    torch.testing.assert_close(model.at_position(whole), model(whole.long()), atol=1e-5, rtol=0)
+    between = model.at_position(torch.tensor([3.5], dtype=torch.float64))[0]
+    frames = model(torch.tensor([3, 4]))
+    assert between.shape == frames[0].shape
+    assert not torch.equal(between, frames[0])
+    assert not torch.equal(between, frames[1])
+
+
+@pytest.mark.parametrize("index", [-1, FRAMES, 10**12])
+def test_an_index_outside_the_clip(name: str, index: int) -> None:
+    with pytest.raises(FrameIndexError, match=f"0 to {FRAMES - 1}"):
+        build(name).check_index(index)
+
+
+@pytest.mark.parametrize("device", ["meta", pytest.param("cuda", marks=pytest.mark.cuda)])
+@torch.no_grad()
+def test_a_network_moves_to_another_device(name: str, device: str) -> None:
+    """Nothing in it stays behind: no table or constant is kept outside of parameters and buffers."""
+    moved = fitted(name).to(device)
+    frames = moved(torch.tensor([1, 0], device=device))
+    assert (frames.device.type, frames.shape) == (device, (2, 3, HEIGHT, WIDTH))
+    if device != "meta":
+        torch.testing.assert_close(frames.cpu(), fitted(name)(torch.tensor([1, 0])), atol=1e-3, rtol=0)
 
 
 @torch.no_grad()

@@ -124,7 +124,7 @@ def test_grids_are_read_linearly_and_held_at_the_end() -> None:
     model = small(grid_rows=(1, 5), frame_count=10)
     for grid in model.grids:
         grid.copy_(torch.arange(len(grid), dtype=torch.float32)[:, None, None, None].expand_as(grid))
-    features = model._features(torch.arange(10))
+    features = model._features(model.rows, model.shares)
     assert features.shape == (10, 8, 2, 4)
     assert not features[:, :4].any(), "a grid of one row is constant"
     expected = torch.tensor([0, 0.5, 1, 1.5, 2, 2.5, 3, 3.5, 4, 4])
@@ -215,7 +215,7 @@ def test_quantised_weights_lie_on_their_levels() -> None:
         value.copy_(torch.atanh((level.abs() + 0.5 / 7).clamp(max=0.999)) * value.sign())
         assert value.isfinite().all(), name
     assert torch.equal(model(torch.tensor([2])), before)
-    coarse = model._features(torch.tensor([0])) * 7
+    coarse = model._features(model.rows[..., :1], model.shares[..., :1]) * 7
     torch.testing.assert_close(coarse, coarse.round(), atol=1e-5, rtol=0)
 
 
