@@ -27,9 +27,11 @@ def limit_memory(allowance: int) -> None:
 
 
 def tensors_of(tree: Any, path: str) -> Iterator[tuple[str, Tensor]]:
-    """Yield every tensor in nested dicts under its keys, joined by "/"."""
+    """Yield every tensor in nested dicts under its keys, joined by "/"; sizes and integers as int64 tensors."""
     if isinstance(tree, Tensor):
         yield path, tree.detach().contiguous().clone()
+    elif isinstance(tree, torch.Size | int):
+        yield path, torch.tensor(tree, dtype=torch.int64)
     elif isinstance(tree, dict):
         for key, value in tree.items():
             yield from tensors_of(value, f"{path}/{key}")

@@ -9,8 +9,8 @@ Source: official `compression/codec_utils.py`, `compression/quant_utils.py`. val
 The files are untrusted: sizes are bounded by what the network of the official arguments can need.
 """
 
-import io
 import math
+import tempfile
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -19,12 +19,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from nervplay.bitstream.layout import MAX_BITS, QuantisedTensor, StoredTensor
 from nervplay.codec.carryless import decode_symbols, integer_cdf
+from nervplay.codec.official_load import load_tensors
 from nervplay.errors import CheckpointError
 
 __all__ = ["HiNeRVZip", "is_hinerv_zip"]
@@ -44,19 +44,25 @@ def is_hinerv_zip(path: Path) -> bool:
 
 
 def _load_metadata(data: bytes) -> dict[str, Any]:
-    """Return the dict of a torch.save file: tensors, numbers and sizes only, no larger in memory than in the file.
+    """Return the nested dict of a torch.save file: tensors, sizes and numbers, all as tensors.
+
+    It is read as every official checkpoint is: in a child process with limits (`official_load.load_tensors`).
 
     Raises:
         CheckpointError: something else.
     """
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        entries = archive.infolist()
-        if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries) or sum(
-            entry.file_size for entry in entries
-        ) > len(data):
-            raise CheckpointError("its metadata inflates, which torch.save never does; get the file again")
-    tree = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
-    if not isinstance(tree, dict) or not isinstance(tree.get("quant_config"), dict):
+    with tempfile.TemporaryDirectory(prefix="nervplay-") as folder:
+        path = Path(folder) / _METADATA
+        path.write_bytes(data)
+        flat = load_tensors(path)
+    tree: dict[str, Any] = {}
+    for name, value in flat.items():
+        *parents, leaf = name.removeprefix("state_dict/").split("/")
+        place = tree
+        for parent in parents:
+            place = place.setdefault(parent, {})
+        place[leaf] = value
+    if not isinstance(tree.get("quant_config"), dict):
         raise CheckpointError("its metadata has no quant_config; give a file that the official code wrote")
     return tree
 
@@ -65,9 +71,9 @@ def _array(value: Any, what: str) -> NDArray[Any]:
     """Return a tensor of the metadata as an array.
 
     Raises:
-        CheckpointError: no tensor, or one that spans more than its storage.
+        CheckpointError: no tensor.
     """
-    if not isinstance(value, Tensor) or value.numel() * value.element_size() > value.untyped_storage().nbytes():
+    if not isinstance(value, Tensor):
         raise CheckpointError(f"{what} is no tensor; get the file again")
     return value.numpy()
 
@@ -90,10 +96,10 @@ class HiNeRVZip:
             packed = self._read(_METADATA, _MAX_METADATA)
             # Cut, and so damaged, if it would grow beyond the limit.
             tree = _load_metadata(zlib.decompressobj().decompress(packed, _MAX_METADATA))
-        except CheckpointError:
-            raise
-        except Exception as error:  # noqa: BLE001 - zipfile, zlib and torch raise whatever damaged bytes provoke
-            raise self._fault(f"{type(error).__name__}: {error}") from None
+        except CheckpointError as error:
+            raise self._fault(str(error).rpartition("can be read: ")[2]) from None
+        except (zipfile.BadZipFile, zlib.error, OSError, NotImplementedError, RuntimeError) as error:
+            raise self._fault(str(error)) from None
         self._scales: Mapping[str, Any] = tree["quant_config"]
         self._tensors = {
             name: value
@@ -134,10 +140,9 @@ class HiNeRVZip:
     def _coded_shape(self, key: str) -> tuple[int, ...]:
         """Return the shape of what was coded under a name inside the file; (0,) where pruning left nothing."""
         entry = self._tensors.get(key)
-        if not isinstance(entry, dict) or entry.get("dim") is not None:
+        if not isinstance(entry, dict) or "dim" in entry:  # the official code writes None, which is left out
             raise self._fault(f"its tensor {key} is missing; check the official arguments")
-        shape = entry.get("shape")
-        return tuple(shape) if isinstance(shape, torch.Size) else (0,)
+        return tuple(int(side) for side in np.atleast_1d(_array(entry["shape"], key))) if "shape" in entry else (0,)
 
     def _integers(self, key: str, count: int) -> NDArray[np.int64]:
         """Return the coded integers of a member, flat.

@@ -24,7 +24,7 @@ _MAX_FILE = 2 << 30
 _MAX_PICKLE = 32 << 20
 _SPARE_MEMORY = 1 << 30
 _SECONDS = 120
-_GLOBALS = re.compile(r"collections OrderedDict|torch\._utils _rebuild_(tensor_v2|parameter)|torch \w+Storage")
+_GLOBALS = re.compile(r"collections OrderedDict|torch\._utils _rebuild_(tensor_v2|parameter)|torch (\w+Storage|Size)")
 
 
 def _refuse(path: Path, reason: str) -> CheckpointError:
@@ -98,6 +98,7 @@ def texts_in(path: str | Path) -> set[str]:
 def load_tensors(path: str | Path) -> dict[str, Tensor]:
     """Return the tensors of an official checkpoint on the CPU, keys of nested dicts joined by "/".
 
+    Sizes and integers come as int64 tensors.
     Only "state_dict", "embed", "temp", "norm" and "model" are looked at (optimiser state is not), or the whole where it
     has none of them.
 

@@ -12,8 +12,14 @@ CHILD = "import sys; from nervplay.codec.official_child import limit_memory; imp
 
 
 def test_leaves_of_a_tree() -> None:
-    tree = {"a": {"quant": torch.ones(1), "bits": 8}, "b": [torch.ones(1)], 3: torch.zeros(2)}
-    assert [name for name, _ in tensors_of(tree, "model")] == ["model/a/quant", "model/3"]
+    tree = {
+        "a": {"quant": torch.ones(1), "bits": 8, "shape": torch.Size([2, 5])},
+        "b": [torch.ones(1)],
+        3: torch.zeros(2),
+    }
+    leaves = dict(tensors_of(tree, "model"))
+    assert list(leaves) == ["model/a/quant", "model/a/bits", "model/a/shape", "model/3"]
+    assert (leaves["model/a/bits"].tolist(), leaves["model/a/shape"].tolist()) == (8, [2, 5])
 
 
 def test_parts_are_taken_and_the_rest_is_left(tmp_path: Path) -> None:
