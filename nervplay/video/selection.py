@@ -5,7 +5,7 @@ from fractions import Fraction
 
 from nervplay.errors import FrameIndexError, GeometryError, UsageError
 
-__all__ = ["parse_frames", "parse_range", "parse_rate", "parse_size"]
+__all__ = ["parse_frames", "parse_positions", "parse_range", "parse_rate", "parse_size"]
 
 
 def parse_frames(text: str, frame_count: int) -> list[int]:
@@ -29,6 +29,28 @@ def parse_frames(text: str, frame_count: int) -> list[int]:
         else:
             raise UsageError(f"'{item}' in '{text}' names no frames; write indices and half-open ranges: 0,5,10:20")
     return chosen
+
+
+def parse_positions(text: str, frame_count: int) -> list[Fraction]:
+    """Return the positions in time that `text` names, in frames, in its order.
+
+    Args:
+        text: whole numbers, fractions and decimals with commas between: "3,7/2,10.25".
+        frame_count: number of frames of the clip.
+
+    Raises:
+        UsageError: text of another form.
+        FrameIndexError: a position outside 0 .. frame_count - 1.
+    """
+    positions = []
+    for part in text.split(","):
+        if re.fullmatch(r"\s*[0-9]+(\.[0-9]+|/0*[1-9][0-9]*)?\s*", part) is None:
+            raise UsageError(f"'{part.strip()}' in '{text}' is no position; write frames as 3, 7/2 or 10.25")
+        position = Fraction(part.strip())
+        if position > frame_count - 1:
+            raise FrameIndexError(position, frame_count)
+        positions.append(position)
+    return positions
 
 
 def parse_range(text: str, frame_count: int) -> tuple[int, int]:

@@ -1,12 +1,17 @@
 """`nervplay decode`: what is written is what the decoder gives, and nothing is lost on the way."""
 
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from nervplay.bitstream import write_nerv
+from nervplay.codec import pack
 from nervplay.decode import open_decoder
+from nervplay.models import build_model, resolve_preset
+from nervplay.video.spec import VideoSpec
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +52,20 @@ def test_float_is_before_rounding(nervplay, small_nerv: Path, frames, tmp_path: 
     assert np.abs(values * 255 - frames[4:6].transpose(0, 3, 1, 2)).max() <= 0.5 + 1e-3
 
 
+def test_pictures_between_frames(nervplay, tmp_path: Path) -> None:
+    spec = VideoSpec(width=64, height=32, frame_count=6, rate=Fraction(24))
+    network = build_model("nerv", resolve_preset("nerv-tiny")[1].configure(64, 32, 6))
+    write_nerv(tmp_path / "time.nerv", pack(network, spec))
+    assert nervplay("decode", tmp_path / "time.nerv", "-o", tmp_path / "out", "--at", "3,7/2,0.25").code == 0
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        f"position_{name}.png" for name in ("3", "7-2", "1-4")
+    }
+    assert nervplay("decode", tmp_path / "time.nerv", "-o", tmp_path / "a.npy", "--at", "7/2").code == 0
+    with open_decoder(tmp_path / "time.nerv", device="cpu") as decoder:
+        np.testing.assert_array_equal(np.load(tmp_path / "a.npy")[0], decoder.frame_at(Fraction(7, 2)))
+        np.testing.assert_array_equal(Image.open(tmp_path / "out" / "position_3.png"), decoder.frame(3))
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
@@ -57,6 +76,9 @@ def test_float_is_before_rounding(nervplay, small_nerv: Path, frames, tmp_path: 
         (["-o", "a.npy", "--device", "tpu"], 2, "is not a device"),
         (["-o", "a.npy", "--device", "cuda:99"], 6, "no CUDA device 'cuda:99'"),
         (["-o", "frames", "--float"], 2, "must end with .npy"),
+        (["-o", "frames", "--at", "1,7/2"], 6, "whole frames only"),
+        (["-o", "frames", "--at", "9.5"], 2, "its frames are 0 to 9"),
+        (["-o", "frames", "--at", "1", "--frames", "2"], 2, "leave out --frames"),
         (["-o", "clip.mp4"], 2, "nervplay export"),
         (["-o", "none/a.npy"], 4, "does not exist"),
         (["-o", "none/frames"], 4, "does not exist"),

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nervplay.errors import FrameIndexError, GeometryError, UsageError
-from nervplay.video.selection import parse_frames, parse_range, parse_rate, parse_size
+from nervplay.video.selection import parse_frames, parse_positions, parse_range, parse_rate, parse_size
 
 
 @pytest.mark.parametrize(
@@ -67,3 +67,14 @@ def test_rate():
     for text in ("0", "-25", "30/0", "30/", "fast", "1/2/3", "nan", ""):
         with pytest.raises(UsageError, match="frame rate"):
             parse_rate(text)
+
+
+def test_positions_between_frames():
+    assert parse_positions("3, 7/2,10.25", 12) == [Fraction(3), Fraction(7, 2), Fraction(41, 4)]
+    assert parse_positions("11", 12) == [Fraction(11)]
+    for text in ("", "1:3", "-1/2", "1/0", "1/2/3", ".5", "nan"):
+        with pytest.raises(UsageError, match="write frames as 3, 7/2"):
+            parse_positions(text, 12)
+    for text in ("23/2", "11.001"):
+        with pytest.raises(FrameIndexError, match="0 to 11"):
+            parse_positions(text, 12)
