@@ -6,14 +6,14 @@ left alone; any other word is an error. One flag is ours: `--frames N`, the numb
 """
 
 import argparse
-import shlex
 from collections.abc import Sequence
 from math import prod
-from typing import NoReturn, get_args
+from typing import get_args
 
 from nervplay.blocks.activation import ActivationName
 from nervplay.blocks.conv_block import NormName
 from nervplay.blocks.widths import solve_channels
+from nervplay.codec.official_words import OfficialParser, numbers, parse_words, refuse, whole_numbers
 from nervplay.errors import UsageError
 from nervplay.models.hnerv import HNeRVConfig
 from nervplay.models.nerv import NeRVConfig
@@ -33,44 +33,21 @@ _HNERV_ONE = "--data_path --vid --data_split --start_epoch --block_params --loss
 _HNERV_NONE = "--shuffle_data --not_resume --dump_videos"
 
 
-class _Parser(argparse.ArgumentParser):
-    """Raises instead of leaving the process."""
+class _Parser(OfficialParser):
+    """The flags that both repositories have."""
 
     def __init__(self, one: str, none: str) -> None:
-        super().__init__(add_help=False)
-        for flags in f"{_COMMON_ONE} {one}".split():
-            self.add_argument(*flags.split("/"))
-        for flags in f"{_COMMON_NONE} {none}".split():
-            self.add_argument(*flags.split("/"), action="store_true")
+        super().__init__(f"{_COMMON_ONE} {one}", f"{_COMMON_NONE} {none}")
         self.add_argument("--frames", type=int)
         self.add_argument("--norm", default="none", choices=get_args(NormName))
         self.add_argument("--act", default="gelu", choices=get_args(ActivationName))
-
-    def error(self, message: str) -> NoReturn:
-        raise UsageError(f"the official arguments: {message}; give the command line that the checkpoint was made with")
-
-
-def _parse(parser: _Parser, arguments: str) -> argparse.Namespace:
-    """Return the flags of a command line; "python train.py" before them and line continuations are skipped.
-
-    Raises:
-        UsageError: a flag or a value that the official parser does not take.
-    """
-    try:
-        words = shlex.split(arguments.replace("\\\n", " "))
-    except ValueError as error:
-        raise UsageError(
-            f"the official arguments {arguments!r} do not split into words ({error}); check quotes"
-        ) from None
-    scripts = [place for place, word in enumerate(words) if word.endswith(".py")]
-    return parser.parse_args(words[scripts[0] + 1 :] if scripts else words)
 
 
 def parse_nerv(arguments: str) -> argparse.Namespace:
     """Return the flags of a command line of the NeRV repository.
 
     Raises:
-        UsageError: see `_Parser`.
+        UsageError: see `parse_words`.
     """
     parser = _Parser(_NERV_ONE, _NERV_NONE)
     add = parser.add_argument
@@ -90,14 +67,14 @@ def parse_nerv(arguments: str) -> argparse.Namespace:
     add("--conv_type", default="conv", choices=["conv", "deconv", "bilinear"])
     add("--lw", type=float, default=1.0)
     add("--sigmoid", action="store_true")
-    return _parse(parser, arguments)
+    return parse_words(parser, arguments)
 
 
 def parse_hnerv(arguments: str) -> argparse.Namespace:
     """Return the flags of a command line of the HNeRV repository.
 
     Raises:
-        UsageError: see `_Parser`.
+        UsageError: see `parse_words`.
     """
     parser = _Parser(_HNERV_ONE, _HNERV_NONE)
     add = parser.add_argument
@@ -123,30 +100,7 @@ def parse_hnerv(arguments: str) -> argparse.Namespace:
     add("--out_bias", default="tanh")
     add("--quant_model_bit", type=int, default=8)
     add("--quant_embed_bit", type=int, default=6)
-    return _parse(parser, arguments)
-
-
-def _numbers(flag: str, value: str, count: int) -> list[float]:
-    """Return the numbers of a value such as "9_16_26".
-
-    Raises:
-        UsageError: not `count` numbers.
-    """
-    try:
-        numbers = [float(part) for part in value.split("_")[-count:]]
-    except ValueError:
-        numbers = []
-    if len(numbers) != count:
-        raise UsageError(f"--{flag} {value} of the official arguments must be {count} numbers joined by '_'")
-    return numbers
-
-
-def _whole_numbers(flag: str, value: str, count: int) -> list[int]:
-    return [int(number) for number in _numbers(flag, value, count)]
-
-
-def _refuse(flag: str, value: object, reason: str) -> UsageError:
-    return UsageError(f"--{flag} {value} of the official arguments cannot be had here: {reason}")
+    return parse_words(parser, arguments)
 
 
 def nerv_config(flags: argparse.Namespace, frame_count: int) -> NeRVConfig:
@@ -161,14 +115,14 @@ def nerv_config(flags: argparse.Namespace, frame_count: int) -> NeRVConfig:
     """
     if flags.num_blocks != 1:
         reason = "the official forward pass runs one block per stage and leaves the others unused"
-        raise _refuse("num-blocks", flags.num_blocks, reason)
+        raise refuse("num-blocks", flags.num_blocks, reason)
     if flags.frame_gap != 1:
-        raise _refuse("frame_gap", flags.frame_gap, "its frames are not evenly placed in time; only 1 is known")
+        raise refuse("frame_gap", flags.frame_gap, "its frames are not evenly placed in time; only 1 is known")
     if flags.vid is not None:
-        raise _refuse("vid", " ".join(flags.vid), "it picks frames by number; only whole clips are known")
-    rows, columns, channels = _whole_numbers("fc_hw_dim", flags.fc_hw_dim, 3)
-    stem_width, stem_layers = _whole_numbers("stem_dim_num", flags.stem_dim_num, 2)
-    base, levels = (1.25, 0) if flags.embed.lower() == "none" else _numbers("embed", flags.embed, 2)
+        raise refuse("vid", " ".join(flags.vid), "it picks frames by number; only whole clips are known")
+    rows, columns, channels = whole_numbers("fc_hw_dim", flags.fc_hw_dim, 3)
+    stem_width, stem_layers = whole_numbers("stem_dim_num", flags.stem_dim_num, 2)
+    base, levels = (1.25, 0) if flags.embed.lower() == "none" else numbers("embed", flags.embed, 2)
     return NeRVConfig(
         width=columns * prod(flags.strides),
         height=rows * prod(flags.strides),
@@ -199,9 +153,9 @@ def _frame_size(flags: argparse.Namespace, size: tuple[int, int] | None) -> tupl
         UsageError: a resized clip, or no size at all.
     """
     if flags.resize_list != "-1":
-        raise _refuse("resize_list", flags.resize_list, "resized clips are not known; resize the clip and crop")
+        raise refuse("resize_list", flags.resize_list, "resized clips are not known; resize the clip and crop")
     if flags.crop_list != "-1":
-        rows, columns = _whole_numbers("crop_list", "_".join(flags.crop_list.split("_")[:2]), 2)
+        rows, columns = whole_numbers("crop_list", "_".join(flags.crop_list.split("_")[:2]), 2)
         return rows, columns
     if size is None:
         raise UsageError("--crop_list -1 of the official arguments leaves the frame size open; give the source clip")
@@ -230,7 +184,7 @@ def _channels(
             saturate_stages=None if flags.saturate_stages == -1 else flags.saturate_stages,
         )
     if channels < 1:
-        raise _refuse("modelsize", flags.modelsize, f"with --reduce {flags.reduce:g} the official rule gives no width")
+        raise refuse("modelsize", flags.modelsize, f"with --reduce {flags.reduce:g} the official rule gives no width")
     return channels
 
 
@@ -251,11 +205,11 @@ def hnerv_config(flags: argparse.Namespace, frame_count: int, size: tuple[int, i
         raise UsageError(
             "the official arguments need either --enc_strds or --embed pe_b_L, and two words of --conv_type"
         )
-    base, levels = _numbers("embed", flags.embed, 2) if timed else (1.25, 0)
-    fc_rows, fc_columns = _whole_numbers("fc_hw", flags.fc_hw, 2)
-    encoder_width, ratio = _numbers("enc_dim", flags.enc_dim, 2)
-    encoder_kernel, *kernels = _whole_numbers("ks", flags.ks, 3)
-    encoder_blocks, decoder_blocks = _whole_numbers("num_blks", flags.num_blks, 2)
+    base, levels = numbers("embed", flags.embed, 2) if timed else (1.25, 0)
+    fc_rows, fc_columns = whole_numbers("fc_hw", flags.fc_hw, 2)
+    encoder_width, ratio = numbers("enc_dim", flags.enc_dim, 2)
+    encoder_kernel, *kernels = whole_numbers("ks", flags.ks, 3)
+    encoder_blocks, decoder_blocks = whole_numbers("num_blks", flags.num_blks, 2)
     if timed:
         embedding_channels, embedding_values, stem_area = 2 * int(levels), 0.0, fc_rows * fc_columns
     else:
@@ -279,7 +233,7 @@ def hnerv_config(flags: argparse.Namespace, frame_count: int, size: tuple[int, i
         upsampling=flags.conv_type[1],
         norm=flags.norm,
         activation=flags.act,
-        output=flags.out_bias if flags.out_bias in ("tanh", "sigmoid") else _numbers("out_bias", flags.out_bias, 1)[0],
+        output=flags.out_bias if flags.out_bias in ("tanh", "sigmoid") else numbers("out_bias", flags.out_bias, 1)[0],
         encoder_kind=flags.conv_type[0],
         encoder_width=int(encoder_width),
         encoder_blocks=encoder_blocks,

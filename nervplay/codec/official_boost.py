@@ -21,15 +21,12 @@ from nervplay.codec.official_kin import (
     embed_clip,
     fill_with_encoder,
     frame_size,
-    numbers,
     output_map,
-    parse_words,
-    refuse,
     solved_width,
-    whole_numbers,
 )
 from nervplay.codec.official_load import load_tensors
 from nervplay.codec.official_network import frame_count, plain_state
+from nervplay.codec.official_words import numbers, parse_words, refuse, whole_numbers
 from nervplay.errors import CheckpointError, UsageError
 from nervplay.models.base import VideoModel, build_model
 from nervplay.models.hnerv_boost import rename_upstream_keys

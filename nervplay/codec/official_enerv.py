@@ -9,9 +9,7 @@ taken out of a pickle. One flag is ours: `--frames N`, the number of frames, whi
 """
 
 import argparse
-import shlex
 from pathlib import Path
-from typing import NoReturn
 
 import numpy as np
 from torch import Tensor
@@ -19,8 +17,9 @@ from torch import Tensor
 from nervplay.codec.official_enerv_config import enerv_config
 from nervplay.codec.official_load import load_tensors
 from nervplay.codec.official_network import fill_network, frame_count, plain_state
+from nervplay.codec.official_words import OfficialParser, parse_words
 from nervplay.codec.plain_yaml import read_yaml
-from nervplay.errors import CheckpointError, MissingInputError, UsageError
+from nervplay.errors import CheckpointError, MissingInputError
 from nervplay.models.base import VideoModel
 from nervplay.models.enerv import place_coordinates, rename_upstream_keys
 from nervplay.models.enerv_config import ENeRVConfig
@@ -32,13 +31,6 @@ _MAX_CONFIG = 1 << 16
 _TOLERANCE = 1e-6
 
 
-class _Parser(argparse.ArgumentParser):
-    """Raises instead of leaving the process."""
-
-    def error(self, message: str) -> NoReturn:
-        raise UsageError(f"the official arguments: {message}; give the command line that the checkpoint was made with")
-
-
 def parse_enerv(arguments: str) -> argparse.Namespace:
     """Return the flags of a command line of the E-NeRV repository; "python main.py" before them is skipped.
 
@@ -48,19 +40,10 @@ def parse_enerv(arguments: str) -> argparse.Namespace:
     Raises:
         UsageError: a flag or a value that the official parser does not take.
     """
-    parser = _Parser(add_help=False)
+    parser = OfficialParser(one="--output_dir --time_str --device --port")
     parser.add_argument("--cfg_path", default="")
-    for flag in ("--output_dir", "--time_str", "--device", "--port"):
-        parser.add_argument(flag)
     parser.add_argument("--frames", type=int)
-    try:
-        words = shlex.split(arguments.replace("\\\n", " "))
-    except ValueError as error:
-        raise UsageError(
-            f"the official arguments {arguments!r} do not split into words ({error}); check quotes"
-        ) from None
-    scripts = [place for place, word in enumerate(words) if word.endswith(".py")]
-    return parser.parse_args(words[scripts[0] + 1 :] if scripts else words)
+    return parse_words(parser, arguments)
 
 
 def _configuration(named: str, checkpoint: Path) -> str:

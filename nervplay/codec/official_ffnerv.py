@@ -9,15 +9,15 @@ are left alone; any other word is an error. One flag is ours: `--frames N`, the 
 """
 
 import argparse
-import shlex
 from math import prod
 from pathlib import Path
-from typing import NoReturn, get_args
+from typing import get_args
 
 from nervplay.blocks.activation import ActivationName
 from nervplay.blocks.conv_block import NormName
 from nervplay.codec.official_load import load_tensors
 from nervplay.codec.official_network import fill_network, frame_count, plain_state
+from nervplay.codec.official_words import OfficialParser, refuse, words_of
 from nervplay.errors import UsageError
 from nervplay.models.base import VideoModel
 from nervplay.models.ffnerv import rename_upstream_keys
@@ -33,20 +33,9 @@ _ONE += "--outf --suffix"
 _NONE = "--not-resume-epoch --eval-only --dump-images --eval-fps --distributed/-d --debug --overwrite"
 
 
-class _Parser(argparse.ArgumentParser):
-    """Raises instead of leaving the process."""
-
-    def error(self, message: str) -> NoReturn:
-        raise UsageError(f"the official arguments: {message}; give the command line that the checkpoint was made with")
-
-
-def _parser() -> _Parser:
-    parser = _Parser(add_help=False)
+def _parser() -> OfficialParser:
+    parser = OfficialParser(_ONE, _NONE)
     add = parser.add_argument
-    for flags in _ONE.split():
-        add(*flags.split("/"))
-    for flags in _NONE.split():
-        add(*flags.split("/"), action="store_true")
     for flag in ("--lr-steps", "--prune-steps", "--vid"):
         add(flag, nargs="+")
     add("--frames", type=int)
@@ -79,14 +68,7 @@ def parse_ffnerv(arguments: str) -> argparse.Namespace:
     Raises:
         UsageError: a flag or a value that the official parser does not take.
     """
-    try:
-        words = shlex.split(arguments.replace("\\\n", " "))
-    except ValueError as error:
-        raise UsageError(
-            f"the official arguments {arguments!r} do not split into words ({error}); check quotes"
-        ) from None
-    scripts = [place for place, word in enumerate(words) if word.endswith(".py")]
-    words = words[scripts[0] + 1 :] if scripts else words
+    words = words_of(arguments)
     for place, word in enumerate(words):
         if word.startswith("--"):
             flag, equals, value = word.partition("=")
@@ -94,24 +76,20 @@ def parse_ffnerv(arguments: str) -> argparse.Namespace:
     return _parser().parse_args(words)
 
 
-def _refuse(flag: str, value: object, reason: str) -> UsageError:
-    return UsageError(f"--{flag} {value} of the official arguments cannot be had here: {reason}")
-
-
 def _check(flags: argparse.Namespace) -> None:
     """Raise `UsageError` for flags that change the network to one that is not known here."""
     fails = "the official forward pass fails with it"
     if flags.single_res:
-        raise _refuse("single-res", "", fails)
+        raise refuse("single-res", "", fails)
     if flags.conv_type not in ("conv", "compact"):
-        raise _refuse("conv-type", flags.conv_type, fails)
+        raise refuse("conv-type", flags.conv_type, fails)
     if flags.num_blocks != 1:
         reason = "the official forward pass runs one block per stage and leaves the others unused"
-        raise _refuse("num-blocks", flags.num_blocks, reason)
+        raise refuse("num-blocks", flags.num_blocks, reason)
     if flags.frame_gap != 1:
-        raise _refuse("frame-gap", flags.frame_gap, "it leaves frames out; only 1 is known")
+        raise refuse("frame-gap", flags.frame_gap, "it leaves frames out; only 1 is known")
     if flags.vid is not None:
-        raise _refuse("vid", " ".join(flags.vid), "it picks frames by number; only whole clips are known")
+        raise refuse("vid", " ".join(flags.vid), "it picks frames by number; only whole clips are known")
 
 
 def ffnerv_config(flags: argparse.Namespace, frame_count: int) -> FFNeRVConfig:
@@ -133,7 +111,7 @@ def ffnerv_config(flags: argparse.Namespace, frame_count: int) -> FFNeRVConfig:
         ) from None
     width, height = columns * prod(flags.strides), rows * prod(flags.strides)
     if [width, height] != flags.resol:
-        raise _refuse("resol", f"{flags.resol[0]} {flags.resol[1]}", f"grid and strides give {width}x{height}")
+        raise refuse("resol", f"{flags.resol[0]} {flags.resol[1]}", f"grid and strides give {width}x{height}")
     return FFNeRVConfig(
         width=width,
         height=height,

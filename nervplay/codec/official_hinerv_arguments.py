@@ -6,10 +6,9 @@ are refused by name.
 """
 
 import argparse
-import shlex
 from math import prod
-from typing import NoReturn
 
+from nervplay.codec.official_words import OfficialParser, parse_words, refuse
 from nervplay.errors import UsageError
 from nervplay.models.hinerv_config import HiNeRVConfig
 
@@ -60,15 +59,8 @@ _FIXED: dict[str, tuple[str, str]] = {
 }
 
 
-class _Parser(argparse.ArgumentParser):
-    """Raises instead of leaving the process."""
-
-    def error(self, message: str) -> NoReturn:
-        raise UsageError(f"the official arguments: {message}; give the command line that the checkpoint was made with")
-
-
-def _parser() -> _Parser:
-    parser = _Parser(add_help=False)
+def _parser() -> OfficialParser:
+    parser = OfficialParser()
     add = parser.add_argument
     for name in _TAKEN.split():
         add(f"--{name}", nargs="*")
@@ -100,32 +92,21 @@ def _plain(value: str) -> str:
         return value.lower()
 
 
-def _refuse(name: str, value: object, reason: str) -> UsageError:
-    return UsageError(f"--{name} {value} of the official arguments cannot be had here: {reason}")
-
-
 def parse_hinerv(arguments: str) -> argparse.Namespace:
     """Return the flags of a command line of the HiNeRV repository; "accelerate launch ... .py" before them is skipped.
 
     Raises:
         UsageError: a flag or a value that the official parser or this one does not take.
     """
-    try:
-        words = shlex.split(arguments.replace("\\\n", " "))
-    except ValueError as error:
-        raise UsageError(
-            f"the official arguments {arguments!r} do not split into words ({error}); check quotes"
-        ) from None
-    scripts = [place for place, word in enumerate(words) if word.endswith(".py")]
-    flags = _parser().parse_args(words[scripts[0] + 1 :] if scripts else words)
+    flags = parse_words(_parser(), arguments)
     for name, (_, known) in _FIXED.items():
         given = getattr(flags, name.replace("-", "_"))
         if [_plain(word) for word in given] != [_plain(word) for word in known.split()]:
-            raise _refuse(name, " ".join(given), f"only {known} is known")
+            raise refuse(name, " ".join(given), f"only {known} is known")
     if set(flags.kernels) != {3} or set(flags.scales_t) != {1}:
-        raise _refuse("kernels", f"{flags.kernels} --scales-t {flags.scales_t}", "only 3 and 1 are known")
+        raise refuse("kernels", f"{flags.kernels} --scales-t {flags.scales_t}", "only 3 and 1 are known")
     if len(flags.enc_grid_size) != 2 or flags.enc_grid_size[0] != -1:
-        raise _refuse("enc-grid-size", flags.enc_grid_size, "only -1 and a number of channels are known")
+        raise refuse("enc-grid-size", flags.enc_grid_size, "only -1 and a number of channels are known")
     return flags
 
 
@@ -149,7 +130,7 @@ def hinerv_config(flags: argparse.Namespace, frame_count: int) -> HiNeRVConfig:
     whole = (frame_count, height // scale, width // scale)
     for name, given in (("base-size", flags.base_size), ("base-grid-size", (-1, rows, columns))):
         if any(size not in (-1, full) for size, full in zip(given, whole, strict=True)):
-            raise _refuse(name, " ".join(map(str, given)), f"the frames and strides give {whole}")
+            raise refuse(name, " ".join(map(str, given)), f"the frames and strides give {whole}")
     return HiNeRVConfig(
         width=width,
         height=height,

@@ -5,9 +5,8 @@ embeddings in a checkpoint.
 """
 
 import argparse
-import shlex
 from collections.abc import Mapping, Sequence
-from typing import NoReturn, get_args
+from typing import get_args
 
 import numpy as np
 import torch
@@ -15,7 +14,8 @@ from torch import Tensor
 
 from nervplay.blocks.conv_block import NormName
 from nervplay.blocks.widths import solve_channels
-from nervplay.errors import CheckpointError, UsageError
+from nervplay.codec.official_words import OfficialParser, numbers, refuse, whole_numbers
+from nervplay.errors import CheckpointError
 from nervplay.models.base import VideoModel
 from nervplay.video.source import Frame, FrameSource
 from nervplay.video.transform import FrameTransform
@@ -25,12 +25,8 @@ __all__ = [
     "embed_clip",
     "fill_with_encoder",
     "frame_size",
-    "numbers",
     "output_map",
-    "parse_words",
-    "refuse",
     "solved_width",
-    "whole_numbers",
 ]
 
 # Flags that do not change the network, with one value or with none; "--long/-s" has two spellings.
@@ -39,8 +35,8 @@ _ONE += "--weight --outf --suffix --data_path --vid --data_split --start_epoch -
 _NONE = "--eval_only --distributed/-d --debug --overwrite --shuffle_data --not_resume"
 
 
-class KinParser(argparse.ArgumentParser):
-    """The flags that all have; it raises `UsageError` instead of leaving the process.
+class KinParser(OfficialParser):
+    """The flags that all have.
 
     Args:
         one: further flags with one value that do not change the network, joined by blanks.
@@ -49,11 +45,7 @@ class KinParser(argparse.ArgumentParser):
     """
 
     def __init__(self, one: str, none: str, *, activations: Sequence[str]) -> None:
-        super().__init__(add_help=False)
-        for flags in f"{_ONE} {one}".split():
-            self.add_argument(*flags.split("/"))
-        for flags in f"{_NONE} {none}".split():
-            self.add_argument(*flags.split("/"), action="store_true")
+        super().__init__(f"{_ONE} {one}", f"{_NONE} {none}")
         self.add_argument("--norm", default="none", choices=get_args(NormName))
         self.add_argument("--act", default="gelu", choices=activations)
         self.add_argument("--crop_list", default="640_1280")
@@ -67,59 +59,6 @@ class KinParser(argparse.ArgumentParser):
         self.add_argument("--out_bias", default="tanh")
         self.add_argument("--quant_model_bit", type=int, default=8)
         self.add_argument("--quant_embed_bit", type=int, default=6)
-
-    def error(self, message: str) -> NoReturn:
-        """Raise `UsageError` with what argparse found."""
-        raise UsageError(f"the official arguments: {message}; give the command line that the checkpoint was made with")
-
-
-def parse_words(parser: argparse.ArgumentParser, arguments: str) -> argparse.Namespace:
-    """Return the flags of a command line; "python train.py" before them and line continuations are skipped.
-
-    Args:
-        parser: knows the flags.
-        arguments: the command line as one string.
-
-    Raises:
-        UsageError: a flag or a value that the official parser does not take.
-    """
-    try:
-        words = shlex.split(arguments.replace("\\\n", " "))
-    except ValueError as error:
-        raise UsageError(
-            f"the official arguments {arguments!r} do not split into words ({error}); check quotes"
-        ) from None
-    scripts = [place for place, word in enumerate(words) if word.endswith(".py")]
-    return parser.parse_args(words[scripts[0] + 1 :] if scripts else words)
-
-
-def numbers(flag: str, value: str, count: int) -> list[float]:
-    """Return the last `count` numbers of the value of a flag, such as "64_16".
-
-    Raises:
-        UsageError: not so many numbers.
-    """
-    try:
-        found = [float(part) for part in value.split("_")[-count:]]
-    except ValueError:
-        found = []
-    if len(found) != count:
-        raise UsageError(f"--{flag} {value} of the official arguments must be {count} numbers joined by '_'")
-    return found
-
-
-def whole_numbers(flag: str, value: str, count: int) -> list[int]:
-    """Return what `numbers` does, cut to whole numbers.
-
-    Raises:
-        UsageError: not so many numbers.
-    """
-    return [int(number) for number in numbers(flag, value, count)]
-
-
-def refuse(flag: str, value: object, reason: str) -> UsageError:
-    """Return the error for a flag that is known but cannot be had, with the reason in words."""
-    return UsageError(f"--{flag} {value} of the official arguments cannot be had here: {reason}")
 
 
 def frame_size(flags: argparse.Namespace, source: FrameSource) -> tuple[int, int]:

@@ -8,12 +8,11 @@ Keys of the section "model" must all be known; what stands outside of it does no
 `--statistics running`, see `PNeRVConfig`.
 """
 
-import argparse
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
-from nervplay.codec.official_kin import parse_words
+from nervplay.codec.official_words import OfficialParser, parse_words
 from nervplay.codec.plain_yaml import read_yaml
 from nervplay.errors import MissingInputError, UnknownNameError, UsageError
 from nervplay.models.dnerv import DNeRVConfig
@@ -58,13 +57,6 @@ _DNERV_LISTS = (
 )
 
 
-class _Parser(argparse.ArgumentParser):
-    """Raises instead of leaving the process."""
-
-    def error(self, message: str) -> NoReturn:
-        raise UsageError(f"the official arguments: {message}; give the command line that the checkpoint was made with")
-
-
 def parse_pnerv(arguments: str, checkpoint: Path) -> tuple[dict[str, Any], str]:
     """Return what a command line of the official `main.py` says.
 
@@ -79,13 +71,11 @@ def parse_pnerv(arguments: str, checkpoint: Path) -> tuple[dict[str, Any], str]:
         MissingInputError: no such YAML file.
         UsageError: a flag that the official parser does not take, or a YAML file that cannot be read.
     """
-    parser = _Parser(add_help=False)
+    parser = OfficialParser(one=_TAKEN)
     parser.add_argument("--cfg_path")
     parser.add_argument("--opt_betas", nargs="+")
     parser.add_argument("--no_prox", action="store_true")
     parser.add_argument("--statistics", choices=("frame", "running"), default="frame")
-    for flag in _TAKEN.split():
-        parser.add_argument(flag)
     flags = parse_words(parser, arguments)
     path = Path(flags.cfg_path) if flags.cfg_path else checkpoint.with_name("cfg.yaml")
     if not path.is_file():

@@ -9,12 +9,10 @@ from nervplay.codec.official_kin import (
     embed_clip,
     fill_with_encoder,
     frame_size,
-    numbers,
     output_map,
-    parse_words,
     solved_width,
-    whole_numbers,
 )
+from nervplay.codec.official_words import numbers, parse_words, whole_numbers
 from nervplay.errors import CheckpointError, GeometryError, UsageError
 from nervplay.models.snerv import SNeRV, SNeRVConfig
 from nervplay.models.snerv_t import SNeRVT, SNeRVTConfig
