@@ -9,7 +9,7 @@ import math
 import re
 import zlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from fractions import Fraction
 from typing import Annotated, Any, TypeVar, get_args, get_type_hints
 
@@ -98,18 +98,28 @@ def _or_null(kind: Kind) -> Kind:
     return lambda value, where: None if value is None else kind(value, where)
 
 
+def _defaults(cls: type[Any]) -> dict[str, Any]:
+    """Return the defaults of the fields that may be left out of the file, by name."""
+    return {
+        f.name: f.default if f.default_factory is MISSING else f.default_factory()
+        for f in fields(cls)
+        if f.default is not MISSING or f.default_factory is not MISSING
+    }
+
+
 def _record(cls: type[RecordT]) -> Kind:
     kinds: dict[str, Kind] = {}
+    optional = _defaults(cls)
 
     def check(value: Any, where: str) -> RecordT:
         data = _json_object(value, where)
         if not kinds:
             hints = get_type_hints(cls, include_extras=True)
             kinds.update({name: get_args(hint)[1] for name, hint in hints.items()})
-        missing = [name for name in kinds if name not in data]
+        missing = [name for name in kinds if name not in data and name not in optional]
         if missing:
             raise damaged(f"{where} lacks '{missing[0]}'")
-        return cls(**{name: kind(data[name], f"{where}.{name}") for name, kind in kinds.items()})
+        return cls(**{name: kind(data[name], f"{where}.{name}") for name, kind in kinds.items() if name in data})
 
     return check
 
@@ -177,6 +187,9 @@ class SegmentEntry:
     first_frame: Annotated[int, _integer(0, MAX_FRAMES)]
     frame_count: Annotated[int, _integer(1, MAX_FRAMES)]
     tensors: Annotated[tuple[TensorEntry, ...], _list_of(_record(TensorEntry), 1, MAX_TENSORS)]
+    lead: Annotated[int, _integer(0, MAX_FRAMES)] = 0
+    tail: Annotated[int, _integer(0, MAX_FRAMES)] = 0
+    config: Annotated[Mapping[str, Any], _json_object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -215,7 +228,9 @@ def _plain(value: Any) -> Any:
     if isinstance(value, VideoSpec):
         return value.to_json()
     if is_dataclass(value):
-        return {declared.name: _plain(getattr(value, declared.name)) for declared in fields(value)}
+        optional = _defaults(type(value)) if not isinstance(value, type) else {}
+        items = ((declared.name, getattr(value, declared.name)) for declared in fields(value))
+        return {name: _plain(item) for name, item in items if name not in optional or item != optional[name]}
     if isinstance(value, tuple):
         return [_plain(item) for item in value]
     return dict(value) if isinstance(value, Mapping) else value
@@ -258,6 +273,7 @@ def _parse(raw: bytes) -> Head:
         if segment.first_frame != first:
             raise damaged(f"segment {number} begins at frame {segment.first_frame} instead of {first}")
         first += segment.frame_count
+        _check_seam(head, number)
         tensors += len(segment.tensors)
         if len({tensor.name for tensor in segment.tensors}) != len(segment.tensors):
             raise damaged(f"segment {number} holds a tensor name twice")
@@ -268,6 +284,17 @@ def _parse(raw: bytes) -> Head:
     if tensors > MAX_TENSORS:
         raise damaged(f"{tensors} tensors are over {MAX_TENSORS}")
     return head
+
+
+def _check_seam(head: Head, number: int) -> None:
+    """Check what the neighbours of a segment know of its frames: at most two networks know a frame (clause 4.3)."""
+    edge = SegmentEntry(first_frame=0, frame_count=1, tensors=())
+    before, behind = (head.segments[n] if 0 <= n < len(head.segments) else edge for n in (number - 1, number + 1))
+    segment = head.segments[number]
+    if (before is edge and segment.lead) or (behind is edge and segment.tail):
+        raise damaged(f"segment {number} knows frames outside the clip")
+    if before.tail + behind.lead > segment.frame_count:
+        raise damaged(f"the neighbours of segment {number} know more than its {segment.frame_count} frames")
 
 
 def _check_tensor(tensor: TensorEntry) -> None:

@@ -1,7 +1,7 @@
-"""The .nerv file, version 1.0: what is in it, in memory and by name. docs/spec/nerv-format.md is the written twin.
+"""The .nerv file, version 1.1: what is in it, in memory and by name. docs/spec/nerv-format.md is the written twin.
 
     safetensors box
-    ├── __metadata__   format "nervplay", format_version "1.0", crc32 of every chunk
+    ├── __metadata__   format "nervplay", format_version "1.1", crc32 of every chunk
     ├── head.z         deflated strict JSON: the fields of `Head`, names never positions
     ├── scales         per tensor, in table order: minimum[], scale[], little-endian float16 or float32
     ├── seg.0000 ...   one entropy-coded blob per time segment, in time order
@@ -37,7 +37,8 @@ __all__ = [
 ]
 
 FORMAT = "nervplay"
-VERSION = (1, 0)
+VERSION = (1, 1)
+"""What this version reads and writes; the difference to 1.0 is told in clause 8 of the specification."""
 MAX_BITS = 16
 
 
@@ -84,15 +85,34 @@ StoredTensor = QuantisedTensor | NDArray[np.float32]
 class Segment:
     """The network of one stretch of time.
 
+    A network may know more frames than are its own: where two networks know a frame, the two pictures are blended.
+
     Args:
         first_frame: index of its first frame in the clip.
         frame_count: number of its frames.
         tensors: stored tensors by name, in the network's own order.
+        lead: frames before its own that its network knows, too.
+        tail: frames behind its own that its network knows, too.
+        config: fields of the configuration in which this network differs from the file's; its number of frames, lead
+            and tail included, need not stand here.
     """
 
     first_frame: int
     frame_count: int
     tensors: Mapping[str, StoredTensor]
+    lead: int = 0
+    tail: int = 0
+    config: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def first_known(self) -> int:
+        """Index in the clip of the frame that is frame 0 of the network."""
+        return self.first_frame - self.lead
+
+    @property
+    def known_count(self) -> int:
+        """Number of frames of the network: its own, those before and those behind."""
+        return self.lead + self.frame_count + self.tail
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,7 +139,7 @@ class NervFile:
         architecture: registry name of the network ("hnerv").
         config_version: version of its configuration class.
         config: its configuration, JSON-plain.
-        segments: in time order, without gaps, together `video.frame_count` frames. Version 1.0 writes one.
+        segments: in time order, without gaps, together `video.frame_count` frames.
         source: where the clip came from: name, crop, scale, frame range; see `nervplay.video.transform.FrameTransform`.
         recipe: how the network was fitted and compressed, JSON-plain; for people and for `info`, never for decoding.
         audio: sound, or None.

@@ -196,7 +196,16 @@ def _segments(box: Box, head: Head) -> tuple[Segment, ...]:
             t.name: _float_tensor(box, number, t) if t.is_float else _quantised(t, next(coded), scales)
             for t in entry.tensors
         }
-        segments.append(Segment(first_frame=entry.first_frame, frame_count=entry.frame_count, tensors=tensors))
+        segments.append(
+            Segment(
+                first_frame=entry.first_frame,
+                frame_count=entry.frame_count,
+                tensors=tensors,
+                lead=entry.lead,
+                tail=entry.tail,
+                config=entry.config,
+            )
+        )
     scales.finish()
     return tuple(segments)
 

@@ -112,7 +112,14 @@ def _head(file: NervFile, segments: tuple[SegmentEntry, ...]) -> Head:
 
 def _segment_entry(segment: Segment, models: Mapping[str, str]) -> SegmentEntry:
     tensors = tuple(_tensor_entry(name, tensor, models.get(name)) for name, tensor in segment.tensors.items())
-    return SegmentEntry(first_frame=segment.first_frame, frame_count=segment.frame_count, tensors=tensors)
+    return SegmentEntry(
+        first_frame=segment.first_frame,
+        frame_count=segment.frame_count,
+        tensors=tensors,
+        lead=segment.lead,
+        tail=segment.tail,
+        config=segment.config,
+    )
 
 
 def _tensor_entry(name: str, tensor: StoredTensor, model: str | None) -> TensorEntry:

@@ -1,6 +1,6 @@
 """A .nerv file becomes a network that decodes: `open_nerv`."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -11,7 +11,7 @@ from nervplay.models import ModelConfig, VideoModel, build_model, get_architectu
 from nervplay.models.cost import measure_cost
 from nervplay.video.spec import VideoSpec
 
-__all__ = ["MAX_ACTIVATION", "NeuralVideo", "open_nerv", "unpack"]
+__all__ = ["MAX_ACTIVATION", "NeuralVideo", "open_nerv", "segment_file", "unpack"]
 
 MAX_ACTIVATION = 1 << 31
 """Largest activation (values of one frame in one layer) that a file may ask for: 8 GiB in float32."""
@@ -23,7 +23,8 @@ class NeuralVideo:
 
     Args:
         file: all that the file says; weights as integers.
-        model: the network, in eval mode on the CPU, holding what the integers decode to.
+        model: the network, in eval mode on the CPU, holding what the integers decode to; of a clip in several segments
+            the network of the first one, the others come from `segment`.
         file_bytes: size of the file, in bytes; the rate is computed from this.
         path: where it came from, or None for bytes in memory.
     """
@@ -52,6 +53,40 @@ class NeuralVideo:
     def weights_sha256(self) -> str:
         """Hash of the integer weights, the same on every machine."""
         return weights_sha256(self.file.segments)
+
+    def segment(self, number: int) -> "NeuralVideo":
+        """Return one time segment as a video of its own: all frames that its network knows.
+
+        Args:
+            number: 0 .. len(file.segments) - 1.
+
+        Raises:
+            BitstreamError: weights that do not fit the network.
+        """
+        if len(self.file.segments) == 1:
+            return self
+        part = segment_file(self.file, number)
+        model = unpack(part) if number else self.model
+        return NeuralVideo(file=part, model=model, file_bytes=self.file_bytes, path=self.path)
+
+
+def segment_file(file: NervFile, number: int) -> NervFile:
+    """Return the file of one segment alone: a clip of the frames that its network knows, without sound and still.
+
+    Args:
+        file: any file.
+        number: 0 .. len(file.segments) - 1.
+    """
+    segment = file.segments[number]
+    known = segment.known_count
+    return replace(
+        file,
+        video=replace(file.video, frame_count=known),
+        config=dict(file.config) | dict(segment.config) | {"frame_count": known},
+        segments=(replace(segment, first_frame=0, frame_count=known, lead=0, tail=0, config={}),),
+        audio=None,
+        poster=None,
+    )
 
 
 def _config(file: NervFile) -> ModelConfig:
@@ -86,7 +121,7 @@ def _config(file: NervFile) -> ModelConfig:
 
 
 def unpack(file: NervFile) -> VideoModel:
-    """Return the network of a file, in eval mode on the CPU.
+    """Return the network of a file, of its first segment where it has several, in eval mode on the CPU.
 
     Its cost is measured on the "meta" device and shapes are compared before anything is allocated for it.
 
@@ -95,8 +130,9 @@ def unpack(file: NervFile) -> VideoModel:
         BitstreamError: weights that do not fit the network, or a network too large to run.
     """
     config = _config(file)
-    if len(file.segments) != 1:
-        raise VersionError(f"the file has {len(file.segments)} time segments; this version reads one: update nervplay")
+    if len(file.segments) > 1:
+        file = segment_file(file, 0)
+        config = _config(file)
     try:
         cost = measure_cost(file.architecture, config)
         if cost.largest_activation > MAX_ACTIVATION:

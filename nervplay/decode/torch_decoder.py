@@ -16,6 +16,7 @@ from nervplay.codec import NeuralVideo, open_nerv
 from nervplay.decode.buffers import deliver
 from nervplay.decode.decoder import PRECISIONS, Decoder
 from nervplay.decode.rounding import to_uint8
+from nervplay.decode.segmented import SegmentedDecoder
 from nervplay.errors import CapabilityError, UnknownNameError, UsageError
 from nervplay.models import VideoModel
 from nervplay.video.source import Frame
@@ -213,4 +214,12 @@ def open_decoder(video: NeuralVideo | str | Path, *, device: str = "auto", preci
     """
     if not isinstance(video, NeuralVideo):
         video = open_nerv(video)
-    return TorchDecoder(video.model, video.spec, device=resolve_device(device), precision=precision)
+    place = resolve_device(device)
+    if len(video.file.segments) == 1:
+        return TorchDecoder(video.model, video.spec, device=place, precision=precision)
+
+    def open_segment(number: int, precision: str) -> Decoder:
+        part = video.segment(number)
+        return TorchDecoder(part.model, part.spec, device=place, precision=precision)
+
+    return SegmentedDecoder(video.file.segments, video.spec, open_segment, precision=precision)

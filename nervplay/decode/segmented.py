@@ -1,0 +1,221 @@
+"""A clip whose time is cut into segments, each with a network of its own: one decoder that opens them as needed.
+
+Around a seam both networks may know the frames (`Segment.lead`, `Segment.tail`). There the picture moves over from one
+to the other in equal steps: with n frames known to both, frame k = 0 .. n - 1 of them takes (k + 1) / (n + 1) of the
+later network. Blending happens in float32, before rounding.
+"""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator
+from fractions import Fraction
+from typing import NamedTuple, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nervplay.bitstream.layout import Segment
+from nervplay.decode.buffers import deliver
+from nervplay.decode.decoder import Decoder
+from nervplay.decode.rounding import round_frame
+from nervplay.errors import CapabilityError, FrameIndexError, UsageError
+from nervplay.video.source import Frame
+from nervplay.video.spec import VideoSpec
+
+__all__ = ["SegmentedDecoder"]
+
+_OPEN = 3
+"""Decoders kept open: that of the frame, its neighbour across a seam, and one for a player that jumps back."""
+
+
+class _Part(NamedTuple):
+    """What a network contributes to a frame: its segment, the frame's place there, its share."""
+
+    segment: int
+    position: Fraction
+    share: float
+
+
+class SegmentedDecoder:
+    """A `Decoder` (contract there) over the decoders of segments; at most three of these are open at a time.
+
+    Args:
+        segments: in time order, without gaps.
+        spec: the whole clip.
+        open_segment: opens the decoder of a segment in a precision; its frames are those that its network knows.
+        precision: one of `PRECISIONS`.
+
+    Raises:
+        CapabilityError: a precision that the backend does not have.
+    """
+
+    def __init__(
+        self,
+        segments: tuple[Segment, ...],
+        spec: VideoSpec,
+        open_segment: Callable[[int, str], Decoder],
+        *,
+        precision: str = "fp32",
+    ) -> None:
+        self._segments = segments
+        self._spec = spec
+        self._open_segment = open_segment
+        self._precision = precision
+        self._open: OrderedDict[int, Decoder] = OrderedDict()
+        self._closed = False
+        self._cancelled = threading.Event()
+        first = self._decoder(0)
+        self._device, self._backend, self._continuous = first.device, first.backend, first.continuous_time
+
+    @property
+    def spec(self) -> VideoSpec:
+        """Size, frame count, rate and colour of the whole clip."""
+        return self._spec
+
+    @property
+    def precision(self) -> str:
+        """Arithmetic in use."""
+        return self._precision
+
+    @property
+    def device(self) -> str:
+        """Where it runs, as torch names it."""
+        return self._device
+
+    @property
+    def backend(self) -> str:
+        """The engine of the segments' decoders."""
+        return self._backend
+
+    @property
+    def continuous_time(self) -> bool:
+        """Whether `frame_at` can give pictures between two frames."""
+        return self._continuous
+
+    def __len__(self) -> int:
+        return self._spec.frame_count
+
+    def set_precision(self, precision: str) -> None:
+        """Change the arithmetic; the next frame uses it.
+
+        Raises:
+            UnknownNameError: not one of `PRECISIONS`.
+            CapabilityError: not available in this backend; the decoder stays as it was.
+            UsageError: the decoder is closed.
+        """
+        if self._closed:
+            raise UsageError("the decoder is closed; open it again")
+        for decoder in self._open.values():
+            decoder.set_precision(precision)
+        self._precision = precision
+
+    def frame(self, index: int, out: Frame | None = None) -> Frame:
+        """Return frame `index` as uint8 (H, W, 3) RGB, in `out` when it is given.
+
+        Raises:
+            FrameIndexError: index outside 0 .. T - 1.
+            UsageError: the decoder is closed, or `out` does not fit.
+        """
+        parts = self._parts(Fraction(index))
+        if len(parts) == 1:
+            return self._decoder(parts[0].segment).frame(int(parts[0].position), out)
+        return deliver(round_frame(self._blended(parts)), out)
+
+    def float_frame(self, index: int, out: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
+        """Return frame `index` as float32 (3, H, W), before rounding and clipping, in `out` when it is given.
+
+        Raises:
+            FrameIndexError: index outside 0 .. T - 1.
+            UsageError: the decoder is closed, or `out` does not fit.
+        """
+        parts = self._parts(Fraction(index))
+        if len(parts) == 1:
+            return self._decoder(parts[0].segment).float_frame(int(parts[0].position), out)
+        return deliver(self._blended(parts), out)
+
+    def frame_at(self, position: Fraction) -> Frame:
+        """Return the picture at `position`, in frames, as uint8 (H, W, 3) RGB.
+
+        Between the last frame of one segment and the first of the next, a network is asked that knows both.
+
+        Raises:
+            FrameIndexError: position outside 0 .. T - 1.
+            CapabilityError: between frames, and the architecture is not continuous in time or no network knows both.
+            UsageError: the decoder is closed.
+        """
+        if position.denominator == 1:
+            return self.frame(int(position))
+        before, after = self._parts(Fraction(int(position))), self._parts(Fraction(int(position) + 1))
+        common = {part.segment for part in before} & {part.segment for part in after}
+        if not common:
+            raise CapabilityError(
+                f"position {position} lies on the seam of two networks that have no frame in common; ask for a frame"
+            )
+        segment = min(common)
+        return self._decoder(segment).frame_at(position - self._segments[segment].first_known)
+
+    def frames(self, indices: Iterable[int] | None = None) -> Iterator[Frame]:
+        """Yield the frames at `indices` in that order, all frames when None; uint8 (H, W, 3) each.
+
+        Raises:
+            FrameIndexError: an index outside 0 .. T - 1, when its turn comes.
+            UsageError: the decoder is closed.
+        """
+        self._cancelled.clear()
+        for index in range(len(self)) if indices is None else indices:
+            if self._cancelled.is_set():
+                return
+            yield self.frame(index)
+
+    def _parts(self, position: Fraction) -> list[_Part]:
+        """Return the networks that make a frame, with shares that sum to 1, in time order."""
+        if self._closed:
+            raise UsageError("the decoder is closed; open it again")
+        if not 0 <= position <= len(self) - 1:
+            raise FrameIndexError(position if position.denominator > 1 else int(position), len(self))
+        knowing = [
+            number
+            for number, segment in enumerate(self._segments)
+            if segment.first_known <= position < segment.first_known + segment.known_count
+        ]
+        places = [position - self._segments[number].first_known for number in knowing]
+        if len(knowing) == 1:
+            return [_Part(knowing[0], places[0], 1.0)]
+        first, second = knowing  # no frame is known to three: the head was checked
+        start = self._segments[second].first_known
+        end = self._segments[first].first_known + self._segments[first].known_count
+        share = float((position - start + 1) / (end - start + 1))
+        return [_Part(first, places[0], 1 - share), _Part(second, places[1], share)]
+
+    def _blended(self, parts: list[_Part]) -> NDArray[np.float32]:
+        """Return the sum of the networks' pictures by their shares, float32 (3, H, W)."""
+        total = np.zeros((3, self._spec.height, self._spec.width), np.float32)
+        for part in parts:
+            total += np.float32(part.share) * self._decoder(part.segment).float_frame(int(part.position))
+        return total
+
+    def _decoder(self, number: int) -> Decoder:
+        """Return the open decoder of a segment; opens it, and closes the one that was not used for longest."""
+        if number in self._open:
+            self._open.move_to_end(number)
+            return self._open[number]
+        while len(self._open) >= _OPEN:
+            self._open.popitem(last=False)[1].close()
+        self._open[number] = self._open_segment(number, self._precision)
+        return self._open[number]
+
+    def cancel(self) -> None:
+        """Make a running `frames` stop before its next frame; callable from any thread."""
+        self._cancelled.set()
+
+    def close(self) -> None:
+        """Close the decoders of all segments; idempotent."""
+        self._closed = True
+        while self._open:
+            self._open.popitem()[1].close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *args: object) -> None:
+        self.close()
