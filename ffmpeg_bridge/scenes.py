@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from fractions import Fraction
+from itertools import pairwise
 
 import av
 import numpy as np
@@ -38,13 +39,11 @@ def scene_cuts(
     step = max(1, source.spec.width // _SIDE)
     width, height = len(range(0, source.spec.width, step)), len(range(0, source.spec.height, step))
     graph = av.filter.Graph()
-    buffer = graph.add_buffer(width=width, height=height, format="rgb24", time_base=Fraction(1, 25))
-    chain = [
-        graph.add("format", "pix_fmts=gray"),
-        graph.add("scdet", f"threshold={threshold}"),
-        graph.add("buffersink"),
-    ]
-    for before, after in zip([buffer, *chain], chain, strict=False):
+    pixels = av.VideoFormat("rgb24", width, height)
+    buffer = graph.add_buffer(width=width, height=height, format=pixels, time_base=Fraction(1, 25))
+    filters = (("format", "pix_fmts=gray"), ("scdet", f"threshold={threshold}"), ("buffersink", None))
+    chain = [graph.add(name, settings) for name, settings in filters]
+    for before, after in pairwise([buffer, *chain]):
         before.link_to(after)
     graph.configure()
     cuts = {}
