@@ -1,0 +1,1 @@
+"""Long clips: fitted segment by segment, on this machine or on many, and joined into one .nerv file."""
