@@ -1,8 +1,10 @@
-"""The NeRV block, convolution -> normalisation -> activation, with the ways up and down that HNeRV offers.
+"""The NeRV block, convolution -> normalisation -> activation, with the ways up and down of NeRV and HNeRV.
 
     x --> [before] --> [conv] --> [after] --> [norm] --> [activation] --> y
 
 `before` and `after` change the resolution and own no weights; the keys of a block are `conv.*` and, for "bn", `norm.*`.
+The ways up themselves are in `blocks.up_conv`: a block goes up by the names of NeRV (`nerv_block`) or of HNeRV
+(`up_block`).
 Source: NeRV, arXiv 2110.13903, sec. 3.1 (pixel shuffle); HNeRV, arXiv 2304.02633, official `model_all.py` (the rest).
 """
 
@@ -13,10 +15,11 @@ from typing import Literal
 from torch import Tensor, nn
 
 from nervplay.blocks.activation import activation as make_activation
-from nervplay.blocks.conv_kinds import StageConv, convolution
-from nervplay.errors import UnknownNameError, UsageError
+from nervplay.blocks.conv_kinds import StageConv
+from nervplay.blocks.up_conv import Upsampling, interpolated, shuffled, transposed, up_layers
+from nervplay.errors import UnknownNameError
 
-__all__ = ["ConvBlock", "NormName", "Resampling", "down_block", "down_size", "up_block", "up_size"]
+__all__ = ["ConvBlock", "NormName", "Resampling", "down_block", "down_size", "nerv_block", "up_block", "up_size"]
 
 NormName = Literal["none", "bn", "in"]
 """Names of `--norm`: identity, BatchNorm2d, InstanceNorm2d without weights and without running statistics."""
@@ -71,6 +74,36 @@ class ConvBlock(nn.Module):
         return out
 
 
+def nerv_block(
+    kind: Upsampling,
+    channels_in: int,
+    channels_out: int,
+    *,
+    stride: int,
+    norm: str,
+    activation: str,
+    kernel: int = 3,
+    choice: StageConv | None = None,
+) -> ConvBlock:
+    """Return a block that enlarges `stride` times, exactly; official class NerfBlock (later NeRVBlock).
+
+    Args:
+        kind: see `up_layers`.
+        channels_in: C of the input.
+        channels_out: C of the output.
+        stride: factor of enlargement, 1 or more.
+        norm: one of `NormName`.
+        activation: one of `ActivationName`.
+        kernel: taps per side of kind "conv", odd; the others have their own.
+        choice: what convolves; None for a dense convolution, the only one that kind "deconv" can have.
+
+    Raises:
+        UsageError: a convolution that cannot be had.
+    """
+    before, conv, after = up_layers(kind, channels_in, channels_out, stride, kernel=kernel, choice=choice)
+    return ConvBlock(conv, channels_out, norm=norm, activation=activation, before=before, after=after)
+
+
 def up_block(
     kind: Resampling,
     channels_in: int,
@@ -96,22 +129,20 @@ def up_block(
         choice: what convolves; None for a dense convolution, the only one that kind "conv" can have.
 
     Raises:
-        UsageError: another convolution with kind "conv".
+        UsageError: a convolution that cannot be had.
     """
-    before: nn.Module | None = None
-    after: nn.Module | None = None
-    conv: nn.Module
     if kind == "conv":
-        if choice is not None:
-            raise UsageError(f"a transposed convolution cannot be {choice.kind}; use 'pshuffel' or 'interpolate'")
-        conv = nn.ConvTranspose2d(channels_in, channels_out, kernel + stride, stride, math.ceil(kernel / 2))
+        padding = math.ceil(kernel / 2)
+        layers = transposed(
+            channels_in, channels_out, kernel=kernel + stride, stride=stride, padding=padding, choice=choice
+        )
     elif kind == "interpolate":
-        before = nn.Upsample(scale_factor=stride, mode="bilinear")
         padding = math.ceil((kernel + stride - 1) / 2)
-        conv = convolution(choice, channels_in, channels_out, kernel + stride, padding=padding)
+        sizes = {"kernel": kernel + stride, "stride": stride, "padding": padding}
+        layers = interpolated(channels_in, channels_out, **sizes, align_corners=False, choice=choice)
     else:
-        conv = convolution(choice, channels_in, channels_out * stride**2, kernel, padding=(kernel - 1) // 2)
-        after = nn.PixelShuffle(stride) if stride > 1 else None
+        layers = shuffled(channels_in, channels_out, kernel=kernel, stride=stride, choice=choice)
+    before, conv, after = layers
     return ConvBlock(conv, channels_out, norm=norm, activation=activation, before=before, after=after)
 
 

@@ -14,21 +14,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from nervplay.blocks.channel_norm import EPS, ChannelNorm
+
 __all__ = ["ConvNeXt"]
 
-_EPS = 1e-6
 _INIT_STD = 0.02
 _INIT_SCALE = 1e-6
-
-
-class _ChannelNorm(nn.LayerNorm):
-    """Layer norm over C of (B, C, H, W)."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__(channels, eps=_EPS)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
 
 
 class _Downsample(nn.Module):
@@ -37,7 +28,7 @@ class _Downsample(nn.Module):
     def __init__(self, channels_in: int, channels_out: int, stride: int, *, first: bool) -> None:
         super().__init__()
         self.conv = nn.Conv2d(channels_in, channels_out, stride, stride)
-        self.norm = _ChannelNorm(channels_out if first else channels_in)
+        self.norm = ChannelNorm(channels_out if first else channels_in)
         self.first = first
 
     def forward(self, x: Tensor) -> Tensor:
@@ -51,7 +42,7 @@ class _Block(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.depthwise = nn.Conv2d(channels, channels, 7, padding=3, groups=channels)
-        self.norm = nn.LayerNorm(channels, eps=_EPS)
+        self.norm = nn.LayerNorm(channels, eps=EPS)
         self.expand = nn.Linear(channels, 4 * channels)
         self.project = nn.Linear(4 * channels, channels)
         self.scale = nn.Parameter(torch.full((channels,), _INIT_SCALE))

@@ -19,6 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from nervplay.blocks.channel_norm import ChannelNorm
 from nervplay.errors import UsageError
 
 __all__ = [
@@ -36,7 +37,6 @@ NEIGHBOURS = (-1, 1)
 DIFFERENCE_CHANNELS = 2
 """Channels of a difference embedding; fixed in the official code."""
 
-_EPS = 1e-6
 _INIT_SCALE = 1e-6
 
 
@@ -67,25 +67,15 @@ def difference_planes(frames: Tensor) -> Tensor:
     return torch.stack([here - previous, following - here], dim=2).flatten(1, 2)
 
 
-class _ChannelNorm(nn.LayerNorm):
-    """Layer norm over C of (B, C, H, W)."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__(channels, eps=_EPS)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
-
-
 class _Stage(nn.Module):
     """Convolution with kernel = stride, norm, and one ConvNeXt block."""
 
     def __init__(self, channels_in: int, channels: int, stride: int, *, plain: bool) -> None:
         super().__init__()
         self.conv = nn.Conv2d(channels_in, channels, stride, stride)
-        self.norm = _ChannelNorm(channels)
+        self.norm = ChannelNorm(channels)
         self.depthwise = nn.Conv2d(channels, channels, 7, padding=3, groups=channels)
-        self.block_norm = None if plain else _ChannelNorm(channels)
+        self.block_norm = None if plain else ChannelNorm(channels)
         self.expand = nn.Conv2d(channels, 4 * channels, 1)
         self.project = nn.Conv2d(4 * channels, channels, 1)
         self.scale = None if plain else nn.Parameter(torch.full((channels,), _INIT_SCALE))

@@ -32,10 +32,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from nervplay.blocks.activation import ActivationName, activation, picture
-from nervplay.blocks.conv_block import ConvBlock, NormName
-from nervplay.blocks.conv_kinds import StageConv, check_convolutions, convolution, stage_convolution
+from nervplay.blocks.conv_block import NormName, nerv_block
+from nervplay.blocks.conv_kinds import StageConv, check_convolutions, stage_convolution
 from nervplay.blocks.encoding import check_encoding, interleaved_encoding, normalised_time
 from nervplay.blocks.strides import choose_strides
+from nervplay.blocks.up_conv import Upsampling
 from nervplay.errors import GeometryError, UsageError
 from nervplay.models import binary_nerv, ghost_nerv, lrconv_nerv
 from nervplay.models.base import ModelConfig, Preset, TrainingPair, VideoModel, check_ranges, register, require_size
@@ -85,7 +86,7 @@ class NeRVConfig(ModelConfig):
     encoding_levels: int = 40
     stem_width: int = 512
     stem_layers: int = 1
-    upsampling: Literal["conv", "deconv", "bilinear"] = "conv"
+    upsampling: Upsampling = "conv"
     norm: NormName = "none"
     activation: ActivationName = "swish"
     single_resolution: bool = True
@@ -130,23 +131,6 @@ class NeRVConfig(ModelConfig):
         for stride in self.strides[1:]:
             widths.append(max(widths[-1] // (1 if stride == 1 else self.reduction), self.lower_width))
         return tuple(widths)
-
-
-def _stage(config: NeRVConfig, number: int, channels_in: int, channels_out: int) -> ConvBlock:
-    """Return stage `number`: (B, C, H, W) to (B, C', sH, sW); official class NerfBlock."""
-    stride, choice = config.strides[number], stage_convolution(config.convolutions, number)
-    before: nn.Module | None = None
-    after: nn.Module | None = None
-    conv: nn.Module
-    if config.upsampling == "conv":
-        conv = convolution(choice, channels_in, channels_out * stride**2, 3, padding=1)
-        after = nn.PixelShuffle(stride)
-    elif config.upsampling == "deconv":
-        conv = nn.ConvTranspose2d(channels_in, channels_out, stride, stride)
-    else:
-        before = nn.Upsample(scale_factor=stride, mode="bilinear", align_corners=True)
-        conv = convolution(choice, channels_in, channels_out, 2 * stride + 1, padding=stride)
-    return ConvBlock(conv, channels_out, norm=config.norm, activation=config.activation, before=before, after=after)
 
 
 RECIPE: dict[str, Any] = {
@@ -266,10 +250,14 @@ class NeRV(VideoModel):
         self.activation = activation(config.activation)
         self.stages = nn.ModuleList()
         self.side_heads = nn.ModuleDict()
+        look: dict[str, Any] = {"norm": config.norm, "activation": config.activation}
         last = len(config.strides) - 1
         for i, (before, after) in enumerate(pairwise((config.channels, *config.widths))):
             # A head is built right behind its stage, as the official code does: random numbers fall in the same order.
-            self.stages.append(_stage(config, i, before, after))
+            choice = stage_convolution(config.convolutions, i)
+            self.stages.append(
+                nerv_block(config.upsampling, before, after, stride=config.strides[i], choice=choice, **look)
+            )
             if i == last:
                 self.head = nn.Conv2d(after, 3, 1)
             elif not config.single_resolution:
