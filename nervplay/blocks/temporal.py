@@ -15,7 +15,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from nervplay.blocks.conv_kinds import StageConv, convolution
 from nervplay.blocks.fusion import SLOPE
+from nervplay.errors import UsageError
 
 __all__ = ["Mixing", "SpatialUp", "TemporalUp"]
 
@@ -34,13 +36,17 @@ class SpatialUp(nn.Module):
         channels_in: channels before.
         channels: C, channels behind.
         stride: factor of enlargement.
+        choice: what the two 3x3 are; None for dense convolutions.
+
+    Raises:
+        UsageError: channels that the chosen kind cannot have.
     """
 
-    def __init__(self, channels_in: int, channels: int, stride: int) -> None:
+    def __init__(self, channels_in: int, channels: int, stride: int, *, choice: StageConv | None = None) -> None:
         super().__init__()
         self.up = _up(channels_in, channels, stride)
-        self.widen = nn.Conv2d(channels, 2 * channels, 3, padding=1)
-        self.narrow = nn.Conv2d(2 * channels, channels, 3, padding=1)
+        self.widen = convolution(choice, channels, 2 * channels, 3, padding=1)
+        self.narrow = convolution(choice, 2 * channels, channels, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return float (B, C, stride * h, stride * w) of float (B, channels_in, h, w)."""
@@ -57,9 +63,22 @@ class TemporalUp(nn.Module):
         stride: factor of enlargement.
         mixing: "3d" or "2d".
         last: whether the current frame alone goes on.
+        choice: what the two 3x3 of "2d" are; None for dense convolutions, the only ones that "3d" can have.
+
+    Raises:
+        UsageError: channels or a mixing that the chosen kind cannot have.
     """
 
-    def __init__(self, channels_in: int, channels: int, stride: int, *, mixing: Mixing, last: bool) -> None:
+    def __init__(
+        self,
+        channels_in: int,
+        channels: int,
+        stride: int,
+        *,
+        mixing: Mixing,
+        last: bool,
+        choice: StageConv | None = None,
+    ) -> None:
         super().__init__()
         self.up = _up(channels_in, channels, stride)
         self.up_previous = _up(channels_in, channels, stride)
@@ -67,11 +86,13 @@ class TemporalUp(nn.Module):
         self.widen: nn.Module
         self.narrow: nn.Module
         if mixing == "3d":
+            if choice is not None:
+                raise UsageError(f"a 3-D convolution cannot be {choice.kind}; use mixing '2d'")
             self.widen = nn.Conv3d(channels, 2 * channels, 3, padding=1)
             self.narrow = nn.Conv3d(2 * channels, channels, 3, padding=(0 if last else 1, 1, 1))
         else:
-            self.widen = nn.Conv2d(3 * channels, 6 * channels, 3, padding=1)
-            self.narrow = nn.Conv2d(6 * channels, channels if last else 3 * channels, 3, padding=1)
+            self.widen = convolution(choice, 3 * channels, 6 * channels, 3, padding=1)
+            self.narrow = convolution(choice, 6 * channels, channels if last else 3 * channels, 3, padding=1)
         self.mixing, self.last = mixing, last
 
     def forward(self, three: Tensor) -> Tensor:

@@ -37,7 +37,8 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-from nervplay.blocks.conv_block import ConvBlock, up_block
+from nervplay.blocks.conv_block import ConvBlock, nerv_block
+from nervplay.blocks.conv_kinds import StageConv, stage_convolution
 from nervplay.blocks.strides import choose_strides
 from nervplay.blocks.two_stream import (
     DIFFERENCE_CHANNELS,
@@ -47,13 +48,13 @@ from nervplay.blocks.two_stream import (
     source_index,
     upstream_rules,
 )
-from nervplay.blocks.up_conv import up_layers
 from nervplay.blocks.widths import Stage
 from nervplay.errors import UsageError
 from nervplay.models.base import Preset, TrainingPair, VideoModel, register, require_size
 from nervplay.models.cost import config_near
 from nervplay.models.dnerv_config import DNeRVConfig
 from nervplay.models.renaming import rename
+from nervplay.models.sizes import GRID_AREA, split_embeddings
 
 __all__ = [
     "PRESETS",
@@ -80,14 +81,11 @@ def _encoder(config: DNeRVConfig) -> TwoStreamEncoder:
     return TwoStreamEncoder(content, difference)
 
 
-def _up(config: DNeRVConfig, stage: Stage) -> ConvBlock:
+def _up(config: DNeRVConfig, stage: Stage, choice: StageConv | None = None) -> ConvBlock:
     """Return a stage of either stream: (B, C, H, W) to (B, C', s H, s W)."""
     before, after, kernel, stride = stage
     look: dict[str, Any] = {"norm": "none", "activation": config.activation}
-    if config.upsampling == "conv":
-        return up_block("pshuffel", before, after, kernel=kernel, stride=stride, **look)
-    way = up_layers(config.upsampling, before, after, stride)
-    return ConvBlock(way.conv, after, before=way.before, after=way.after, **look)
+    return nerv_block(config.upsampling, before, after, kernel=kernel, stride=stride, choice=choice, **look)
 
 
 class CollaborativeContentUnit(nn.Module):
@@ -127,10 +125,6 @@ RECIPE: dict[str, Any] = {
 """Training of `cfgs/DNeRV.yaml`, `engine.py`; the authors advise another seed where it collapses."""
 
 _PAPER_SIZE = (1920, 960)
-_GRID_AREA = 8
-"""Positions of the published content embedding: 2x4."""
-_EMBEDDING_SHARE = 0.2
-_DIFFERENCE_SHARE = 0.15
 _SMALLEST_WIDTH = 8
 """Narrowest stem that leaves channels behind five stages."""
 
@@ -144,7 +138,7 @@ def _any_size(  # noqa: PLR0917 - as a preset's `configure`, and what is free
     width: int, height: int, frame_count: int, channels: int, embedding_channels: int, fusion: int, **change: Any
 ) -> DNeRVConfig:
     """Return a network for any frame size that divides into stages; difference maps begin before stage `fusion`."""
-    strides = choose_strides(width, height, area=_GRID_AREA)
+    strides = choose_strides(width, height, area=GRID_AREA)
     fusion = min(fusion, len(strides))
     return DNeRVConfig(
         width=width,
@@ -178,16 +172,13 @@ def config_for_size(width: int, height: int, frame_count: int, parameters: int) 
         GeometryError: a frame size that no strides fit.
         UsageError: a number that no width comes within a tenth of.
     """
-    strides = choose_strides(width, height, area=_GRID_AREA)
+    strides = choose_strides(width, height, area=GRID_AREA)
     positions = width * height // prod(strides) ** 2 * frame_count
-    sizes = {m: DIFFERENCE_CHANNELS * positions * prod(strides[: m - 1]) ** 2 for m in (1, 2, 3)}
-    fusion = max((m for m in (2, 3) if sizes[m] <= _DIFFERENCE_SHARE * parameters), default=1)
-    left = _EMBEDDING_SHARE * parameters - sizes[fusion]
-    embedding_channels = max(1, min(16, int(left / positions)))
+    finer, code = split_embeddings(parameters, positions, strides)
 
     def build(channels: int) -> DNeRVConfig:
         channels = max(channels, _SMALLEST_WIDTH)
-        return _any_size(width, height, frame_count, channels, embedding_channels, fusion)
+        return _any_size(width, height, frame_count, channels, code, finer + 1)
 
     return config_near(DNeRV, build, parameters)
 
@@ -240,7 +231,9 @@ class DNeRV(VideoModel):
         self.encoder = _encoder(config) if encoder else None
         stages = config.stages
         self.stem = nn.Conv2d(config.embedding_channels, config.channels, 1)
-        self.stages = nn.ModuleList(_up(config, stage) for stage in stages)
+        self.stages = nn.ModuleList(
+            _up(config, stage, stage_convolution(config.convolutions, number)) for number, stage in enumerate(stages)
+        )
         self.head = nn.Conv2d(stages[-1].channels_out, 3, 3, padding=1)
         before, after, _, _ = stages[config.fusion - 1]
         self.difference_stem = nn.Conv2d(DIFFERENCE_CHANNELS, before, 1)

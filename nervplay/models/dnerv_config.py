@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from math import prod
 
 from nervplay.blocks.activation import ActivationName
+from nervplay.blocks.conv_kinds import StageConv, check_convolutions
 from nervplay.blocks.two_stream import DIFFERENCE_CHANNELS
 from nervplay.blocks.up_conv import Upsampling
 from nervplay.blocks.widths import Stage
@@ -35,6 +36,8 @@ class DNeRVConfig(ModelConfig):
             "conv" only).
         activation: `act`.
         plain_encoder: encoder blocks without norm and scale, as the code of 2024 runs; False as that of 2023 does.
+        convolutions: the stages of the decoder that are not dense, and what they are; `blocks.conv_kinds`. The stage of
+            the difference stream stays dense.
 
     Raises:
         GeometryError: strides and frame size that do not fit each other.
@@ -54,6 +57,7 @@ class DNeRVConfig(ModelConfig):
     upsampling: Upsampling = "conv"
     activation: ActivationName = "gelu"
     plain_encoder: bool = True
+    convolutions: tuple[StageConv, ...] = ()
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -85,6 +89,7 @@ class DNeRVConfig(ModelConfig):
                 raise UsageError(f"a kernel is {kernel}; it must be odd, or the frame changes its size")
         if self.stages[-1].channels_out < 1:
             raise UsageError(f"channels {self.channels} leave none behind {len(self.strides)} stages; raise them")
+        check_convolutions(self.convolutions, len(self.strides), transposed=self.upsampling == "deconv")
         self._check_geometry()
 
     def _check_geometry(self) -> None:

@@ -42,11 +42,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from nervplay.blocks.activation import activation, picture
-from nervplay.blocks.conv_block import ConvBlock
+from nervplay.blocks.conv_block import ConvBlock, nerv_block
+from nervplay.blocks.conv_kinds import StageConv, convolution, stage_convolution
 from nervplay.blocks.encoding import interleaved_encoding
 from nervplay.blocks.strides import choose_strides
 from nervplay.blocks.transformer import TransformerBlock
-from nervplay.blocks.up_conv import UpConv, up_layers
+from nervplay.blocks.up_conv import UpConv, Upsampling
 from nervplay.models.base import Preset, TrainingPair, VideoModel, register, require_size
 from nervplay.models.cost import config_near
 from nervplay.models.enerv_config import ENeRVConfig
@@ -73,18 +74,20 @@ def place_coordinates(grid: tuple[int, int]) -> NDArray[np.float64]:
 
 
 class _UpgradedConv(nn.Module):
-    """The two convolutions of the first stage; official class Conv_Up_Block."""
+    """The two convolutions of the first stage, both of the kind `choice`; official class Conv_Up_Block."""
 
-    def __init__(self, kind: str, channels_in: int, channels_out: int, stride: int) -> None:
+    def __init__(
+        self, kind: Upsampling, channels_in: int, channels_out: int, stride: int, choice: StageConv | None
+    ) -> None:
         super().__init__()
         self.first: nn.Module
         self.second: nn.Module
         if channels_in <= channels_out:
-            self.first = UpConv(kind, channels_in, channels_in // 4, stride)
-            self.second = nn.Conv2d(channels_in // 4, channels_out, 3, padding=1)
+            self.first = UpConv(kind, channels_in, channels_in // 4, stride, choice=choice)
+            self.second = convolution(choice, channels_in // 4, channels_out, 3, padding=1)
         else:
-            self.first = nn.Conv2d(channels_in, channels_out, 3, padding=1)
-            self.second = UpConv(kind, channels_out, channels_out, stride)
+            self.first = convolution(choice, channels_in, channels_out, 3, padding=1)
+            self.second = UpConv(kind, channels_out, channels_out, stride, choice=choice)
 
     def forward(self, x: Tensor) -> Tensor:
         out: Tensor = self.second(self.first(x))
@@ -94,11 +97,11 @@ class _UpgradedConv(nn.Module):
 def _stage(config: ENeRVConfig, number: int, channels_in: int, channels_out: int) -> ConvBlock:
     """Return stage `number` behind its modulation: (B, C, H, W) to (B, C', sH, sW)."""
     look: dict[str, Any] = {"norm": config.norm, "activation": config.activation}
-    stride = config.strides[number]
+    stride, choice = config.strides[number], stage_convolution(config.convolutions, number)
     if number == 0:
-        return ConvBlock(_UpgradedConv(config.upsampling, channels_in, channels_out, stride), channels_out, **look)
-    layers = up_layers(config.upsampling, channels_in, channels_out, stride)
-    return ConvBlock(layers.conv, channels_out, before=layers.before, after=layers.after, **look)
+        upgraded = _UpgradedConv(config.upsampling, channels_in, channels_out, stride, choice)
+        return ConvBlock(upgraded, channels_out, **look)
+    return nerv_block(config.upsampling, channels_in, channels_out, stride=stride, choice=choice, **look)
 
 
 # --- presets ---------------------------------------------------------------------------------------------------------

@@ -42,7 +42,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from nervplay.blocks.activation import picture
-from nervplay.blocks.conv_block import ConvBlock
+from nervplay.blocks.conv_block import ConvBlock, nerv_block
+from nervplay.blocks.conv_kinds import stage_convolution
 from nervplay.blocks.encoding import normalised_time
 from nervplay.blocks.flow import aggregate
 from nervplay.blocks.strides import choose_strides, nearest_fitting_size
@@ -87,16 +88,20 @@ class _CompactConv(nn.Module):
         return out
 
 
-def _stage(config: FFNeRVConfig, channels_in: int, channels_out: int, stride: int) -> ConvBlock:
-    """Return one stage: (B, C, H, W) to (B, C', sH, sW)."""
-    wide, bits = channels_out * stride**2, config.weight_bits
+def _stage(config: FFNeRVConfig, number: int, channels_in: int, channels_out: int) -> ConvBlock:
+    """Return stage `number`: (B, C, H, W) to (B, C', sH, sW)."""
+    look: dict[str, Any] = {"norm": config.norm, "activation": config.activation}
+    stride, bits = config.strides[number], config.weight_bits
+    choice = stage_convolution(config.convolutions, number)
+    if choice is not None:
+        return nerv_block(config.way_up, channels_in, channels_out, stride=stride, choice=choice, **look)
+    wide = channels_out * stride**2
     conv: nn.Module
-    if config.is_compact(stride):
+    if config.is_compact(number):
         conv = _CompactConv(channels_in, wide, bits)
     else:
         conv = QuantisedConv2d(channels_in, wide, 3, bits=bits, padding=1)
-    shuffle = nn.PixelShuffle(stride)
-    return ConvBlock(conv, channels_out, norm=config.norm, activation=config.activation, after=shuffle)
+    return ConvBlock(conv, channels_out, after=nn.PixelShuffle(stride), **look)
 
 
 # --- presets ---------------------------------------------------------------------------------------------------------
@@ -259,7 +264,7 @@ class FFNeRV(VideoModel):
             self.grids.append(nn.Parameter(nn.init.xavier_uniform_(grid)))
         self.stages = nn.ModuleList()
         for i, (before, after) in enumerate(pairwise((config.channels, *config.widths))):
-            self.stages.append(_stage(config, before, after, config.strides[i]))
+            self.stages.append(_stage(config, i, before, after))
             if i == len(config.strides) - 3:
                 self.flow_head = QuantisedConv2d(after, 3 * K, 1, bits=config.weight_bits)
         self.head = QuantisedConv2d(config.widths[-1], 5, 1, bits=config.weight_bits)

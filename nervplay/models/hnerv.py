@@ -36,16 +36,15 @@ from torch import Tensor, nn
 
 from nervplay.blocks.activation import picture
 from nervplay.blocks.conv_block import down_block, up_block
-from nervplay.blocks.conv_kinds import stage_convolution
 from nervplay.blocks.convnext import ConvNeXt
 from nervplay.blocks.encoding import block_encoding, normalised_time
 from nervplay.blocks.strides import choose_strides
-from nervplay.blocks.widths import solve_channels
 from nervplay.errors import UsageError
 from nervplay.models.base import Preset, TrainingPair, VideoModel, register, require_size
 from nervplay.models.cost import config_near
 from nervplay.models.hnerv_config import HNeRVConfig
 from nervplay.models.renaming import rename
+from nervplay.models.sizes import GRID_AREA, embedding_channels, modelsize_channels, sized_presets
 
 __all__ = ["PRESETS", "HNeRV", "HNeRVConfig", "config_for_size", "rename_upstream_keys"]
 
@@ -54,7 +53,7 @@ T = TypeVar("T")
 
 def _encoder(config: HNeRVConfig) -> nn.Module:
     """Return the encoder: (B, 3, H, W) to (B, C, h, w)."""
-    widths = [config.encoder_width] * (len(config.encoder_strides) - 1) + [config.embedding_channels]
+    widths = config.encoder_widths
     if config.encoder_kind == "convnext":
         return ConvNeXt(widths, config.encoder_strides, config.encoder_blocks)
     return nn.Sequential(
@@ -94,9 +93,6 @@ RECIPE: dict[str, Any] = {
 """Training of the official README: `-e 300 -b 2 --lr 0.001 --lr_type cosine_0.1_1_0.1 --loss L2`."""
 
 _PAPER_SIZE = (1280, 640)
-_GRID_AREA = 8
-"""Positions of the paper's embeddings: 2x4."""
-_EMBEDDING_SHARE = 0.2
 
 
 def _paper(name: str, million: float, **expected: float) -> Preset:
@@ -105,20 +101,7 @@ def _paper(name: str, million: float, **expected: float) -> Preset:
 
     def configure(width: int, height: int, frame_count: int) -> HNeRVConfig:
         require_size(f"hnerv-{name}", _PAPER_SIZE, (width, height))
-        channels = solve_channels(
-            million * 1e6 - 16 * 2 * 4 * frame_count,
-            strides,
-            embedding_channels=16,
-            stem_area=9,
-            reduction=1.2,
-            lower_width=12,
-            kernel_min=1,
-            kernel_max=5,
-        )
-        if channels < 1:
-            raise UsageError(
-                f"the embeddings of {frame_count} frames leave nothing of {million} M parameters; cut the clip"
-            )
+        channels = modelsize_channels(million, width, height, frame_count, strides)
         return HNeRVConfig(
             width=width,
             height=height,
@@ -155,7 +138,7 @@ def _time_input(width: int, height: int, frame_count: int) -> HNeRVConfig:
 
 
 def _tiny(width: int, height: int, frame_count: int) -> HNeRVConfig:
-    strides = choose_strides(width, height, area=_GRID_AREA)
+    strides = choose_strides(width, height, area=GRID_AREA)
     return HNeRVConfig(
         width=width,
         height=height,
@@ -201,9 +184,8 @@ def config_for_size(width: int, height: int, frame_count: int, parameters: int) 
         GeometryError: a frame size that no strides fit.
         UsageError: a number that no width comes within a tenth of.
     """
-    strides = choose_strides(width, height, area=_GRID_AREA)
-    per_channel = width * height // prod(strides) ** 2 * frame_count
-    embedding_channels = max(1, min(16, int(_EMBEDDING_SHARE * parameters / per_channel)))
+    strides = choose_strides(width, height, area=GRID_AREA)
+    code = embedding_channels(parameters, width * height // prod(strides) ** 2 * frame_count)
 
     def build(channels: int) -> HNeRVConfig:
         return HNeRVConfig(
@@ -213,19 +195,10 @@ def config_for_size(width: int, height: int, frame_count: int, parameters: int) 
             strides=strides,
             encoder_strides=strides,
             channels=channels,
-            embedding_channels=embedding_channels,
+            embedding_channels=code,
         )
 
     return config_near(HNeRV, build, parameters)
-
-
-def _sized(parameters: int) -> Preset:
-    """Return a preset for any frame size with about `parameters` stored parameters."""
-    return Preset(
-        summary=f"HNeRV of about {parameters / 1e6:g} M parameters for any frame size that divides into stages",
-        configure=lambda width, height, frame_count: config_for_size(width, height, frame_count, parameters),
-        recipe=RECIPE,
-    )
 
 
 PRESETS = {
@@ -249,8 +222,7 @@ PRESETS = {
         recipe=RECIPE | {"batch_size": 1},
     ),
     "tiny": Preset(summary="a few thousand parameters, for tests and first steps", configure=_tiny, recipe=RECIPE),
-    "small": _sized(300_000),
-    "medium": _sized(1_500_000),
+    **sized_presets("HNeRV", config_for_size, RECIPE),
 }
 
 
@@ -290,10 +262,10 @@ class HNeRV(VideoModel):
                 after,
                 kernel=kernel,
                 stride=stride,
-                choice=stage_convolution(config.convolutions, number // config.decoder_blocks),
+                choice=choice,
                 **look,
             )
-            for number, (before, after, kernel, stride) in enumerate(config.blocks)
+            for (before, after, kernel, stride), choice in zip(config.blocks, config.choices, strict=True)
         )
         self.head = nn.Conv2d(config.blocks[-1].channels_out, 3, 3, padding=1)
 

@@ -35,13 +35,13 @@ from nervplay.blocks.conv_block import ConvBlock, down_block, up_block
 from nervplay.blocks.convnext import ConvNeXt
 from nervplay.blocks.sft import SFTResidual
 from nervplay.blocks.strides import choose_strides
-from nervplay.blocks.widths import solve_channels
 from nervplay.errors import UsageError
 from nervplay.models.base import Preset, TrainingPair, VideoModel, register, require_size
 from nervplay.models.convnext_names import convnext_rules
 from nervplay.models.cost import config_near
 from nervplay.models.hnerv_boost_config import HNeRVBoostConfig
 from nervplay.models.renaming import rename
+from nervplay.models.sizes import GRID_AREA, embedding_channels, modelsize_channels, sized_presets
 
 __all__ = ["PRESETS", "HNeRVBoost", "HNeRVBoostConfig", "config_for_size", "rename_upstream_keys"]
 
@@ -60,10 +60,6 @@ RECIPE: dict[str, Any] = {
 }
 """Plain training for any frame size; the official one is Adan at 3e-3 with the loss Fusion10_freq."""
 
-_GRID_AREA = 8
-"""Positions of embeddings that sizes without a script of their own aim at."""
-_EMBEDDING_SHARE = 0.2
-
 
 def _blocks(strides: tuple[int, ...]) -> tuple[int, ...]:
     """Return blocks per stage: one in the first two stages, two in the rest, as in the official scripts."""
@@ -76,21 +72,7 @@ def _script(name: str, size: tuple[int, int], million: float, what: str, **expec
 
     def configure(width: int, height: int, frame_count: int) -> HNeRVBoostConfig:
         require_size(f"hnerv-boost-{name}", size, (width, height))
-        embeddings = 16 * width * height // prod(strides) ** 2 * frame_count
-        channels = solve_channels(
-            million * 1e6 - embeddings,
-            strides,
-            embedding_channels=16,
-            stem_area=9,
-            reduction=1.2,
-            lower_width=12,
-            kernel_min=1,
-            kernel_max=5,
-        )
-        if channels < 1:
-            raise UsageError(
-                f"the embeddings of {frame_count} frames leave nothing of {million} M parameters; cut the clip"
-            )
+        channels = modelsize_channels(million, width, height, frame_count, strides)
         return HNeRVBoostConfig(
             width=width,
             height=height,
@@ -113,7 +95,7 @@ def _script(name: str, size: tuple[int, int], million: float, what: str, **expec
 
 
 def _tiny(width: int, height: int, frame_count: int) -> HNeRVBoostConfig:
-    strides = choose_strides(width, height, area=_GRID_AREA)
+    strides = choose_strides(width, height, area=GRID_AREA)
     return HNeRVBoostConfig(
         width=width,
         height=height,
@@ -146,9 +128,8 @@ def config_for_size(width: int, height: int, frame_count: int, parameters: int) 
         GeometryError: a frame size that no strides fit.
         UsageError: a number that no width comes within a tenth of.
     """
-    strides = choose_strides(width, height, area=_GRID_AREA)
-    per_channel = width * height // prod(strides) ** 2 * frame_count
-    embedding_channels = max(1, min(16, int(_EMBEDDING_SHARE * parameters / per_channel)))
+    strides = choose_strides(width, height, area=GRID_AREA)
+    code = embedding_channels(parameters, width * height // prod(strides) ** 2 * frame_count)
 
     def build(channels: int) -> HNeRVBoostConfig:
         return HNeRVBoostConfig(
@@ -159,19 +140,10 @@ def config_for_size(width: int, height: int, frame_count: int, parameters: int) 
             encoder_strides=strides,
             channels=channels,
             decoder_blocks=_blocks(strides),
-            embedding_channels=embedding_channels,
+            embedding_channels=code,
         )
 
     return config_near(HNeRVBoost, build, parameters)
-
-
-def _sized(parameters: int) -> Preset:
-    """Return a preset for any frame size with about `parameters` stored parameters."""
-    return Preset(
-        summary=f"HNeRV-Boost of about {parameters / 1e6:g} M parameters for any frame size that divides into stages",
-        configure=lambda width, height, frame_count: config_for_size(width, height, frame_count, parameters),
-        recipe=RECIPE,
-    )
 
 
 _BUNNY, _UVG = (1280, 720), (1920, 1080)
@@ -185,8 +157,7 @@ PRESETS = {
     "10m-1080x1920": _script("10m-1080x1920", _UVG, 9.1, "UVG", parameters=10_027_553, gflops=2791.976),
     "15m-1080x1920": _script("15m-1080x1920", _UVG, 13.6, "UVG", parameters=15_041_398, gflops=4429.882),
     "tiny": Preset(summary="a few thousand parameters, for tests and first steps", configure=_tiny, recipe=RECIPE),
-    "small": _sized(300_000),
-    "medium": _sized(1_500_000),
+    **sized_presets("HNeRV-Boost", config_for_size, RECIPE),
 }
 
 
@@ -240,8 +211,7 @@ class HNeRVBoost(VideoModel):
         self.fill_tables()
         # Built in the official order: random numbers then fall in the same order.
         if encoder:
-            widths = [config.encoder_width] * (len(config.encoder_strides) - 1) + [config.embedding_channels]
-            self.encoder = ConvNeXt(widths, config.encoder_strides, config.encoder_blocks)
+            self.encoder = ConvNeXt(config.encoder_widths, config.encoder_strides, config.encoder_blocks)
         self.time_stem = nn.Sequential(
             nn.Conv2d(values, 2 * width, 1),
             _activation(config.activation),
@@ -252,8 +222,12 @@ class HNeRVBoost(VideoModel):
         stem = down_block("conv", config.embedding_channels, config.channels, kernel=0, stride=1, **look)
         self.stem = _Stage(stem, config.channels, config)
         self.stages = nn.ModuleList(
-            _Stage(up_block(config.resampling, before, after, kernel=kernel, stride=stride, **look), after, config)
-            for before, after, kernel, stride in config.blocks
+            _Stage(
+                up_block(config.resampling, before, after, kernel=kernel, stride=stride, choice=choice, **look),
+                after,
+                config,
+            )
+            for (before, after, kernel, stride), choice in zip(config.blocks, config.choices, strict=True)
         )
         self.head = nn.Conv2d(config.blocks[-1].channels_out, 3, 3, padding=1)
 

@@ -23,7 +23,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from math import prod
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -32,15 +32,15 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from nervplay.blocks.activation import ActivationName, activation, picture
-from nervplay.blocks.conv_block import NormName, nerv_block
-from nervplay.blocks.conv_kinds import StageConv, check_convolutions, stage_convolution
+from nervplay.blocks.conv_block import nerv_block
+from nervplay.blocks.conv_kinds import stage_convolution
 from nervplay.blocks.encoding import check_encoding, interleaved_encoding, normalised_time
 from nervplay.blocks.strides import choose_strides
 from nervplay.blocks.up_conv import Upsampling
-from nervplay.errors import GeometryError, UsageError
 from nervplay.models import binary_nerv, ghost_nerv, lrconv_nerv
-from nervplay.models.base import ModelConfig, Preset, TrainingPair, VideoModel, check_ranges, register, require_size
+from nervplay.models.base import Preset, TrainingPair, VideoModel, check_ranges, register, require_size
 from nervplay.models.cost import config_near
+from nervplay.models.grid_config import GridConfig
 from nervplay.models.renaming import rename
 
 __all__ = ["PRESETS", "NeRV", "NeRVConfig", "config_for_size", "rename_upstream_keys"]
@@ -49,88 +49,42 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
-class NeRVConfig(ModelConfig):
+class NeRVConfig(GridConfig):
     """Configuration of `NeRV`; defaults are those of the official README (NeRV-S), not those of its parser.
 
     Args:
-        grid: (h, w), rows and columns that the stages start from.
-        channels: C, channels of that grid.
-        strides: factor of each stage; the product times the grid is the frame.
-        expansion: S, width of the first stage over C.
-        reduction: width of a later stage is the one before divided by this (not where the stride is 1).
-        lower_width: smallest width of a later stage.
         encoding_base: b.
         encoding_levels: l; 0 feeds the time t itself (`--embed none`).
         stem_width: d, hidden width of the stem.
         stem_layers: n, hidden layers of the stem.
         upsampling: "conv" 3x3, pixel shuffle; "deconv" transposed, kernel = stride; "bilinear", then 2 stride + 1 taps.
-        norm: normalisation in the stages.
         activation: in the stages and behind every linear layer.
         single_resolution: one head behind the last stage; otherwise one behind every stage.
         side_weight: `--lw`, weight of the losses of the earlier heads.
-        output: how the head becomes a picture.
-        convolutions: the stages that are not dense, and what they are; `blocks.conv_kinds`.
 
     Raises:
         GeometryError: grid and strides that do not give the frame.
         UsageError: a value outside its range.
     """
 
-    grid: tuple[int, int]
-    channels: int
-    strides: tuple[int, ...]
-    expansion: float = 1.0
-    reduction: int = 2
-    lower_width: int = 96
     encoding_base: float = 1.25
     encoding_levels: int = 40
     stem_width: int = 512
     stem_layers: int = 1
     upsampling: Upsampling = "conv"
-    norm: NormName = "none"
     activation: ActivationName = "swish"
     single_resolution: bool = True
     side_weight: float = 1.0
-    output: Literal["tanh", "sigmoid"] = "tanh"
-    convolutions: tuple[StageConv, ...] = ()
 
     def __post_init__(self) -> None:
+        check_ranges(self, stem_width=(1, 1 << 14), stem_layers=(0, 16), encoding_levels=(0, 200), side_weight=(0, 1e6))
         super().__post_init__()
-        check_ranges(
-            self,
-            grid=(1, 1 << 14),
-            channels=(1, 1 << 13),
-            strides=(1, 64),
-            expansion=(1e-3, 1e3),
-            reduction=(1, 64),
-            lower_width=(1, 1 << 13),
-            stem_width=(1, 1 << 14),
-            stem_layers=(0, 16),
-            encoding_levels=(0, 200),
-            side_weight=(0, 1e6),
-        )
         check_encoding(self.frame_count, self.encoding_base, self.encoding_levels)
-        scale = prod(self.strides)
-        if (self.grid[0] * scale, self.grid[1] * scale) != (self.height, self.width) or not 1 <= len(
-            self.strides
-        ) <= 16:
-            raise GeometryError(
-                f"a grid of {self.grid[1]}x{self.grid[0]} with strides {self.strides} gives "
-                f"{self.grid[1] * scale}x{self.grid[0] * scale}, the frame is {self.width}x{self.height}; change one"
-            )
-        if not all(1 <= width <= 1 << 14 for width in self.widths):
-            raise UsageError(
-                f"channels {self.channels} give stages of {self.widths} channels; they must lie in 1 .. 16384"
-            )
-        check_convolutions(self.convolutions, len(self.strides), transposed=self.upsampling == "deconv")
 
     @property
-    def widths(self) -> tuple[int, ...]:
-        """Channels behind each stage."""
-        widths = [int(self.channels * self.expansion)]
-        for stride in self.strides[1:]:
-            widths.append(max(widths[-1] // (1 if stride == 1 else self.reduction), self.lower_width))
-        return tuple(widths)
+    def way_up(self) -> Upsampling:
+        """How stages enlarge."""
+        return self.upsampling
 
 
 RECIPE: dict[str, Any] = {

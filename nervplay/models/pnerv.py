@@ -42,7 +42,8 @@ import torch
 from torch import Tensor, nn
 
 from nervplay.blocks.activation import activation
-from nervplay.blocks.conv_block import up_block
+from nervplay.blocks.conv_block import nerv_block
+from nervplay.blocks.conv_kinds import stage_convolution
 from nervplay.blocks.strides import choose_strides
 from nervplay.blocks.two_stream import (
     DIFFERENCE_CHANNELS,
@@ -57,6 +58,7 @@ from nervplay.models.base import Preset, TrainingPair, VideoModel, register, req
 from nervplay.models.cost import config_near
 from nervplay.models.pnerv_config import PNeRVConfig
 from nervplay.models.renaming import rename
+from nervplay.models.sizes import GRID_AREA, split_embeddings
 
 __all__ = [
     "PRESETS",
@@ -203,10 +205,6 @@ RECIPE: dict[str, Any] = {
 """Training of `cfgs/PNeRV.yaml`, `engine.py`."""
 
 _PAPER_SIZE = (1920, 960)
-_GRID_AREA = 8
-"""Positions of the published content embedding: 2x4."""
-_EMBEDDING_SHARE = 0.2
-_DIFFERENCE_SHARE = 0.15
 
 
 def _large(width: int, height: int, frame_count: int) -> PNeRVConfig:
@@ -223,7 +221,7 @@ def _any_size(  # noqa: PLR0917 - as a preset's `configure`, and what is free
     width: int, height: int, frame_count: int, channels: int, embedding_channels: int, finer: int, **change: Any
 ) -> PNeRVConfig:
     """Return a PNeRV-L for any frame size that divides into stages; its source is `finer` stages finer than h x w."""
-    strides = choose_strides(width, height, area=_GRID_AREA)
+    strides = choose_strides(width, height, area=GRID_AREA)
     return PNeRVConfig(
         width=width,
         height=height,
@@ -254,15 +252,12 @@ def config_for_size(width: int, height: int, frame_count: int, parameters: int) 
         GeometryError: a frame size that no strides fit.
         UsageError: a number that no width comes within a tenth of.
     """
-    strides = choose_strides(width, height, area=_GRID_AREA)
+    strides = choose_strides(width, height, area=GRID_AREA)
     positions = width * height // prod(strides) ** 2 * frame_count
-    sizes = {finer: DIFFERENCE_CHANNELS * positions * prod(strides[:finer]) ** 2 for finer in (0, 1, 2)}
-    finer = max((key for key in (1, 2) if sizes[key] <= _DIFFERENCE_SHARE * parameters), default=0)
-    left = _EMBEDDING_SHARE * parameters - sizes[finer]
-    embedding_channels = max(1, min(16, int(left / positions)))
+    finer, code = split_embeddings(parameters, positions, strides)
 
     def build(channels: int) -> PNeRVConfig:
-        return _any_size(width, height, frame_count, channels, embedding_channels, finer)
+        return _any_size(width, height, frame_count, channels, code, finer)
 
     return config_near(PNeRV, build, parameters)
 
@@ -322,7 +317,7 @@ class PNeRV(VideoModel):
         # All layers are made in the official order: random numbers then fall in the same order.
         self.encoder = _encoder(config) if encoder else None
         channels, look = config.embedding_channels, dict[str, Any](norm="none", activation=config.activation)
-        self.stem = up_block("pshuffel", channels, channels, kernel=1, stride=config.stem_stride, **look)
+        self.stem = nerv_block("conv", channels, channels, kernel=1, stride=config.stem_stride, **look)
         self.pyramid, self.bsm, self.stages = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
         for level, stride in enumerate(config.strides):
             if level < len(config.levels):
@@ -330,7 +325,8 @@ class PNeRV(VideoModel):
                 fits = level == 0 and size == config.source_shape[1:]
                 self.pyramid.append(nn.Identity() if fits else _PyramidLevel(config, size))
                 self.bsm.append(BenignSelectiveMemory(config.channels, config.source_shape[0]))
-            self.stages.append(up_block("pshuffel", channels, config.channels, kernel=3, stride=stride, **look))
+            choice = stage_convolution(config.convolutions, level)
+            self.stages.append(nerv_block("conv", channels, config.channels, stride=stride, choice=choice, **look))
             channels = config.channels
         self.head = nn.Conv2d(config.channels, 3, 3, padding=1)
 

@@ -5,6 +5,7 @@ from math import prod
 from typing import Literal
 
 from nervplay.blocks.activation import ActivationName
+from nervplay.blocks.conv_kinds import StageConv, check_convolutions
 from nervplay.blocks.two_stream import DIFFERENCE_CHANNELS
 from nervplay.errors import GeometryError
 from nervplay.models.base import ModelConfig, check_ranges
@@ -26,6 +27,7 @@ class PNeRVConfig(ModelConfig):
         encoder_width: c1.
         activation: `act`.
         statistics: what the pyramid is normalised with, "frame" or "running"; see the head of `pnerv.py`.
+        convolutions: the stages that are not dense, and what they are; `blocks.conv_kinds`. The stem stays dense.
 
     Raises:
         GeometryError: strides and frame size that do not fit each other.
@@ -41,6 +43,7 @@ class PNeRVConfig(ModelConfig):
     encoder_width: int = 64
     activation: ActivationName = "gelu"
     statistics: Literal["frame", "running"] = "frame"
+    convolutions: tuple[StageConv, ...] = ()
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -64,6 +67,7 @@ class PNeRVConfig(ModelConfig):
                 f"difference_strides {self.difference_strides} must be at most {len(self.encoder_strides)}, as many "
                 "as encoder_strides"
             )
+        check_convolutions(self.convolutions, len(self.strides))
         for name, whole in (("height", self.height), ("width", self.width)):
             for field in ("encoder_strides", "difference_strides"):
                 scale = prod(getattr(self, field))

@@ -43,6 +43,7 @@ from nervplay.models.base import Preset, TrainingPair, VideoModel, register, req
 from nervplay.models.convnext_names import convnext_rules
 from nervplay.models.cost import config_near
 from nervplay.models.renaming import rename
+from nervplay.models.sizes import GRID_AREA, embedding_channels, sized_presets
 from nervplay.models.snerv_config import PAPER_FRAMES, PAPER_STRIDES, SNeRVConfig, low_band_strides, paper_blocks
 from nervplay.models.snerv_names import spectral_rules
 
@@ -63,10 +64,6 @@ RECIPE: dict[str, Any] = {
     "grad_clip": 1.0,
 }
 """Training of the official `train_snerv.py`: its defaults."""
-
-_GRID_AREA = 8
-"""Positions of the paper's embeddings at 1280x640: 2x4."""
-_EMBEDDING_SHARE = 0.2
 
 
 def _paper(name: str, size: tuple[int, int], channels: int, blocks: int, paper: str, **expected: float) -> Preset:
@@ -96,7 +93,7 @@ def _paper(name: str, size: tuple[int, int], channels: int, blocks: int, paper: 
 
 
 def _tiny(width: int, height: int, frame_count: int) -> SNeRVConfig:
-    strides = low_band_strides(width, height, area=_GRID_AREA)
+    strides = low_band_strides(width, height, area=GRID_AREA)
     return SNeRVConfig(
         width=width,
         height=height,
@@ -127,10 +124,10 @@ def config_for_size(width: int, height: int, frame_count: int, parameters: int) 
         GeometryError: a frame size that no strides fit.
         UsageError: a number that no width comes within a tenth of.
     """
-    strides = low_band_strides(width, height, area=_GRID_AREA)
+    strides = low_band_strides(width, height, area=GRID_AREA)
     blocks = paper_blocks(parameters)
 
-    def build(channels: int, embedding_channels: int) -> SNeRVConfig:
+    def build(channels: int, code: int) -> SNeRVConfig:
         return SNeRVConfig(
             width=width,
             height=height,
@@ -138,23 +135,14 @@ def config_for_size(width: int, height: int, frame_count: int, parameters: int) 
             strides=strides,
             encoder_strides=strides,
             channels=channels,
-            embedding_channels=embedding_channels,
+            embedding_channels=code,
             residual_blocks=blocks,
         )
 
     _, rows, columns = build(1, 1).embedding_shape
-    embedding_channels = max(1, min(16, int(_EMBEDDING_SHARE * parameters / (rows * columns * frame_count))))
+    code = embedding_channels(parameters, rows * columns * frame_count)
 
-    return config_near(SNeRV, lambda channels: build(channels, embedding_channels), parameters)
-
-
-def _sized(parameters: int) -> Preset:
-    """Return a preset for any frame size with about `parameters` stored parameters."""
-    return Preset(
-        summary=f"SNeRV-B of about {parameters / 1e6:g} M parameters for any frame size whose half divides into stages",
-        configure=lambda width, height, frame_count: config_for_size(width, height, frame_count, parameters),
-        recipe=RECIPE,
-    )
+    return config_near(SNeRV, lambda channels: build(channels, code), parameters)
 
 
 _SMALL, _BUNNY, _UVG = (960, 480), (1280, 640), (1920, 960)
@@ -219,8 +207,7 @@ PRESETS = {
         "6.7m-960x1920", _UVG, 150, 6, f"{_TABLE_5}6.64 / 6.71 M)", parameters=6_714_943, gflops=748.588
     ),
     "tiny": Preset(summary="a few thousand parameters, for tests and first steps", configure=_tiny, recipe=RECIPE),
-    "small": _sized(300_000),
-    "medium": _sized(1_500_000),
+    **sized_presets("SNeRV-B", config_for_size, RECIPE, what="whose half divides into stages"),
 }
 
 
@@ -246,15 +233,14 @@ class SNeRV(VideoModel):
         self.register_buffer("embedding", torch.zeros(config.frame_count, *config.embedding_shape))
         self.register_buffer("norm", torch.zeros(config.frame_count, 2))
         if encoder:  # first, as in the official code: random numbers then fall in the same order
-            widths = [config.encoder_width] * (len(config.encoder_strides) - 1) + [config.embedding_channels]
-            self.encoder = ConvNeXt(widths, config.encoder_strides, config.encoder_blocks)
+            self.encoder = ConvNeXt(config.encoder_widths, config.encoder_strides, config.encoder_blocks)
         look: dict[str, Any] = {"norm": config.norm, "activation": config.activation}
         stem_channels = config.channels * config.rearrangement**2
         self.stem = down_block("conv", config.embedding_channels, stem_channels, kernel=0, stride=1, **look)
         stages = config.stages
         self.stages = nn.ModuleList(
-            up_block("pshuffel", before, after, kernel=kernel, stride=stride, **look)
-            for before, after, kernel, stride in stages
+            up_block("pshuffel", before, after, kernel=kernel, stride=stride, choice=choice, **look)
+            for (before, after, kernel, stride), choice in zip(stages, config.choices, strict=True)
         )
         self.spectrum = SpectralHead(
             [stage.channels_out for stage in stages[-3:]], config.strides[-2:], config.residual_blocks, config.output

@@ -6,19 +6,21 @@ Encoder and decoder work on LL, which is half as wide and half as high as the fr
 from contextlib import suppress
 from dataclasses import dataclass
 from math import prod
+from typing import ClassVar
 
-from nervplay.blocks.activation import ActivationName, OutputMap
-from nervplay.blocks.conv_block import NormName, up_size
+from nervplay.blocks.activation import ActivationName
+from nervplay.blocks.conv_block import up_size
 from nervplay.blocks.strides import choose_strides, nearest_fitting_size
 from nervplay.blocks.temporal import Mixing
-from nervplay.blocks.widths import Stage, decoder_stages
 from nervplay.errors import GeometryError, UsageError
-from nervplay.models.base import ModelConfig, check_ranges
+from nervplay.models.base import check_ranges
+from nervplay.models.hybrid_config import HybridConfig
 
 __all__ = [
     "MIN_STAGES",
     "PAPER_FRAMES",
     "PAPER_STRIDES",
+    "SPATIAL_STAGES",
     "TEMPORAL_LAYOUTS",
     "SNeRVConfig",
     "SNeRVTConfig",
@@ -29,6 +31,9 @@ __all__ = [
 
 MIN_STAGES = 3
 """The fusion joins the outputs of the last three stages."""
+
+SPATIAL_STAGES = 2
+"""Stages of SNeRV-T before those that mix the frame with its neighbours."""
 
 PAPER_STRIDES = {480: (5, 3, 2, 2, 2), 640: (5, 4, 2, 2, 2), 960: (5, 4, 3, 2, 2)}
 """D = E by rows of the frame, as the paper chooses them; its frames are twice as wide as high."""
@@ -49,98 +54,34 @@ TEMPORAL_LAYOUTS: dict[tuple[int, int], tuple[tuple[int, ...], tuple[int, ...]]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class SpectralConfig(ModelConfig):
+class SpectralConfig(HybridConfig):
     """What SNeRV-B and SNeRV-T have in common; defaults are those of the official parser.
 
     Args:
-        strides: D.
-        encoder_strides: E.
-        channels: C0.
-        embedding_channels: d2.
-        reduction: r; None for the square root of each stride (`--reduce -1`).
-        lower_width: smallest width of a stage.
         residual_blocks: N, per stack of the fusion. `--num_blocks`.
         norm: normalisation in the stem (and in the stages of SNeRV-B).
         activation: in the stem (and in the stages of SNeRV-B); everything else has LeakyReLU.
         output: how the head becomes LL. `--out_bias`.
-        encoder_width: d1.
-        encoder_blocks: ConvNeXt blocks per stage.
 
     Raises:
         GeometryError: strides and frame size that do not fit each other.
         UsageError: a value outside its range.
     """
 
-    strides: tuple[int, ...]
-    encoder_strides: tuple[int, ...]
-    channels: int
-    embedding_channels: int = 16
-    reduction: float | None = 1.2
-    lower_width: int = 12
+    FEWEST_STAGES: ClassVar[tuple[int, int]] = (MIN_STAGES, 1)
+    SHRINK: ClassVar[int] = 2
+
     residual_blocks: int = 6
-    norm: NormName = "none"
     activation: ActivationName = "gelu"
-    output: OutputMap = "tanh"
-    encoder_width: int = 64
-    encoder_blocks: int = 1
 
     def __post_init__(self) -> None:
+        check_ranges(self, residual_blocks=(0, 64))
         super().__post_init__()
-        check_ranges(
-            self,
-            strides=(1, 64),
-            encoder_strides=(1, 64),
-            channels=(1, 1 << 13),
-            embedding_channels=(1, 1 << 12),
-            reduction=(0.1, 64),
-            lower_width=(1, 1 << 13),
-            residual_blocks=(0, 64),
-            encoder_width=(1, 1 << 12),
-            encoder_blocks=(0, 16),
-        )
-        if isinstance(self.output, float) and not abs(self.output) <= 100:
-            raise UsageError(f"{type(self).__name__}.output is {self.output}; a number must lie in -100 .. 100")
-        if not MIN_STAGES <= len(self.strides) <= 16 or not 1 <= len(self.encoder_strides) <= 16:
-            raise GeometryError(
-                f"strides {self.strides} and {self.encoder_strides}: the decoder must have {MIN_STAGES} to 16 stages, "
-                "the encoder 1 to 16"
-            )
-        if max(stage.channels_out for stage in self.stages) > 1 << 14:
-            raise UsageError(
-                f"channels {self.channels} over reduction {self.reduction} pass 16384 channels; lower them"
-            )
-        for name, side in (("height", self.height), ("width", self.width)):
-            if side % (2 * prod(self.encoder_strides)):
-                raise GeometryError(
-                    f"{name} {side} is not a multiple of {2 * prod(self.encoder_strides)}, twice the product of the "
-                    f"encoder strides {self.encoder_strides}; crop the clip or change the strides"
-                )
 
     @property
     def low_size(self) -> tuple[int, int]:
         """(rows, columns) of LL."""
         return self.height // 2, self.width // 2
-
-    @property
-    def embedding_shape(self) -> tuple[int, int, int]:
-        """(C, h, w) of one frame's embedding."""
-        scale = prod(self.encoder_strides)
-        return self.embedding_channels, self.low_size[0] // scale, self.low_size[1] // scale
-
-    @property
-    def stages(self) -> list[Stage]:
-        """All stages behind the stem; the kernel means nothing here."""
-        return self._stages(1, 1)
-
-    def _stages(self, kernel_min: int, kernel_max: int) -> list[Stage]:
-        return decoder_stages(
-            self.channels,
-            self.strides,
-            reduction=self.reduction,
-            lower_width=self.lower_width,
-            kernel_min=kernel_min,
-            kernel_max=kernel_max,
-        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,9 +119,9 @@ class SNeRVConfig(SpectralConfig):
         return prod(self.encoder_strides) // prod(self.strides)
 
     @property
-    def stages(self) -> list[Stage]:
-        """All stages behind the stem."""
-        return self._stages(self.kernel_min, self.kernel_max)
+    def kernel_range(self) -> tuple[int, int]:
+        """Kernel of the first stage, and the largest one, in pixels."""
+        return self.kernel_min, self.kernel_max
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -191,6 +132,8 @@ class SNeRVTConfig(SpectralConfig):
         temporal_strides: E2, of the two encoders of neighbours.
         temporal_up: transposed convolutions between the temporal stem and the third stage.
         mixing: "3d" or "2d" (`--model snerv_t`, `snerv_t_2d`).
+        convolutions: the stages whose two 3x3 are not dense, and what they are; `blocks.conv_kinds`. Their transposed
+            convolutions stay dense, and so do the 3-D convolutions: with "3d" the first two stages alone can be named.
 
     Raises:
         GeometryError: strides and frame size that do not fit each other.
@@ -212,8 +155,14 @@ class SNeRVTConfig(SpectralConfig):
             raise GeometryError(
                 f"temporal strides {self.temporal_strides} and {self.temporal_up}: there must be 1 to 16, and up to 16"
             )
+        mixed = [choice for choice in self.convolutions if choice.stage >= SPATIAL_STAGES]
+        if mixed and self.mixing == "3d":
+            raise UsageError(
+                f"stage {mixed[0].stage} is to be {mixed[0].kind}, but 3-D convolutions are dense only; name stages "
+                f"below {SPATIAL_STAGES}, or take mixing '2d'"
+            )
         down, up = prod(self.temporal_strides), prod(self.temporal_up)
-        left = prod(self.strides[2:])
+        left = prod(self.strides[SPATIAL_STAGES:])
         if any(side % down for side in self.low_size) or down != up * left:
             raise GeometryError(
                 f"temporal strides {self.temporal_strides} (down) and {self.temporal_up} (up) do not lead from LL of "

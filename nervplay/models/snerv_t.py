@@ -44,9 +44,11 @@ from nervplay.models.base import Preset, TrainingPair, VideoModel, register, req
 from nervplay.models.convnext_names import convnext_rules
 from nervplay.models.cost import config_near
 from nervplay.models.renaming import rename
+from nervplay.models.sizes import GRID_AREA, embedding_channels, sized_presets
 from nervplay.models.snerv_config import (
     PAPER_FRAMES,
     PAPER_STRIDES,
+    SPATIAL_STAGES,
     TEMPORAL_LAYOUTS,
     SNeRVTConfig,
     low_band_strides,
@@ -57,9 +59,6 @@ from nervplay.models.snerv_names import spectral_rules
 __all__ = ["PRESETS", "SNeRVT", "SNeRVTConfig", "config_for_size", "rename_upstream_keys"]
 
 T = TypeVar("T")
-
-_SPATIAL_BLOCKS = 2
-"""Stages before the temporal blocks."""
 
 # --- presets ---------------------------------------------------------------------------------------------------------
 
@@ -74,9 +73,6 @@ RECIPE: dict[str, Any] = {
     "grad_clip": 1.0,
 }
 """Training of the official `train_snerv_t.py`: its defaults."""
-
-_GRID_AREA = 8
-_EMBEDDING_SHARE = 0.2
 
 
 def _paper(
@@ -123,7 +119,7 @@ def _for_any_size(
     width: int, height: int, frame_count: int, *, channels: int, embedding_channels: int, **others: Any
 ) -> SNeRVTConfig:
     """Return a configuration whose temporal code is as small as its embedding."""
-    strides = low_band_strides(width, height, area=_GRID_AREA)
+    strides = low_band_strides(width, height, area=GRID_AREA)
     return SNeRVTConfig(
         width=width,
         height=height,
@@ -133,7 +129,7 @@ def _for_any_size(
         channels=channels,
         embedding_channels=embedding_channels,
         temporal_strides=strides,
-        temporal_up=strides[:_SPATIAL_BLOCKS],
+        temporal_up=strides[:SPATIAL_STAGES],
         **others,
     )
 
@@ -161,22 +157,13 @@ def config_for_size(width: int, height: int, frame_count: int, parameters: int) 
     blocks = paper_blocks(parameters)
     base = _for_any_size(width, height, frame_count, channels=1, embedding_channels=1)
     _, rows, columns = base.embedding_shape
-    embedding_channels = max(1, min(16, int(_EMBEDDING_SHARE * parameters / (rows * columns * frame_count))))
+    code = embedding_channels(parameters, rows * columns * frame_count)
 
     def build(channels: int) -> SNeRVTConfig:
-        look = {"channels": channels, "embedding_channels": embedding_channels, "residual_blocks": blocks}
+        look = {"channels": channels, "embedding_channels": code, "residual_blocks": blocks}
         return _for_any_size(width, height, frame_count, **look)
 
     return config_near(SNeRVT, build, parameters)
-
-
-def _sized(parameters: int) -> Preset:
-    """Return a preset for any frame size with about `parameters` stored parameters."""
-    return Preset(
-        summary=f"SNeRV-T of about {parameters / 1e6:g} M parameters for any frame size whose half divides into stages",
-        configure=lambda width, height, frame_count: config_for_size(width, height, frame_count, parameters),
-        recipe=RECIPE,
-    )
 
 
 _TABLE_2 = "supplement, table 2 (3.0 M in all"
@@ -245,8 +232,7 @@ PRESETS = {
         "6m-640x1280", (640, 20), 146, 10, f"{_TABLE_4}5.30 / 5.95 M)", parameters=5_951_358, gflops=943.389
     ),
     "tiny": Preset(summary="a few thousand parameters, for tests and first steps", configure=_tiny, recipe=RECIPE),
-    "small": _sized(300_000),
-    "medium": _sized(1_500_000),
+    **sized_presets("SNeRV-T", config_for_size, RECIPE, what="whose half divides into stages"),
 }
 
 
@@ -269,12 +255,12 @@ def _encoders(config: SNeRVTConfig) -> nn.ModuleDict:
 
 
 def _stages(config: SNeRVTConfig) -> nn.ModuleList:
-    stages, last = config.stages, len(config.stages) - 1
+    last = len(config.stages) - 1
     return nn.ModuleList(
-        SpatialUp(before, after, stride)
-        if i < _SPATIAL_BLOCKS
-        else TemporalUp(before, after, stride, mixing=config.mixing, last=i == last)
-        for i, (before, after, _, stride) in enumerate(stages)
+        SpatialUp(before, after, stride, choice=choice)
+        if i < SPATIAL_STAGES
+        else TemporalUp(before, after, stride, mixing=config.mixing, last=i == last, choice=choice)
+        for i, ((before, after, _, stride), choice) in enumerate(zip(config.stages, config.choices, strict=True))
     )
 
 
@@ -305,7 +291,7 @@ class SNeRVT(VideoModel):
         self.stem = down_block("conv", config.embedding_channels, config.channels, **look)
         self.stages = _stages(config)
         widths = [stage.channels_out for stage in config.stages]
-        width = widths[_SPATIAL_BLOCKS - 1]
+        width = widths[SPATIAL_STAGES - 1]
         self.temporal_up = nn.Sequential(*(nn.ConvTranspose2d(width, width, s, s) for s in config.temporal_up))
         self.temporal_stem = down_block("conv", 3, width, **look)
         self.spectrum = SpectralHead(widths[-3:], config.strides[-2:], config.residual_blocks, config.output)
@@ -319,13 +305,13 @@ class SNeRVT(VideoModel):
         """
         x = self.stem(code)
         outputs = []
-        for stage in self.stages[:_SPATIAL_BLOCKS]:
+        for stage in self.stages[:SPATIAL_STAGES]:
             x = stage(x)
             outputs.append(x)
         neighbours = torch.cat(temporal.chunk(2, dim=1))  # all previous frames, then all next ones
         before, after = self.temporal_up(self.temporal_stem(neighbours)).chunk(2)
         three = torch.stack([before, x, after], dim=2)
-        for stage in self.stages[_SPATIAL_BLOCKS:]:
+        for stage in self.stages[SPATIAL_STAGES:]:
             three = stage(three)
             outputs.append(three[:, :, three.shape[2] // 2])
         return self.spectrum.bands(*outputs[-3:])
