@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from nervplay.blocks.conv_block import ConvBlock, down_block, down_size, up_block, up_size
+from nervplay.blocks.conv_block import ConvBlock, down_block, down_size, nerv_block, up_block, up_size
 from nervplay.blocks.conv_kinds import StageConv
 from nervplay.errors import UnknownNameError, UsageError
 
@@ -41,6 +41,16 @@ def test_order_is_convolution_norm_activation() -> None:
     block.conv.bias.data.fill_(100.0)
     out = block(torch.tensor([[[[-1.0, 1.0]]]]))
     torch.testing.assert_close(out, torch.tensor([[[[0.0, 1.0]]]]), atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("kind", ["conv", "deconv", "bilinear"])
+def test_blocks_of_nerv_enlarge_exactly_then_normalise(kind: str) -> None:
+    block = nerv_block(kind, 4, 6, stride=3, norm="bn", activation="relu")
+    assert [name for name, _ in block.named_parameters()] == ["conv.weight", "conv.bias", "norm.weight", "norm.bias"]
+    out = block(torch.rand(2, 4, 5, 7))
+    assert out.shape == (2, 6, 15, 21)
+    assert (out == 0).any()
+    assert out.min() == 0
 
 
 def test_keys() -> None:

@@ -2,8 +2,10 @@ import pytest
 import torch
 from torch import nn
 
+from nervplay.blocks.conv_kinds import StageConv
+from nervplay.blocks.low_rank import LowRankConv2d
 from nervplay.blocks.up_conv import UpConv, up_layers
-from nervplay.errors import UnknownNameError
+from nervplay.errors import UnknownNameError, UsageError
 
 
 @torch.no_grad()
@@ -41,6 +43,34 @@ def test_a_transposed_convolution_stands_alone() -> None:
     before, conv, after = up_layers("deconv", 2, 3, 4)
     assert (before, after) == (None, None)
     assert isinstance(conv, nn.ConvTranspose2d)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(("kind", "taps"), [("conv", 5), ("bilinear", 5), ("deconv", 2)])
+def test_the_kernel_counts_for_pixel_shuffle_only(kind: str, taps: int) -> None:
+    before, conv, after = up_layers(kind, 2, 3, 2, kernel=5)
+    assert conv.kernel_size == (taps, taps)
+    x = torch.rand(1, 2, 4, 6)
+    for layer in (before, conv, after):
+        x = x if layer is None else layer(x)
+    assert x.shape == (1, 3, 8, 12)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("kind", ["conv", "bilinear"])
+def test_other_convolutions_enlarge_alike(kind: str) -> None:
+    module = UpConv(kind, 4, 5, 3, choice=StageConv(stage=0, kind="low-rank", rho=0.5))
+    assert type(module.conv) is LowRankConv2d
+    assert module(torch.rand(2, 4, 6, 7)).shape == (2, 5, 18, 21)
+
+
+def test_a_transposed_convolution_is_dense() -> None:
+    with pytest.raises(UsageError, match="a transposed convolution cannot be ghost; choose another way up"):
+        up_layers("deconv", 4, 4, 2, choice=StageConv(stage=0, kind="ghost"))
+
+
+def test_a_stride_of_one_shuffles_nothing() -> None:
+    assert up_layers("conv", 2, 3, 1).after is None
 
 
 def test_another_way_up_is_refused() -> None:
