@@ -24,6 +24,12 @@ These pages are made by `tools/make_model_docs.py` from the registry. `nervplay 
 `nervplay models NAME` one row whole. Parameters are what a file stores: network and embeddings, encoder excluded.
 GFLOPs are two per multiply-accumulate of convolutions and linear layers, for one frame, decoding alone.
 
+The convolutions of any stage can be chosen in every architecture with the field `convolutions`, that is in all but
+HiNeRV and SRNeRV, whose stages have no dense convolution to replace: low-rank (LRConv-NeRV), Ghost, Ghost v2 or binary.
+On the command line it is `nervplay encode ... --convolutions low-rank:3-4:rho=0.25 --convolutions binary:0`, with any
+`--preset` or `--arch`; stages count from 0, `2-` means up to the last, `all` all of them. With `--size` the network is
+made so that it has that size with these convolutions. Transposed and 3-D convolutions, stems and heads stay dense.
+
 | architecture | from | presets |
 |---|---|---|
 """
@@ -46,7 +52,7 @@ def _configuration(config: type[ModelConfig]) -> str:
     rows = "| field | type | default | meaning |\n|---|---|---|---|\n"
     for field in dataclasses.fields(config):
         kind = getattr(hints[field.name], "__name__", "") if isinstance(hints[field.name], type) else ""
-        kind = (kind or str(hints[field.name]).replace("typing.", "")).replace("|", "\\|")
+        kind = (kind or re.sub(r"\b(?:\w+\.)+(?=\w)", "", str(hints[field.name]))).replace("|", "\\|")
         default = "" if field.default is dataclasses.MISSING else f"`{field.default}`"
         rows += f"| `{field.name}` | {kind} | {default} | {texts.get(field.name, '').replace('|', chr(92) + '|')} |\n"
     return rows

@@ -22,6 +22,7 @@ from app.cli.options import (
     overwrite_option,
 )
 from app.cli.output import emit_json, note, progress
+from app.cli.stages import CONVOLUTIONS_FORM
 from app.core.clips import source_record
 from ffmpeg_bridge import open_source
 from nervplay.bitstream import NervFile, write_nerv
@@ -44,6 +45,7 @@ _LOG = logging.getLogger(__name__)
         "nervplay encode clip.mp4 clip.nerv --preset hnerv-tiny",
         "nervplay encode clip.mp4 clip.nerv --arch hnerv --size 1.5M --scale 640x360 --epochs 300",
         "nervplay encode clip.mp4 clip.nerv --preset hnerv-tiny --resume",
+        "nervplay encode clip.mp4 clip.nerv --arch snerv --size 1M --convolutions low-rank:2-:rho=0.25",
     ),
     codes=(2, 3, 4, 6, 130),
 )
@@ -52,6 +54,13 @@ _LOG = logging.getLogger(__name__)
 @click.option("--preset", metavar="NAME", help="A network and its recipe by name; `nervplay models` lists them.")
 @click.option("--arch", metavar="NAME", help="An architecture, with --size instead of a preset.")
 @click.option("--size", metavar="1.5M", help="About how many parameters to store, with --arch.")
+@click.option(
+    "--convolutions",
+    multiple=True,
+    metavar=CONVOLUTIONS_FORM,
+    help="Cheaper convolutions in some stages; may be given again for others. KIND: low-rank (with rho, its rank over"
+    " the channels), ghost, ghost-v2, binary. STAGES: 3-4, 0,2, 2- or all, counted from 0.",
+)
 @click.option("--epochs", type=int, metavar="N", help="Passes over the clip; default: the preset's.")
 @click.option("--frames", metavar="A:B", help="Only frames A to B - 1.")
 @click.option("--crop", type=SIZE, metavar="WxH", help="Cut this size from the middle.")
@@ -76,6 +85,7 @@ def command(
     preset: str | None,
     arch: str | None,
     size: str | None,
+    convolutions: tuple[str, ...],
     epochs: int | None,
     frames: str | None,
     crop: tuple[int, int] | None,
@@ -104,7 +114,9 @@ def command(
     with whole:
         clip, transform = cut(whole, frames, crop, scale)
         changes = {"epochs": epochs, "seed": seed}
-        network = choose_network(clip.spec, preset=preset, arch=arch, size=size, changes=changes)
+        network = choose_network(
+            clip.spec, preset=preset, arch=arch, size=size, changes=changes, convolutions=convolutions
+        )
         sound = sound_of(source, clip.spec, transform) if audio == "copy" else None
         if state.exists() and not resume:
             state.unlink()

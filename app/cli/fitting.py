@@ -1,14 +1,17 @@
 """From a clip and a choice of network to a checked plan, before the first step of a long fit."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from app.cli.stages import parse_convolutions
 from ffmpeg_bridge.audio import extract_audio
 from nervplay.bitstream import Audio
 from nervplay.errors import UsageError
-from nervplay.models import ModelConfig, get_architecture, resolve_preset
+from nervplay.models import Architecture, ModelConfig, get_architecture, resolve_preset
+from nervplay.models.chosen_stages import near_size, stage_count, with_convolutions
 from nervplay.training import Recipe
 from nervplay.video import FrameSource, FrameTransform, VideoSpec, parse_range
 
@@ -66,7 +69,13 @@ def cut(
 
 
 def choose_network(
-    spec: VideoSpec, *, preset: str | None, arch: str | None, size: str | None, changes: dict[str, Any]
+    spec: VideoSpec,
+    *,
+    preset: str | None,
+    arch: str | None,
+    size: str | None,
+    changes: dict[str, Any],
+    convolutions: Sequence[str] = (),
 ) -> Network:
     """Return the network that the options name, configured for a clip.
 
@@ -76,25 +85,56 @@ def choose_network(
         arch: name of an architecture, with
         size: about how many parameters it may store.
         changes: fields of the recipe that differ from the preset's; None leaves one alone.
+        convolutions: the stages that are not dense, see `parse_convolutions`; they take the place of the preset's. The
+            size is that of the network with them.
 
     Raises:
-        UsageError: neither or both ways to name a network, or a size that cannot be had.
+        UsageError: neither or both ways to name a network, a size or convolutions that cannot be had.
         UnknownNameError: no such preset or architecture.
         GeometryError: frames that the network cannot have.
     """
     if preset is not None:
         entry, chosen = resolve_preset(preset)
         config, settings = chosen.configure(spec.width, spec.height, spec.frame_count), chosen.recipe
+        if convolutions:
+            config = _with_convolutions(entry, config, convolutions)
     else:
         assert arch is not None
         assert size is not None
         entry = get_architecture(arch)
-        if entry.configure_size is None:
-            raise UsageError(f"architecture '{arch}' has no rule for --size; name a preset: nervplay models {arch}")
-        config = entry.configure_size(spec.width, spec.height, spec.frame_count, parse_parameters(size))
+        config = _of_size(entry, spec, parse_parameters(size), convolutions)
         settings = next(iter(entry.presets.values())).recipe  # an architecture's presets share their paper's recipe
     recipe = Recipe.from_json(dict(settings)).replace(**{k: v for k, v in changes.items() if v is not None})
     return Network(architecture=entry.name, config=config, recipe=recipe, preset=preset)
+
+
+def _of_size(entry: Architecture, spec: VideoSpec, parameters: int, convolutions: Sequence[str]) -> ModelConfig:
+    """Return the configuration of about `parameters` stored parameters, with other convolutions where some are given.
+
+    Raises:
+        UsageError: an architecture without a rule for sizes; a size or convolutions that cannot be had.
+    """
+    rule = entry.configure_size
+    if rule is None:
+        raise UsageError(
+            f"architecture '{entry.name}' has no rule for --size; name a preset: nervplay models {entry.name}"
+        )
+
+    def configure(asked: int) -> ModelConfig:
+        return rule(spec.width, spec.height, spec.frame_count, asked)
+
+    if not convolutions:
+        return configure(parameters)
+    return near_size(entry, configure, lambda config: _with_convolutions(entry, config, convolutions), parameters)
+
+
+def _with_convolutions(entry: Architecture, config: ModelConfig, texts: Sequence[str]) -> ModelConfig:
+    """Return a configuration with the convolutions that options name.
+
+    Raises:
+        UsageError: options or convolutions that cannot be had.
+    """
+    return with_convolutions(entry, config, parse_convolutions(texts, stage_count(entry, config)))
 
 
 def sound_of(path: Path, spec: VideoSpec, transform: FrameTransform) -> Audio | None:

@@ -5,9 +5,15 @@
     ghost-v2   the same behind a gate                                    blocks.ghost       Ghost-NeRV v2
     binary     one bit per weight                                        blocks.binary      Binary-NeRV
 
-A configuration of an architecture with NeRV-style stages lists the stages that are not dense in a field
-`convolutions: tuple[StageConv, ...] = ()` and checks it with `check_convolutions`; its network asks `stage_convolution`
-for a stage and builds with `convolution` (or `blocks.conv_block.up_block`).
+They apply to the stages of every architecture with NeRV-style blocks: NeRV, E-NeRV, FFNeRV, HNeRV, HNeRV-Boost,
+SNeRV-B, SNeRV-T, DNeRV, PNeRV. HiNeRV and SRNeRV have none (depth-wise convolutions and linear layers), so that their
+configurations have no such field. What stays dense: transposed convolutions (all stages of "deconv" and of HNeRV's
+"conv", those inside the stages of SNeRV-T), 3-D convolutions, stems, heads, and what joins the streams of SNeRV, DNeRV
+and PNeRV.
+
+A configuration lists the stages that are not dense in the field `convolutions: tuple[StageConv, ...] = ()` and checks
+it with `check_convolutions`; the network asks `stage_convolution` for a stage and builds with `convolution`, by
+`blocks.up_conv` or `blocks.conv_block`. `nervplay.models.chosen_stages` sets the field for any architecture.
 """
 
 from collections.abc import Iterable, Sequence

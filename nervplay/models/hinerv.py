@@ -22,6 +22,8 @@ Differences from the official code: grids are read where a frame needs them, not
 encodings are added as a tile, not by a product with a one-hot matrix; a level has at least one row in clips under four
 frames, where the official code fails. Options that no published configuration uses (other types of block, encoding and
 upsampling) do not exist here. A frame index may lie between frames: every grid is continuous in time.
+
+Stages cannot be low-rank, Ghost or Binary (`blocks.conv_kinds`): they have no dense convolution to replace.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

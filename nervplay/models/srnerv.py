@@ -16,6 +16,8 @@ The paper leaves the widths open, and a mixing C -> eC -> C can be used again on
                 counts no adapters, and only so do parameters shrink as much as it says)
     reading B   widths halve as in HiNeRV; a stage uses the leading rows and columns of the shared weights
 At equal parameters reading A costs 16 to 19 times the arithmetic of HiNeRV, since the last stages run at full width.
+
+Stages cannot be low-rank, Ghost or Binary (`blocks.conv_kinds`): they have no dense convolution to replace.
 """
 
 from collections.abc import Iterator, Sequence
