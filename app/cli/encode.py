@@ -168,7 +168,7 @@ def _fit(network: Network, clip: FrameSource, state: Path, device: str, save_eve
     """
     model = build_for_training(network.architecture, network.config, network.recipe)
     _LOG.info("fitting %s as %s %s with %s", clip.spec, network.architecture, network.config, network.recipe)
-    with stop_on_signals() as stop, progress("fitting", network.recipe.epochs, "epochs") as show:
+    with stop_on_signals() as stop, progress("fitting", network.recipe.total_epochs, "epochs") as show:
 
         def report(now: Progress) -> None:
             done = now.epoch - 1 + now.step / now.steps

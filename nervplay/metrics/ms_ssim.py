@@ -17,19 +17,20 @@ from nervplay.video.source import Frame
 __all__ = ["float_ms_ssim", "float_ssim", "ms_ssim", "ms_ssim_obstacle"]
 
 WINDOW = 11
-MIN_SIDE = 16 * (WINDOW - 1) + 1
 
 
-def ms_ssim_obstacle(width: int, height: int) -> str | None:
+def ms_ssim_obstacle(width: int, height: int, *, window: int = WINDOW) -> str | None:
     """Return why frames of this size have no MS-SSIM, in words for the user; None when they have one.
 
     Args:
         width: columns, in pixels.
         height: rows, in pixels.
+        window: taps of the Gaussian, an odd number.
     """
-    if min(width, height) >= MIN_SIDE:
+    min_side = 16 * (window - 1) + 1
+    if min(width, height) >= min_side:
         return None
-    return f"MS-SSIM needs at least {MIN_SIDE} pixels on each side; these frames are {width}x{height}"
+    return f"MS-SSIM needs at least {min_side} pixels on each side; these frames are {width}x{height}"
 
 
 def ms_ssim(frame: Frame, reference: Frame) -> float | None:
@@ -55,23 +56,24 @@ def ms_ssim(frame: Frame, reference: Frame) -> float | None:
         return float(float_ms_ssim(*pair))
 
 
-def float_ms_ssim(prediction: Tensor, target: Tensor) -> Tensor:
+def float_ms_ssim(prediction: Tensor, target: Tensor, *, window: int = WINDOW) -> Tensor:
     """Return the MS-SSIM of each frame of a batch, differentiable, data range 1.
 
     Args:
         prediction: float (B, C, H, W).
         target: float (B, C, H, W) in [0, 1].
+        window: taps of the Gaussian, an odd number; HiNeRV's loss has 5, all else 11.
 
     Returns:
         float (B,).
 
     Raises:
-        GeometryError: a side under 161 pixels.
+        GeometryError: a side under 161 pixels; under 65 with 5 taps.
     """
-    obstacle = ms_ssim_obstacle(prediction.shape[-1], prediction.shape[-2])
+    obstacle = ms_ssim_obstacle(prediction.shape[-1], prediction.shape[-2], window=window)
     if obstacle:
         raise GeometryError(f"{obstacle}; choose a measure without it, or larger frames")
-    score: Tensor = pytorch_msssim.ms_ssim(prediction, target, data_range=1.0, size_average=False)
+    score: Tensor = pytorch_msssim.ms_ssim(prediction, target, data_range=1.0, size_average=False, win_size=window)
     return score
 
 

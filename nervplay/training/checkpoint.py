@@ -6,6 +6,7 @@ A safetensors file, written beside its name and renamed, so a kill at any time l
     model.*          the state dict, the encoder included
     optimiser.*      moments and step count of every parameter, by its name
     epoch.*          losses and PSNRs of the epoch's finished steps
+    mask.*           of the parameters that the fit has pruned, by their names
     rng.*            states of PyTorch's generators
 
 The identity is what must be the same in both runs: architecture, configuration, recipe and a fingerprint of the clip.

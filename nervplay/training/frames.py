@@ -86,6 +86,22 @@ class ClipFrames:
         """
         return self._frames[index].to(self.device, non_blocking=True).float().div_(255.0)
 
+    def patches(self, index: Tensor, row: Tensor, column: Tensor, size: tuple[int, int]) -> Tensor:
+        """Return rectangles of frames, of a raster without gaps.
+
+        Args:
+            index: int64 (B,), frames, on `index_device`; so are the next two.
+            row: int64 (B,), row of the raster.
+            column: int64 (B,), column of the raster.
+            size: (width, height) of a rectangle, in pixels; divides the frame's.
+
+        Returns:
+            float32 (B, 3, height, width) in [0, 1], value / 255, on `device`.
+        """
+        (count, _, rows, columns), (width, height) = self._frames.shape, size
+        raster = self._frames.view(count, 3, rows // height, height, columns // width, width)
+        return raster[index, :, row, :, column].to(self.device, non_blocking=True).float().div_(255.0)
+
     def image(self, index: int) -> Tensor:
         """Return frame `index` as stored: uint8 (3, H, W), on the CPU."""
         return self._frames[index].cpu()

@@ -11,6 +11,7 @@ from nervplay.errors import GeometryError, UsageError
 from nervplay.models.base import ModelConfig, VideoModel, build_model
 from nervplay.training.checkpoint import identity_of
 from nervplay.training.frames import ClipFrames
+from nervplay.training.phases import PhaseHooks
 from nervplay.training.progress import Progress
 from nervplay.training.recipes import Recipe
 from nervplay.training.run import Run, deterministic
@@ -60,6 +61,7 @@ def fit(
     source: FrameSource,
     recipe: Recipe,
     *,
+    hooks: PhaseHooks | None = None,
     device: str = "auto",
     resume: Path | None = None,
     save_every: float = 5.0,
@@ -72,9 +74,11 @@ def fit(
     was stopped or killed at any moment and resumed, any number of times.
 
     Args:
-        model: fresh from `build_for_training`; changed in place.
+        model: fresh from `build_for_training`, or one that was fitted before; changed in place. A network of per-frame
+            embeddings that has no encoder keeps the embeddings that it has.
         source: the clip; all frames are read once and kept as uint8.
         recipe: how to fit.
+        hooks: how its phases prune and quantise; the default prunes nothing and quantises as HiNeRV does.
         device: "auto" (CUDA where there is one), "cpu", "cuda" or "cuda:N".
         resume: the resume file (`resume_path` names it): gone on from where it exists, written where it does not. It
             stays after the last step, so that a kill before the result is stored costs nothing; the caller removes it.
@@ -87,7 +91,8 @@ def fit(
 
     Raises:
         GeometryError: a clip of another size or length than the network stands for, or too small for the loss.
-        UsageError: more frames per batch than the clip has; a loss that is not finite (its epoch and step are named).
+        UsageError: more frames per batch than the clip has; a phase that prunes without a hook; a loss that is not
+            finite (its epoch and step are named).
         CapabilityError: no such device, or too little memory for the frames.
         CheckpointError: a resume file that is damaged or belongs to another run.
         OutputError: the resume file cannot be written.
@@ -97,18 +102,19 @@ def fit(
     target = resolve_device(device)
     frames = ClipFrames(source, target)
     with deterministic(target):
-        run = Run(model.to(target).train(), frames, recipe)
+        run = Run(model.to(target).train(), frames, recipe, hooks)
         identity = identity_of(model, recipe, source.spec, frames)
         if resume is not None and resume.exists():
             run.load(resume, identity)
         watch = Watch(run, identity, resume=resume, save_every=save_every, progress=progress, stop=stop)
-        for epoch in range(run.epoch, recipe.epochs):
+        for epoch in range(run.epoch, recipe.total_epochs):
             for step in range(run.begin_epoch(epoch), run.steps):
                 run.train_step(step)
                 watch.between_steps()
         watch.report()
         watch.save()
         seconds, speed = watch.speed()
+        run.shaping.fold()
         _store_embeddings(model, frames)
     psnr_db, loss = run.record.means(run.steps)
     return FitResult(model=model.cpu(), psnr_db=psnr_db, loss=loss, seconds=seconds, frames_per_second=speed)

@@ -5,11 +5,19 @@
     Fusion3  .5 L2 + .5 (1-S)    Fusion7  .7 L2 + .3 L1       Fusion11  .9 L1 + .1 (1-M)
     Fusion4  .5 L1 + .5 (1-S)    Fusion8  .5 L2 + .5 L1       Fusion12  .8 L1 + .2 (1-M)
 
-S is SSIM, M is MS-SSIM, both with data range 1. Source: official NeRV, utils.py (loss_fn); HNeRV has the same names.
+    Fusion10_5x5    .7 L1 + .3 (1-M5)       HiNeRV: `--loss 0.7 l1 0.3 ms-ssim_5x5`
+    Fusion10_freq   60 Fusion10 + D         HNeRV-Boost
+    L1_freq         60 L1 + D               HNeRV-Boost
+    L1_ssim_freq    60 Fusion6 + D          HNeRV-Boost
+
+S is SSIM, M is MS-SSIM, M5 is MS-SSIM with a window of 5 taps instead of 11, all with data range 1. D is the mean
+absolute difference of the real and imaginary parts of both 2-D Fourier transforms, not normalised. Source: official
+NeRV, utils.py (loss_fn); HNeRV has the same names; official Boosting-NeRV and HiNeRV for the four below.
 """
 
 from collections.abc import Callable
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -36,6 +44,21 @@ def _ms_ssim_loss(prediction: Tensor, target: Tensor) -> Tensor:
     return 1.0 - float_ms_ssim(prediction, target).mean()
 
 
+def _small_ms_ssim_loss(prediction: Tensor, target: Tensor) -> Tensor:
+    """Return 1 - MS-SSIM with a window of 5 taps, mean over the batch.
+
+    Raises:
+        GeometryError: a side under 65 pixels.
+    """
+    return 1.0 - float_ms_ssim(prediction, target, window=5).mean()
+
+
+def _spectrum_loss(prediction: Tensor, target: Tensor) -> Tensor:
+    """Return the mean absolute difference of the parts of two spectra."""
+    ours, wanted = (torch.view_as_real(torch.fft.fft2(frames)) for frames in (prediction, target))
+    return F.l1_loss(ours, wanted)
+
+
 _TERMS: dict[str, tuple[tuple[float, Loss], ...]] = {
     "L2": ((1.0, F.mse_loss),),
     "L1": ((1.0, F.l1_loss),),
@@ -52,6 +75,10 @@ _TERMS: dict[str, tuple[tuple[float, Loss], ...]] = {
     "Fusion10": ((0.7, F.l1_loss), (0.3, _ms_ssim_loss)),
     "Fusion11": ((0.9, F.l1_loss), (0.1, _ms_ssim_loss)),
     "Fusion12": ((0.8, F.l1_loss), (0.2, _ms_ssim_loss)),
+    "Fusion10_5x5": ((0.7, F.l1_loss), (0.3, _small_ms_ssim_loss)),
+    "Fusion10_freq": ((60 * 0.7, F.l1_loss), (60 * 0.3, _ms_ssim_loss), (1.0, _spectrum_loss)),
+    "L1_freq": ((60.0, F.l1_loss), (1.0, _spectrum_loss)),
+    "L1_ssim_freq": ((60 * 0.7, F.l1_loss), (60 * 0.3, _ssim_loss), (1.0, _spectrum_loss)),
 }
 
 LOSS_NAMES = tuple(_TERMS)
@@ -61,7 +88,8 @@ LOSS_NAMES = tuple(_TERMS)
 def get_loss(name: str) -> Loss:
     """Return the loss called `name`.
 
-    The returned function raises `GeometryError` when the loss contains MS-SSIM and a side is under 161 pixels.
+    The returned function raises `GeometryError` when the loss contains MS-SSIM and a side is under 161 pixels,
+    under 65 for Fusion10_5x5.
 
     Args:
         name: one of `LOSS_NAMES`; case matters.

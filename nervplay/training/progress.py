@@ -13,7 +13,7 @@ class Progress(NamedTuple):
 
     Args:
         epoch: the current epoch, 1 .. epochs.
-        epochs: epochs of the whole fit.
+        epochs: epochs of the whole fit, its phases included.
         step: finished steps of this epoch, 1 .. steps.
         steps: steps per epoch.
         psnr_db: mean over the frames that this epoch has seen, of the predictions made in training.

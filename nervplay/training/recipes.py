@@ -4,11 +4,13 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Any, Literal, Self, get_type_hints
+from typing import Any, Self, get_type_hints
 
 from nervplay.errors import UnknownNameError, UsageError
 from nervplay.models.base import checked
 from nervplay.training.losses import get_loss
+from nervplay.training.optimisers import get_optimiser
+from nervplay.training.phases import Phase
 from nervplay.training.schedule import parse_schedule
 
 __all__ = ["Recipe"]
@@ -19,36 +21,44 @@ class Recipe:
     """How a network is fitted; JSON-plain, strict, part of the file's metadata. Defaults are HNeRV's.
 
     Args:
-        epochs: passes over the clip, at least 1.
-        batch_size: frames per step, at least 1; frames that do not fill a batch wait for another epoch's order.
+        epochs: passes over the clip before the phases, at least 1; 0 where there are phases, which then are all.
+        batch_size: frames per step, or patches, at least 1; what does not fill a batch waits for another epoch's order.
+        patch_size: (width, height) of the rectangles that steps see, in pixels; None for whole frames. HiNeRV only.
         learning_rate: largest step size; the schedule multiplies it.
-        betas: decay of Adam's two moments; NeRV uses (0.5, 0.999), HNeRV (0.9, 0.999).
+        betas: decay of the optimiser's moments: two for Adam (NeRV uses (0.5, 0.999), HNeRV (0.9, 0.999)), three for
+            Adan (0.98, 0.92, 0.99).
         schedule: see `nervplay.training.schedule`.
         loss: see `nervplay.training.losses`.
-        optimiser: "adam": epsilon 1e-8, no weight decay.
+        optimiser: see `nervplay.training.optimisers`; epsilon 1e-8, no weight decay.
         grad_clip: largest norm of the gradient over all parameters (SNeRV: 1.0); None leaves gradients alone.
         seed: of the initial weights and of the order of the frames; the official code uses 1.
+        phases: what follows these epochs; see `nervplay.training.phases`.
 
     Raises:
-        UsageError, UnknownNameError: a value out of range, an unknown loss or schedule; the message names the field.
+        UsageError, UnknownNameError: a value out of range, an unknown loss, schedule or optimiser; the message names
+            the field.
     """
 
     epochs: int = 300
     batch_size: int = 1
+    patch_size: tuple[int, int] | None = None
     learning_rate: float = 1e-3
-    betas: tuple[float, float] = (0.9, 0.999)
+    betas: tuple[float, ...] = (0.9, 0.999)
     schedule: str = "cosine_0.1_1_0.1"
     loss: str = "L2"
-    optimiser: Literal["adam"] = "adam"
+    optimiser: str = "adam"
     grad_clip: float | None = None
     seed: int = 1
+    phases: tuple[Phase, ...] = ()
 
     def __post_init__(self) -> None:
-        self._require("epochs", self.epochs >= 1, "1 or more")
+        self._require("epochs", self.epochs >= (0 if self.phases else 1), "1 or more, or 0 before phases")
         self._require("batch_size", self.batch_size >= 1, "1 or more")
         self._require("learning_rate", 0.0 < self.learning_rate < math.inf, "above 0")
-        self._require("betas", all(0.0 <= beta < 1.0 for beta in self.betas), "in [0, 1), both")
-        self._require("optimiser", self.optimiser == "adam", "adam")
+        self._require("patch_size", self.patch_size is None or min(self.patch_size) >= 1, "1 or more, or none")
+        count = get_optimiser(self.optimiser).betas
+        in_range = len(self.betas) == count and all(0.0 <= beta < 1.0 for beta in self.betas)
+        self._require("betas", in_range, f"{count} numbers in [0, 1) for {self.optimiser}")
         self._require("grad_clip", self.grad_clip is None or 0.0 < self.grad_clip < math.inf, "above 0, or none")
         self._require("seed", 0 <= self.seed < 2**63, "0 or more, under 2^63")
         get_loss(self.loss)
@@ -57,6 +67,26 @@ class Recipe:
     def _require(self, name: str, holds: bool, rule: str) -> None:
         if not holds:
             raise UsageError(f"{name} {getattr(self, name)} of a recipe must be {rule}")
+
+    @property
+    def total_epochs(self) -> int:
+        """Passes over the clip, those of all phases included."""
+        return self.epochs + sum(phase.epochs for phase in self.phases)
+
+    def stage_of(self, epoch: int) -> tuple[Phase | None, int]:
+        """Return the phase that an epoch belongs to, None for the first part, and its number there, from 0.
+
+        Args:
+            epoch: 0 .. `total_epochs` - 1.
+        """
+        if epoch < self.epochs:
+            return None, epoch
+        epoch -= self.epochs
+        for phase in self.phases:
+            if epoch < phase.epochs:
+                return phase, epoch
+            epoch -= phase.epochs
+        raise AssertionError(f"epoch {epoch} lies behind the end of the fit")
 
     def replace(self, **changes: Any) -> Self:
         """Return a copy with some fields changed.

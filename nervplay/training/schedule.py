@@ -4,8 +4,12 @@
     cosine_U_P_M       HNeRV: from M to 1 in the first share U of the run, as a power P; then half a cosine to 0
     hybrid_U_P_Q_M_F   HNeRV: the same rise; then 1 - (1-F) v^Q, where v goes from 0 to 1
     nerv_W             NeRV: from 0.1 to 1 in int(W * epochs) epochs, linear; then half a cosine to 0
+    hinerv_U_S_M       HiNeRV: from S to 1 in round(U * epochs) epochs, linear; then the half cosine from 1 to M of the
+                       whole run, of which the rise has used up a part: the rate falls where it begins. Every step has
+                       the factor that belongs to the step before it
 
-Sources: official HNeRV, hnerv_utils.py (adjust_lr); official NeRV, utils.py (adjust_lr, lr_type cosine).
+Sources: official HNeRV, hnerv_utils.py (adjust_lr); official NeRV, utils.py (adjust_lr, lr_type cosine);
+official HiNeRV, whose scheduler (timm, per update) is asked before it has counted the step.
 """
 
 import math
@@ -21,11 +25,11 @@ class Position(NamedTuple):
     """Where a run stands before a step.
 
     Args:
-        epoch: finished epochs, 0 .. epochs - 1.
-        epochs: epochs of the whole run.
+        epoch: finished epochs of the run, or of its phase, 0 .. epochs - 1.
+        epochs: epochs of the whole run, or of the phase.
         step: finished steps of this epoch, 0 .. steps - 1.
         steps: steps per epoch.
-        frame_count: T, frames of the clip; steps = T // batch size.
+        frame_count: T, frames (or patches) of the clip; steps = T // batch size.
     """
 
     epoch: int
@@ -81,6 +85,19 @@ def _nerv(warmup: float) -> Schedule:
     return factor
 
 
+def _hinerv(up: float, start: float, minimum: float) -> Schedule:
+    def factor(position: Position) -> float:
+        warm, total = round(up * position.epochs) * position.steps, position.epochs * position.steps
+        before = position.epoch * position.steps + position.step - 1
+        if before < 0:
+            return start if warm else 1.0
+        if before < warm:
+            return start + (1.0 - start) * before / warm
+        return minimum + 0.5 * (1.0 - minimum) * (1.0 + math.cos(math.pi * before / total))
+
+    return factor
+
+
 def _const() -> Schedule:
     return lambda position: 1.0  # noqa: ARG005 - every schedule is asked with a position
 
@@ -90,6 +107,7 @@ _KINDS: dict[str, tuple[Callable[..., Schedule], str]] = {
     "cosine": (_cosine, "_U_P_M"),
     "hybrid": (_hybrid, "_U_P_Q_M_F"),
     "nerv": (_nerv, "_W"),
+    "hinerv": (_hinerv, "_U_S_M"),
 }
 
 

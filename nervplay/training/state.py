@@ -8,10 +8,14 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from nervplay.errors import CheckpointError
+from nervplay.training.optimisers import OPTIMISERS
 
 __all__ = ["capture", "restore"]
 
-MOMENTS = ("step", "exp_avg", "exp_avg_sq")
+
+def _moments(optimiser: Optimizer) -> tuple[str, ...]:
+    """Return the names of the state that an optimiser keeps per parameter."""
+    return next(kind.moments for kind in OPTIMISERS.values() if kind.make is type(optimiser))
 
 
 def capture(model: nn.Module, optimiser: Optimizer, extra: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -19,13 +23,14 @@ def capture(model: nn.Module, optimiser: Optimizer, extra: Mapping[str, Tensor])
 
     Args:
         model: its state dict comes as "model.<name>".
-        optimiser: Adam over the model's parameters; its moments come as "optimiser.<moment>.<parameter>".
+        optimiser: over the model's parameters, one of `OPTIMISERS`; its state comes as
+            "optimiser.<moment>.<parameter>".
         extra: further tensors, under their own names.
     """
     tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
     for name, parameter in model.named_parameters():
         moments = optimiser.state.get(parameter, {})  # empty for a parameter that never had a gradient
-        tensors.update({f"optimiser.{moment}.{name}": moments[moment] for moment in MOMENTS if moment in moments})
+        tensors.update({f"optimiser.{moment}.{name}": value for moment, value in moments.items()})
     tensors.update(extra)
     tensors["rng.cpu"] = torch.get_rng_state()
     device = _device(model)
@@ -52,9 +57,9 @@ def restore(
     expected = {f"model.{name}": value for name, value in model.state_dict().items()} | dict(extra)
     for name, parameter in model.named_parameters():
         if f"optimiser.step.{name}" in tensors:
-            moments = {"step": torch.zeros(()), "exp_avg": torch.zeros_like(parameter, requires_grad=False)}
-            moments["exp_avg_sq"] = torch.zeros_like(moments["exp_avg"])
-            expected.update({f"optimiser.{moment}.{name}": moments[moment] for moment in MOMENTS})
+            for moment in _moments(optimiser):
+                empty = torch.zeros(()) if moment == "step" else torch.zeros_like(parameter, requires_grad=False)
+                expected[f"optimiser.{moment}.{name}"] = empty
     generators = {"rng.cpu", "rng.cuda"} & tensors.keys()
     for name in expected.keys() ^ (tensors.keys() - generators):
         raise CheckpointError(
@@ -67,7 +72,9 @@ def restore(
         value.detach().copy_(tensors[name])
     for name, parameter in model.named_parameters():
         if f"optimiser.step.{name}" in expected:
-            optimiser.state[parameter] = {moment: expected[f"optimiser.{moment}.{name}"] for moment in MOMENTS}
+            optimiser.state[parameter] = {
+                moment: expected[f"optimiser.{moment}.{name}"] for moment in _moments(optimiser)
+            }
     _restore_generators(tensors, _device(model))
 
 

@@ -74,10 +74,10 @@ class Watch:
             return
         psnr_db, loss = run.record.means(run.step)
         _, speed = self.speed()
-        frames_left = (run.recipe.epochs * run.steps - run.finished_steps) * run.recipe.batch_size
+        frames_left = (run.recipe.total_epochs * run.steps - run.finished_steps) * run.frames_per_step
         seconds_left = frames_left / speed if frames_left else 0.0
         self._progress(
-            Progress(run.epoch + 1, run.recipe.epochs, run.step, run.steps, psnr_db, loss, speed, seconds_left)
+            Progress(run.epoch + 1, run.recipe.total_epochs, run.step, run.steps, psnr_db, loss, speed, seconds_left)
         )
 
     def save(self) -> None:
@@ -93,12 +93,12 @@ class Watch:
     def speed(self) -> tuple[float, float]:
         """Return the seconds since the start and the frames per second in them."""
         seconds = time.monotonic() - self._started
-        return seconds, (self._run.finished_steps - self._first) * self._run.recipe.batch_size / max(seconds, 1e-9)
+        return seconds, (self._run.finished_steps - self._first) * self._run.frames_per_step / max(seconds, 1e-9)
 
     def _interruption(self) -> Interrupted:
         """Return the error that ends a stopped run."""
         run = self._run
-        where = f"stopped in epoch {run.epoch + 1} of {run.recipe.epochs}, step {run.step} of {run.steps}"
+        where = f"stopped in epoch {run.epoch + 1} of {run.recipe.total_epochs}, step {run.step} of {run.steps}"
         if self._resume is None:
             return Interrupted(f"{where}; nothing was saved, for no resume file was asked for")
         return Interrupted(f"{where}; saved in {self._resume}; go on with --resume")

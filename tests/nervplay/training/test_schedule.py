@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -17,6 +18,7 @@ from nervplay.training.schedule import Position
 RUNS = [
     ("nerv cosine epochs=10 warmup_epochs=2 N=7 batch=1", "nerv_0.2", 5e-4, 7, 7),
     ("nerv cosine epochs=10 warmup_epochs=0 N=7 batch=2", "nerv_0", 5e-4, 3, 7),
+    ("enerv warmup_cosine epochs=10 lr_point=.2 N=7", "cosine_0.2_1_0.1", 5e-4, 7, 7),
     ("hnerv cosine_0.1_1_0.1 epochs=10 iters=4", "cosine_0.1_1_0.1", 1e-3, 4, 8),
     ("hnerv hybrid_0.1_1_2_0.1_0.01 epochs=10 iters=4", "hybrid_0.1_1_2_0.1_0.01", 1e-3, 4, 8),
 ]
@@ -29,6 +31,22 @@ def test_equals_the_official_rates(official: dict[str, Any], run: tuple[str, str
     rates = [[rate * factor(Position(epoch, 10, step, steps, frames)) for step in range(steps)] for epoch in range(10)]
     for ours, theirs in zip(rates, official["schedules"][table], strict=True):
         assert ours == pytest.approx(theirs, rel=1e-12, abs=1e-18)
+
+
+@pytest.mark.parametrize(
+    ("part", "name", "rate", "epochs"),
+    [
+        ("main", "hinerv_0.333_0.01_0.01", 2e-3, 3),
+        ("prune", "hinerv_0_1_0.01", 2e-3, 2),
+        ("quant", "hinerv_0_1_0.01", 2e-4, 2),
+    ],
+)
+def test_equals_hinerv_s_rates(golden: Path, part: str, name: str, rate: float, epochs: int) -> None:
+    """One update behind, and not restarted behind the warm-up."""
+    factor = parse_schedule(name)
+    rates = [rate * factor(Position(i // 10, epochs, i % 10, 10, 60)) for i in range(10 * epochs)]
+    with np.load(golden / "train_steps" / "io.npz") as io:
+        np.testing.assert_allclose(rates, io[f"lr_{part}"], rtol=1e-12)
 
 
 @pytest.mark.parametrize("name", ["cosine_0.1_1_0.1", "cosine_0.2_1_0.1", "cosine_0_1_0.1", "hybrid_0.1_1_2_0.1_0.05"])

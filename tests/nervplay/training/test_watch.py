@@ -32,7 +32,7 @@ class FakeRun:
 
     def __init__(self) -> None:
         self.recipe, self.record = Recipe(epochs=3, batch_size=2), FakeRecord()
-        self.epoch, self.step, self.steps = 0, 0, 50
+        self.epoch, self.step, self.steps, self.frames_per_step = 0, 0, 50, 2.0
         self.saved_at: list[int] = []
         self.bad = False
 
