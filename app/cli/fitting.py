@@ -103,7 +103,7 @@ def choose_network(
         assert size is not None
         entry = get_architecture(arch)
         config = _of_size(entry, spec, parse_parameters(size), convolutions)
-        settings = next(iter(entry.presets.values())).recipe  # an architecture's presets share their paper's recipe
+        settings = entry.presets["tiny"].recipe  # the paper's, as far as it goes with frames of any size
     recipe = Recipe.from_json(dict(settings)).replace(**{k: v for k, v in changes.items() if v is not None})
     return Network(architecture=entry.name, config=config, recipe=recipe, preset=preset)
 

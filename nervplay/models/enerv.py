@@ -26,8 +26,7 @@ attention are no layers and do not count in GFLOPs.
 
 Differences from the official code: a clip of one frame has t = 0 (theirs divides by zero); sine and cosine are rounded
 from float64 (`blocks.encoding`); frames may have any size (theirs are resized to 1280x720); activations "sin" and "non"
-and layers without bias do not exist here. `num_blocks` is not used there either. The official schedule counts
-iterations: it is `nerv_0.2` where a fifth of the epochs is a whole number.
+and layers without bias do not exist here. `num_blocks` is not used there either.
 """
 
 from collections.abc import Iterable, Mapping
@@ -111,7 +110,7 @@ RECIPE: dict[str, Any] = {
     "batch_size": 1,
     "learning_rate": 5e-4,
     "betas": (0.5, 0.999),
-    "schedule": "nerv_0.2",
+    "schedule": "cosine_0.2_1_0.1",
     "loss": "Fusion6",
     "optimiser": "adam",
 }

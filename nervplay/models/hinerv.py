@@ -61,19 +61,20 @@ T = TypeVar("T")
 
 RECIPE: dict[str, Any] = {
     "epochs": 300,
-    "batch_size": 1,
+    "batch_size": 144,
+    "patch_size": (80, 80),
     "learning_rate": 2e-3,
     "betas": (0.9, 0.999),
-    "schedule": "cosine_0.1_1_0.01",
-    "loss": "Fusion10",
+    "schedule": "hinerv_0.1_0.01_0.01",
+    "loss": "Fusion10_5x5",
     "optimiser": "adam",
     "grad_clip": 1.0,
 }
-"""Main phase of `cfgs/train/hinerv_1280x720.txt` in whole frames: 144 patches of 80x80 are one frame. The official
-MS-SSIM has a 5x5 window, its cosine does not restart behind the warm-up, and pruning and quantisation phases follow."""
+"""Main phase of `cfgs/train/hinerv_1280x720.txt`, in float32; for 1920x1080 the patches have 120x120. Pruning and
+training for quantisation, which follow officially, are `nervplay.training.HINERV_PHASES`."""
 
-SMALL_FRAME_RECIPE = RECIPE | {"loss": "Fusion6"}
-"""For frames with a side under 161 pixels, which MS-SSIM cannot measure."""
+SMALL_FRAME_RECIPE = RECIPE | {"batch_size": 1, "patch_size": None, "loss": "Fusion6"}
+"""In whole frames of any size: MS-SSIM needs 65 pixels on each side, and patches a frame that they tile."""
 
 _CLIPS = {
     "bunny": ("Big Buck Bunny", 132, (1280, 720), 40),
@@ -157,7 +158,7 @@ def _published(row: str) -> tuple[str, Preset]:
         frame_count=frames,
         paper=f"official cfgs/models/{clip}-hinerv-{name.removeprefix(clip + '-')}_{frame[0]}x{frame[1]}.txt, {what}",
         expected={"parameters": int(parameters), "gflops": round(2 * float(gmacs), 2)},
-        recipe=RECIPE,
+        recipe=RECIPE | {"patch_size": (frame[1] // 9, frame[1] // 9)},
     )
 
 
