@@ -13,9 +13,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from nervplay.metrics import float_ms_ssim
 from nervplay.models import VideoModel
 from nervplay.models.hinerv import PRESETS, HiNeRV, HiNeRVConfig, rename_upstream_keys
 from nervplay.training import HINERV_PHASES, PhaseHooks, Recipe
+from nervplay.training.batches import PatchBatches
 from nervplay.training.frames import ClipFrames
 from nervplay.training.run import Run
 from nervplay.video.source import ArraySource
@@ -69,6 +71,23 @@ def test_the_first_official_steps_are_reproduced(
     state = model.stored_state()
     for name, value in official_state(golden / "train_steps" / "weights_after_4_steps.pt").items():
         torch.testing.assert_close(state[name], value, atol=1e-5, rtol=0)
+
+
+def test_the_terms_of_the_loss_and_the_gradient_are_the_official_ones(
+    io: dict[str, Any], frames: ClipFrames, model: VideoModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order = torch.from_numpy(io["batch_patch_linear_index"][0])
+    monkeypatch.setattr("nervplay.training.run.epoch_order", lambda *_: order)
+    (pair,) = PatchBatches(model, frames, (80, 80)).pairs(model, order)
+    l1 = (pair.prediction - pair.target).abs().mean((1, 2, 3))
+    np.testing.assert_allclose(l1.detach(), io["l1"][0, :, 0], atol=1e-6)
+    fidelity = float_ms_ssim(pair.prediction, pair.target, window=5).detach()
+    np.testing.assert_allclose(1 - fidelity, io["msssim_loss"][0, :, 0], atol=5e-6)
+    run = Run(model, frames, MAIN)
+    run.begin_epoch(0)
+    run.train_step(0)
+    norm = torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None]).norm()
+    assert norm.item() == pytest.approx(io["grad_norm"][0], rel=1e-4), "under the limit: not clipped"
 
 
 def test_the_rates_of_all_phases_are_the_official_ones(
