@@ -66,24 +66,6 @@ def test_a_stopped_run_resumes_bit_for_bit(
     assert (reports[0].epoch - 1) * 3 + reports[0].step == sum(stops) + 1, "nothing was done twice"
 
 
-@pytest.mark.cuda
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
-@pytest.mark.parametrize("name", RECIPES)
-def test_a_stopped_run_resumes_on_cuda(name: str, moving_clip: ArraySource, tmp_path: Path) -> None:
-    model, recipe = fresh(name)
-    fit(model, moving_clip, recipe, hooks=HOOKS, device="cuda")
-    expected = {key: value.clone() for key, value in model.stored_state().items()}
-    answers = iter([False] * 13 + [True] + [False] * 99)
-    model, recipe = fresh(name)
-    options: dict[str, Any] = {"hooks": HOOKS, "device": "cuda", "resume": tmp_path / "r"}
-    with pytest.raises(Interrupted):
-        fit(model, moving_clip, recipe, **options, stop=lambda: next(answers))
-    model, recipe = fresh(name)
-    fit(model, moving_clip, recipe, **options)
-    for key, value in model.stored_state().items():
-        assert torch.allclose(value, expected[key], atol=1e-4), key
-
-
 @pytest.mark.parametrize("name", RECIPES)
 def test_what_is_pruned_stays_at_0_and_the_rest_learns(name: str, moving_clip: ArraySource, tmp_path: Path) -> None:
     seen: list[dict[str, Tensor]] = []
