@@ -1,6 +1,7 @@
 """`nervplay encode`: a clip becomes a fitted network in a .nerv file; stopped at any time, it goes on where it was."""
 
 import logging
+import shutil
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,8 @@ import click
 
 from app.cli.command import command as nervplay_command
 from app.cli.decoding import open_logged
-from app.cli.fitting import Network, choose_network, cut, sound_of
+from app.cli.fitting import Network, choose_network, cut, parse_parameters, sound_of
+from app.cli.long import Cutting, LongJob, check_parts, encode_long, plan_spans, segment_options
 from app.cli.measure import measure, summary_line
 from app.cli.options import (
     SIZE,
@@ -32,7 +34,7 @@ from nervplay.errors import OutputError, OutputExistsError, UsageError
 from nervplay.metrics import Report
 from nervplay.models import VideoModel
 from nervplay.training import Progress, build_for_training, fit, resume_path, stop_on_signals
-from nervplay.video import FrameSource
+from nervplay.video import FrameSource, VideoSpec
 
 __all__ = ["command"]
 
@@ -46,6 +48,7 @@ _LOG = logging.getLogger(__name__)
         "nervplay encode clip.mp4 clip.nerv --arch hnerv --size 1.5M --scale 640x360 --epochs 300",
         "nervplay encode clip.mp4 clip.nerv --preset hnerv-tiny --resume",
         "nervplay encode clip.mp4 clip.nerv --arch snerv --size 1M --convolutions low-rank:2-:rho=0.25",
+        "nervplay encode film.mp4 film.nerv --preset hnerv-tiny --segments auto --engine ray",
     ),
     codes=(2, 3, 4, 6, 130),
 )
@@ -78,6 +81,7 @@ _LOG = logging.getLogger(__name__)
 @json_option
 @device_option
 @overwrite_option
+@segment_options
 def command(
     *,
     source: Path,
@@ -96,6 +100,7 @@ def command(
     audio: str,
     resume: bool,
     save_every: float,
+    cutting: Cutting,
     as_json: bool,
     device: str,
     overwrite: bool,
@@ -108,25 +113,43 @@ def command(
     """
     _check_choice(preset, arch, size)
     precision = Precision(bits=bits, embed_bits=embed_bits)
-    state = _check_targets(target, resume=resume, overwrite=overwrite)
+    long = cutting.segments is not None or cutting.engine == "ray"
+    left = _check_targets(target, long=long, resume=resume, overwrite=overwrite)
     resolve_device(device)
-    whole = open_source(source)
-    with whole:
-        clip, transform = cut(whole, frames, crop, scale)
+
+    def choose(spec: VideoSpec, share: float = 1.0) -> Network:
+        whole_size = None if size is None else str(max(1, round(parse_parameters(size) * share)))
         changes = {"epochs": epochs, "seed": seed}
-        network = choose_network(
-            clip.spec, preset=preset, arch=arch, size=size, changes=changes, convolutions=convolutions
+        return choose_network(
+            spec, preset=preset, arch=arch, size=whole_size, changes=changes, convolutions=convolutions
         )
+
+    with open_source(source) as whole:
+        clip, transform = cut(whole, frames, crop, scale)
+        network = choose(clip.spec)
         sound = sound_of(source, clip.spec, transform) if audio == "copy" else None
-        if state.exists() and not resume:
-            state.unlink()
-        model = _fit(network, clip, state, device, save_every)
-        recipe = {"preset": network.preset, "training": network.recipe.to_json(), **asdict(precision)}
-        record = source_record(source, transform)
-        video = pack(model, clip.spec, precision=precision, source=record, recipe=recipe, audio=sound)
+        if long:
+            job = LongJob(
+                source=source,
+                transform=transform,
+                target=target,
+                precision=precision,
+                device=device,
+                save_every=save_every,
+                cutting=cutting,
+                choose=choose,
+            )
+            video = encode_long(job, clip, plan_spans(clip, cutting), sound)
+        else:
+            if left.exists() and not resume:
+                left.unlink()
+            model = _fit(network, clip, left, device, save_every)
+            recipe = {"preset": network.preset, "training": network.recipe.to_json(), **asdict(precision)}
+            record = source_record(source, transform)
+            video = pack(model, clip.spec, precision=precision, source=record, recipe=recipe, audio=sound)
         _write(target, video, overwrite=overwrite)
         summary = _measure(target, clip, device)
-    state.unlink(missing_ok=True)
+    _clear(left)
     note(summary_line(target, summary))
     if as_json:
         emit_json(_summary(target, network, summary))
@@ -140,8 +163,16 @@ def _check_choice(preset: str | None, arch: str | None, size: str | None) -> Non
         raise UsageError(f"--preset {preset} says everything; leave --arch and --size out, or take them instead of it")
 
 
-def _check_targets(target: Path, *, resume: bool, overwrite: bool) -> Path:
-    """Check target and resume file before the work; return the path of the resume file.
+def _clear(left: Path) -> None:
+    """Remove the resume file, or the folder of the parts, of a fit that is written."""
+    if left.is_dir():
+        shutil.rmtree(left)
+    else:
+        left.unlink(missing_ok=True)
+
+
+def _check_targets(target: Path, *, long: bool, resume: bool, overwrite: bool) -> Path:
+    """Check target and saved state before the work; return the resume file, or the folder of the parts of a long clip.
 
     Raises:
         UsageError: a target that does not end with .nerv.
@@ -150,6 +181,8 @@ def _check_targets(target: Path, *, resume: bool, overwrite: bool) -> Path:
     """
     check_suffix(target, ".nerv")
     check_target(target, overwrite=overwrite)
+    if long:
+        return check_parts(target, resume=resume, overwrite=overwrite)
     state = resume_path(target)
     if state.exists() and not resume and not overwrite:
         raise OutputExistsError(

@@ -1,7 +1,7 @@
 """`nervplay info`: what a .nerv file says about itself, read from its head without decoding the weights."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +57,10 @@ def describe(header: NervHeader) -> dict[str, Any]:
         "parameters": header.weight_count,
         "parameters_by_bits": {str(width): count for width, count in sorted(bits.items())},
         "gflops_per_frame": _gflops(header),
+        "segments": [
+            {"first_frame": part.first_frame, "frame_count": part.frame_count, "lead": part.lead, "tail": part.tail}
+            for part in header.segments
+        ],
         "file_bytes": header.file_bytes,
         "bits_per_pixel": 8 * header.file_bytes / video.pixels,
         "bits_per_pixel_video": 8 * video_bytes / video.pixels,
@@ -90,6 +94,7 @@ def _lines(facts: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
     audio = facts["audio"]
     yield "sound", f"{audio['codec']} in {audio['container']}, {human_bytes(sections['audio'])}" if audio else "none"
     yield "network", f"{facts['architecture']}, configuration version {facts['config_version']}"
+    yield "segments", _cut(facts["segments"])
     yield "parameters", f"{facts['parameters']:,}"
     yield "stored with", ", ".join(f"{n:,} at {width} bits" for width, n in facts["parameters_by_bits"].items())
     gflops = facts["gflops_per_frame"]
@@ -105,6 +110,15 @@ def _lines(facts: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
         yield from _leaves(title, facts[title])
     yield "weights SHA-256", facts["weights_sha256"]
     yield "format", f"{facts['format_version']}, written by {facts['writer']}"
+
+
+def _cut(segments: Sequence[Mapping[str, int]]) -> str:
+    """Return how the time is cut, in words; nothing where one network stands for the whole clip."""
+    if len(segments) == 1:
+        return ""
+    counts = [segment["frame_count"] for segment in segments]
+    blended = sum(segment["lead"] + segment["tail"] for segment in segments)
+    return f"{len(segments)} of {min(counts)} to {max(counts)} frames, {blended} frames blended at seams"
 
 
 def _leaves(title: str, value: Any) -> Iterable[tuple[str, str]]:

@@ -1,0 +1,236 @@
+"""`nervplay encode --segments`: a long clip, fitted segment by segment, by one engine or another."""
+
+import functools
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from app.cli.fitting import Network
+from app.cli.output import note, progress
+from app.core.clips import source_record
+from app.encoding.local import run_local
+from app.encoding.parts import Part, fingerprint_of, join_parts, parts_folder
+from app.encoding.ray_engine import run_ray
+from app.encoding.report import PartReport, Tally
+from ffmpeg_bridge.scenes import scene_cuts
+from nervplay.bitstream import Audio, NervFile
+from nervplay.codec import Precision
+from nervplay.errors import OutputError, OutputExistsError, UsageError
+from nervplay.training import stop_on_signals
+from nervplay.video import FrameSource, FrameTransform, VideoSpec
+from nervplay.video.spans import Span, even_spans, scene_spans
+
+__all__ = ["Cutting", "LongJob", "check_parts", "encode_long", "plan_spans", "segment_options"]
+
+_SHORTEST_SECONDS = 0.5
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cutting:
+    """How a clip is cut and who fits the segments.
+
+    Args:
+        segments: "auto", a number, or None for one network.
+        seconds: longest segment of "auto".
+        overlap: frames that a network learns beyond a seam inside a scene.
+        engine: "local" or "ray".
+        address: of a Ray cluster; None starts one on this machine.
+    """
+
+    segments: str | None
+    seconds: float
+    overlap: int
+    engine: str
+    address: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class LongJob:
+    """What all segments of one clip share.
+
+    Args:
+        source: path of the clip.
+        transform: how it is cut before segments are.
+        target: the file to be written.
+        precision: bits of weights and embeddings.
+        device: see `nervplay.decode.resolve_device`.
+        save_every: seconds between two saves of a fit's state.
+        cutting: the options of `segment_options`.
+        choose: returns the network for a clip and a share of the whole clip's frames.
+    """
+
+    source: Path
+    transform: FrameTransform
+    target: Path
+    precision: Precision
+    device: str
+    save_every: float
+    cutting: Cutting
+    choose: Callable[[VideoSpec, float], Network]
+
+
+def segment_options(function: Function) -> Function:
+    """Add the options about segments to a command; it gets them as one argument, `cutting`."""
+
+    @functools.wraps(function)
+    def with_cutting(
+        *,
+        segments: str | None,
+        segment_seconds: float,
+        overlap: int,
+        engine: str,
+        ray_address: str | None,
+        **rest: Any,
+    ) -> Any:
+        cutting = Cutting(
+            segments=segments, seconds=segment_seconds, overlap=overlap, engine=engine, address=ray_address
+        )
+        return function(cutting=cutting, **rest)
+
+    options = (
+        click.option(
+            "--segments",
+            metavar="auto|N",
+            help="Cut the clip in time, a network for each segment: at scene cuts, or into N equal parts.",
+        ),
+        click.option(
+            "--segment-seconds",
+            type=click.FloatRange(min=0.1),
+            default=10.0,
+            show_default=True,
+            metavar="S",
+            help="Longest segment of --segments auto.",
+        ),
+        click.option(
+            "--overlap",
+            type=click.IntRange(min=0),
+            default=2,
+            show_default=True,
+            metavar="N",
+            help="Frames that a network learns beyond a seam inside a scene; there the two are blended.",
+        ),
+        click.option(
+            "--engine",
+            type=click.Choice(["local", "ray"]),
+            default="local",
+            show_default=True,
+            help="Fit segments one by one here, or as tasks of a Ray cluster.",
+        ),
+        click.option("--ray-address", metavar="ADDRESS", help="A running cluster; default: one on this machine."),
+    )
+    result: Any = with_cutting
+    for option in reversed(options):
+        result = option(result)
+    wrapped: Function = result
+    return wrapped
+
+
+def plan_spans(clip: FrameSource, cutting: Cutting) -> tuple[Span, ...]:
+    """Return the segments of a clip; scene cuts are looked for with a progress bar.
+
+    Raises:
+        UsageError: a word that is neither "auto" nor a number, or more segments than frames.
+        CapabilityError: an FFmpeg that cannot find scene cuts.
+    """
+    count, words = len(clip), cutting.segments or "1"
+    if words == "auto":
+        longest = max(1, int(cutting.seconds * clip.spec.rate))
+        shortest = min(longest, max(1, round(_SHORTEST_SECONDS * float(clip.spec.rate))))
+        with progress("looking for scene cuts", count, "frames") as show:
+            cuts = scene_cuts(clip, progress=show)
+        return scene_spans(count, cuts, longest=longest, shortest=shortest, overlap=cutting.overlap)
+    if not words.isdecimal():
+        raise UsageError(f"--segments {words} is neither a number nor auto; write --segments auto or --segments 4")
+    return even_spans(count, int(words), overlap=cutting.overlap)
+
+
+def check_parts(target: Path, *, resume: bool, overwrite: bool) -> Path:
+    """Return the folder of the parts of a target, made if need be; parts of another run do not get in the way.
+
+    Raises:
+        OutputExistsError: parts of a stopped run lie there and the options do not say what to do with them.
+        OutputError: the folder cannot be made.
+    """
+    folder = parts_folder(target)
+    if folder.exists() and not resume:
+        if not overwrite:
+            raise OutputExistsError(
+                f"segments of a stopped run of '{target}' lie in '{folder}'; add --resume to go on, or --overwrite to "
+                "start again"
+            )
+        shutil.rmtree(folder)
+    if resume and not folder.exists():
+        note(f"no stopped run of {target} is there; starting from the beginning")
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"folder '{folder}' cannot be made: {error.strerror}; choose another target") from None
+    return folder
+
+
+def encode_long(job: LongJob, clip: FrameSource, spans: Sequence[Span], audio: Audio | None) -> NervFile:
+    """Fit all segments of a clip and return the joined file; finished segments are not fitted again.
+
+    Args:
+        job: what the segments share.
+        clip: the clip as it is encoded.
+        spans: its segments.
+        audio: its sound.
+
+    Raises:
+        Interrupted: stopped; all is saved in the folder of the parts.
+        NervplayError: what fitting a segment raised.
+    """
+    networks, parts = _parts(job, clip.spec, spans)
+    folder = parts_folder(job.target)
+    tally = Tally(parts)
+    with stop_on_signals() as stop, progress("fitting", clip.spec.frame_count, "frames") as show:
+
+        def report(now: PartReport) -> None:
+            tally.add(now)
+            show(tally.frames, tally.words())
+
+        if job.cutting.engine == "ray":
+            run_ray(folder, parts, report=report, stop=stop, address=job.cutting.address)
+        else:
+            run_local(folder, parts, report=report, stop=stop)
+    recipe = {
+        "preset": networks[0].preset,
+        "training": networks[0].recipe.to_json(),
+        **asdict(job.precision),
+        "segments": {"how": job.cutting.segments, "overlap": job.cutting.overlap},
+    }
+    record = source_record(job.source, job.transform)
+    return join_parts(folder, parts, clip.spec, source=record, recipe=recipe, audio=audio)
+
+
+def _parts(job: LongJob, spec: VideoSpec, spans: Sequence[Span]) -> tuple[list[Network], list[Part]]:
+    """Return the network and the work of every segment."""
+    offset = job.transform.frames[0] if job.transform.frames else 0
+    mark = fingerprint_of(job.source)
+    networks, parts = [], []
+    for number, span in enumerate(spans):
+        first, end = span.known
+        network = job.choose(replace(spec, frame_count=end - first), (end - first) / spec.frame_count)
+        networks.append(network)
+        parts.append(
+            Part(
+                number=number,
+                span=span,
+                source=str(job.source.resolve()),
+                fingerprint=mark,
+                transform=replace(job.transform, frames=(offset + first, offset + end)),
+                architecture=network.architecture,
+                config=network.config,
+                recipe=network.recipe,
+                precision=job.precision,
+                device=job.device,
+                save_every=job.save_every,
+            )
+        )
+    return networks, parts
