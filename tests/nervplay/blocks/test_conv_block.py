@@ -35,6 +35,13 @@ def test_pixel_shuffle_puts_neighbouring_channels_side_by_side() -> None:
     assert block(torch.zeros(1, 1, 1, 1)).tolist() == [[[[1.0, 2.0], [3.0, 4.0]]]]
 
 
+@torch.no_grad()
+def test_interpolation_spreads_pixels_evenly() -> None:
+    block = up_block("interpolate", 1, 1, kernel=1, stride=2, **LOOK)
+    ramp = torch.tensor([[[[0.0, 4.0, 8.0]] * 3]])
+    torch.testing.assert_close(block.before(ramp)[0, 0, 0], torch.tensor([0.0, 1.0, 3.0, 5.0, 7.0, 8.0]))
+
+
 def test_order_is_convolution_norm_activation() -> None:
     block = ConvBlock(nn.Conv2d(1, 1, 1), 1, norm="in", activation="relu")
     block.conv.weight.data.fill_(1.0)
