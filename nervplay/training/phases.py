@@ -28,7 +28,7 @@ class Phase:
         rate: factor of the recipe's learning rate.
         schedule: over this phase alone; see `nervplay.training.schedule`.
         prune: share of all weights that are set to 0 when the phase begins, in [0, 1); they stay 0 to the end of the
-            fit. 0 prunes nothing.
+            fit, as do those of earlier phases. 0 prunes nothing.
         bits: of the weights that the network computes with, 2 .. 16; None computes with the weights as they are.
         quant_noise: share of the weights that are quantised in a step, in (0, 1], and get no gradient of their own
             then (Quant-Noise); None quantises all and passes gradients straight through. Counts with `bits` only.
@@ -85,7 +85,8 @@ class PhaseHooks(NamedTuple):
 
     Args:
         prune: (network, share of all weights) -> masks, bool, by parameter name, False where the weight is removed;
-            asked once, when a phase that prunes begins. None where no phase does.
+            asked once, when a phase that prunes begins; what earlier phases have removed is 0 then. None where no
+            phase prunes.
         quantise: (parameter name, weight, phase) -> weight to compute with; asked in every step of a phase with `bits`,
             for every stored parameter of two dimensions or more. It may draw from PyTorch's generators and must depend
             on nothing else, or a resumed fit differs.

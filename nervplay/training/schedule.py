@@ -4,11 +4,13 @@
     cosine_U_P_M       HNeRV: from M to 1 in the first share U of the run, as a power P; then half a cosine to 0
     hybrid_U_P_Q_M_F   HNeRV: the same rise; then 1 - (1-F) v^Q, where v goes from 0 to 1
     nerv_W             NeRV: from 0.1 to 1 in int(W * epochs) epochs, linear; then half a cosine to 0
+    nervconst_W        NeRV: the same rise, then 1
+    nervstep_W_E...    NeRV: the same rise; then a tenth for every epoch E, counted from 0, that has been reached
     hinerv_U_S_M       HiNeRV: from S to 1 in round(U * epochs) epochs, linear; then the half cosine from 1 to M of the
                        whole run, of which the rise has used up a part: the rate falls where it begins. Every step has
                        the factor that belongs to the step before it
 
-Sources: official HNeRV, hnerv_utils.py (adjust_lr); official NeRV, utils.py (adjust_lr, lr_type cosine);
+Sources: official HNeRV, hnerv_utils.py (adjust_lr); official NeRV, utils.py (adjust_lr, lr_type cosine, const, step);
 official HiNeRV, whose scheduler (timm, per update) is asked before it has counted the step.
 """
 
@@ -73,16 +75,33 @@ def _hybrid(up: float, power: float, down: float, minimum: float, final: float) 
     return factor
 
 
-def _nerv(warmup: float) -> Schedule:
+def _after_rise(warmup: float, fall: Callable[[float, int, int], float]) -> Schedule:
+    """Return NeRV's warm-up followed by `fall`: (epoch and fraction, epochs of warm-up, epochs) -> factor."""
+
     def factor(position: Position) -> float:
         warm = int(warmup * position.epochs)
         # divided by the frames of the clip, not by the steps: with batch size b the fraction only gets to 1/b
         epoch = position.epoch + position.step / position.frame_count
         if epoch < warm:
             return 0.1 + 0.9 * epoch / warm
-        return 0.5 * (1.0 + math.cos(math.pi * (epoch - warm) / (position.epochs - warm)))
+        return fall(epoch, warm, position.epochs)
 
     return factor
+
+
+def _nerv(warmup: float) -> Schedule:
+    def fall(epoch: float, warm: int, epochs: int) -> float:
+        return 0.5 * (1.0 + math.cos(math.pi * (epoch - warm) / (epochs - warm)))
+
+    return _after_rise(warmup, fall)
+
+
+def _nervconst(warmup: float) -> Schedule:
+    return _after_rise(warmup, lambda *_: 1.0)
+
+
+def _nervstep(warmup: float, *epochs: float) -> Schedule:
+    return _after_rise(warmup, lambda epoch, *_: 0.1 ** sum(epoch >= step for step in epochs))
 
 
 def _hinerv(up: float, start: float, minimum: float) -> Schedule:
@@ -107,6 +126,8 @@ _KINDS: dict[str, tuple[Callable[..., Schedule], str]] = {
     "cosine": (_cosine, "_U_P_M"),
     "hybrid": (_hybrid, "_U_P_Q_M_F"),
     "nerv": (_nerv, "_W"),
+    "nervconst": (_nervconst, "_W"),
+    "nervstep": (_nervstep, "_W_E..."),
     "hinerv": (_hinerv, "_U_S_M"),
 }
 
@@ -127,8 +148,10 @@ def parse_schedule(name: str) -> Schedule:
         numbers = [float(text) for text in texts]
     except ValueError:
         raise UsageError(f"schedule '{name}' has a part that is not a number; {form}") from None
-    if len(numbers) != letters.count("_") or not all(0.0 <= number < math.inf for number in numbers):
-        raise UsageError(f"schedule '{name}' needs {letters.count('_')} numbers of 0 or more; {form}")
+    count, more = letters.count("_"), letters.endswith("...")
+    wrong = len(numbers) < count if more else len(numbers) != count
+    if wrong or not all(0.0 <= number < math.inf for number in numbers):
+        raise UsageError(f"schedule '{name}' needs {count} numbers of 0 or more; {form}")
     if numbers and numbers[0] >= 1.0:
         raise UsageError(f"schedule '{name}' has a warm-up share of {numbers[0]:g}; it must be under 1; {form}")
     return make(*numbers)

@@ -67,7 +67,10 @@ class WeightShaping:
             return
         if self._hooks.prune is None:
             raise UsageError(f"a phase prunes {phase.prune:g} of the weights; give the fit PhaseHooks that say which")
+        self.fold()  # so that the hook sees what earlier phases have removed as 0
+        before = self.masks
         self.take_masks(self._hooks.prune(self._model, phase.prune))
+        self.masks = before | {name: mask & before.get(name, mask) for name, mask in self.masks.items()}
 
     def take_masks(self, masks: Mapping[str, Tensor]) -> None:
         """Replace the masks.
@@ -111,6 +114,6 @@ class WeightShaping:
 
     @torch.no_grad()
     def fold(self) -> None:
-        """Set the masked weights of the network to 0, at the end of a fit."""
+        """Set the masked weights of the network to 0."""
         for name, mask in self.masks.items():
             self._model.get_parameter(name).mul_(mask)

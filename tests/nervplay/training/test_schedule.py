@@ -23,6 +23,8 @@ RUNS = [
     ("hnerv hybrid_0.1_1_2_0.1_0.01 epochs=10 iters=4", "hybrid_0.1_1_2_0.1_0.01", 1e-3, 4, 8),
 ]
 
+NEWER = ["nervconst_0.3", "nervstep_0.2_1_3", "hinerv_0.1_0.01_0.01", "hinerv_0_1_0"]
+
 
 @pytest.mark.parametrize("run", RUNS)
 def test_equals_the_official_rates(official: dict[str, Any], run: tuple[str, str, float, int, int]) -> None:
@@ -64,6 +66,16 @@ def test_powers_bend_the_rise_and_the_fall() -> None:
     assert parse_schedule("hybrid_0.5_1_3_0.2_0.1")(Position(3, 4, 0, 4, 4)) == pytest.approx(1 - 0.9 * 0.125)
 
 
+def test_nerv_s_other_falls_have_its_rise() -> None:
+    names = ("nerv_0.2", "nervconst_0.2", "nervstep_0.2_5_8")
+    rises = [[parse_schedule(name)(Position(i // 7, 10, i % 7, 7, 7)) for i in range(14)] for name in names]
+    assert rises[0] == rises[1] == rises[2]
+    falls = [[parse_schedule(name)(Position(epoch, 10, 0, 7, 7)) for epoch in range(2, 10)] for name in names[1:]]
+    assert falls[0] == [1.0] * 8
+    assert falls[1] == pytest.approx([1.0] * 3 + [0.1] * 3 + [0.01] * 2)
+    assert parse_schedule("nervstep_0_4.5")(Position(4, 10, 4, 7, 7)) == pytest.approx(0.1), "inside an epoch, too"
+
+
 def test_nerv_rounds_its_warm_up_down_to_whole_epochs() -> None:
     factor = parse_schedule("nerv_0.2")
     assert factor(Position(0, 9, 0, 5, 5)) == pytest.approx(0.1), "int(1.8) = 1 epoch of warm-up"
@@ -76,7 +88,9 @@ def test_const_never_changes() -> None:
 
 @settings(deadline=None)
 @given(
-    st.sampled_from(["const", "cosine_0.1_1_0.1", "cosine_0_1_0.1", "hybrid_0.3_2_0.5_0_1", "nerv_0.2", "nerv_0"]),
+    st.sampled_from(
+        ["const", "cosine_0.1_1_0.1", "cosine_0_1_0.1", "hybrid_0.3_2_0.5_0_1", "nerv_0.2", "nerv_0", *NEWER]
+    ),
     st.integers(1, 50),
     st.integers(1, 20),
     st.data(),
@@ -99,6 +113,9 @@ def test_factors_lie_between_0_and_1(name: str, epochs: int, steps: int, data: s
         ("cosine_1_1_0.1", "must be under 1"),
         ("hybrid_0.1_1_2_0.1_-1", "hybrid_U_P_Q_M_F"),
         ("nerv_nan", "nerv_W"),
+        ("nervstep_0.2", "nervstep_W_E..."),
+        ("nervconst_0.2_5", "nervconst_W"),
+        ("hinerv_1_0_0", "must be under 1"),
         ("nerv_inf", "nerv_W"),
         ("const_1", "write it as const"),
     ],

@@ -64,6 +64,23 @@ def test_masks_cut_weights_and_gradients_and_are_folded_at_the_end(make: Make) -
     assert torch.equal(picture_of(model)[:, :, 24:], before[:, :, 24:])
 
 
+def test_a_second_pruning_sees_zeros_and_keeps_them(make: Make) -> None:
+    seen: list[Tensor] = []
+
+    def prune(model: VideoModel, share: float) -> dict[str, Tensor]:
+        seen.append(picture_of(model).detach().clone())
+        mask = torch.ones_like(seen[0], dtype=torch.bool)
+        mask[len(seen)] = False
+        return {"picture": mask}
+
+    _, shaping = make(prune=prune)
+    shaping.enter(PRUNE, begins=True)
+    shaping.enter(PRUNE, begins=True)
+    assert seen[0][1].all()
+    assert not seen[1][1].any()
+    assert (~shaping.masks["picture"]).flatten(1).all(1).tolist() == [False, True, True, False, False, False]
+
+
 def test_the_hook_gets_masked_stored_weights_of_two_dimensions(make: Make) -> None:
     asked: dict[str, Tensor] = {}
 
