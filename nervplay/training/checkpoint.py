@@ -9,7 +9,8 @@ A safetensors file, written beside its name and renamed, so a kill at any time l
     mask.*           of the parameters that the fit has pruned, by their names
     rng.*            states of PyTorch's generators
 
-The identity is what must be the same in both runs: architecture, configuration, recipe and a fingerprint of the clip.
+The identity is what must be the same in both runs: architecture, configuration, recipe and a fingerprint of the clip;
+and of the weights that the fit starts from, where a network that was fitted before goes on in phases alone.
 """
 
 import hashlib
@@ -62,7 +63,7 @@ def identity_of(model: VideoModel, recipe: Recipe, spec: VideoSpec, frames: Clip
     """Return what two runs must share so that one can go on with the state of the other, JSON-plain.
 
     Args:
-        model: the network.
+        model: the network, before the first step; its weights count where the recipe has phases alone.
         recipe: how it is fitted.
         spec: the clip.
         frames: its frames; some of them, evenly spread, are hashed.
@@ -71,13 +72,24 @@ def identity_of(model: VideoModel, recipe: Recipe, spec: VideoSpec, frames: Clip
     digest = hashlib.sha256()
     for index in sorted({last * i // (SAMPLED_FRAMES - 1) for i in range(SAMPLED_FRAMES)}):
         digest.update(frames.image(index).numpy().data)
+    start = None if recipe.epochs else _fingerprint(model.stored_state())
     return {
         "architecture": model.architecture,
         "config_version": model.config.version,
         "config": model.config.to_config(),
         "recipe": recipe.to_json(),
         "source": {**spec.to_json(), "frames_sha256": digest.hexdigest()},
+        "start_sha256": start,
     }
+
+
+def _fingerprint(tensors: Mapping[str, Tensor]) -> str:
+    """Return the SHA-256 of names and values, in hex digits."""
+    digest = hashlib.sha256()
+    for name, value in tensors.items():
+        digest.update(name.encode())
+        digest.update(value.cpu().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def _leaves(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:

@@ -1,4 +1,11 @@
-"""Recipes say what the official scripts left in their checkpoints; a seed gives the official first weights."""
+"""Recipes say what the official scripts left in their checkpoints; a seed gives the official first weights.
+
+Steps are done again for HNeRV (test_official.py), SNeRV-B, SNeRV-T and HNeRV-Boost (test_official_kin.py) and HiNeRV
+(test_official_hinerv.py). They cannot be where a golden lacks the frames that it was trained on (NeRV, E-NeRV, FFNeRV;
+of `hnerv_q` there are three of 56) or was not trained (DNeRV, PNeRV, SRNeRV, the other HiNeRVs): of these the settings
+are held here, the first weights where a golden has them, losses and networks elsewhere. Which weights are pruned is a
+matter of `nervplay.codec`, as coarse weights and bitstreams are.
+"""
 
 import json
 from pathlib import Path

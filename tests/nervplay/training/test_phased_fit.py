@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from nervplay.errors import Interrupted, UsageError
+from nervplay.errors import CheckpointError, Interrupted, UsageError
 from nervplay.models import VideoModel, resolve_preset
 from nervplay.training import Phase, PhaseHooks, Progress, Recipe, build_for_training, fit
 from nervplay.video.source import ArraySource
@@ -95,6 +95,18 @@ def test_a_fitted_network_goes_on_with_phases_alone(moving_clip: ArraySource) ->
     assert torch.equal(after["embedding"], before["embedding"])
     assert not torch.equal(after["head.weight"], before["head.weight"])
     assert result.psnr_db > 0
+
+
+def test_phases_of_one_network_do_not_go_on_with_another(moving_clip: ArraySource, tmp_path: Path) -> None:
+    options: dict[str, Any] = {"hooks": HOOKS, "device": "cpu", "resume": tmp_path / "r"}
+    model, recipe = fresh("nerv-tiny", epochs=0)
+    with pytest.raises(Interrupted):
+        fit(model, moving_clip, recipe, **options, stop=lambda: True)
+    model, recipe = fresh("nerv-tiny", epochs=0)
+    with torch.no_grad():
+        model.get_parameter("head.bias").add_(1e-3)
+    with pytest.raises(CheckpointError, match="another run: its start_sha256"):
+        fit(model, moving_clip, recipe, **options)
 
 
 def test_masks_that_fit_nothing_end_the_fit_before_its_phase(moving_clip: ArraySource) -> None:
