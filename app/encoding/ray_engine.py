@@ -9,6 +9,8 @@ Every task computes with one thread, so that a part has the same bits wherever i
 """
 
 import logging
+import re
+import socket
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -25,6 +27,7 @@ __all__ = ["RETRIES", "run_ray"]
 
 RETRIES = 5
 """How often a part is started again when its worker is lost."""
+_KNOCK = 10.0  # seconds to wait for a cluster
 _TICK = 0.2  # seconds between two looks at the tasks
 
 
@@ -61,6 +64,21 @@ def _fit_remotely(folder: str, part: Part, board: Any) -> bytes:
         return fit_part(place, part, progress=tell).read_bytes()
 
 
+def _check_address(address: str | None) -> None:
+    """Knock where a cluster should be: Ray itself would wait for it for minutes.
+
+    Raises:
+        CapabilityError: nobody is there.
+    """
+    match = re.fullmatch(r"(?:ray://)?([^:/]+):([0-9]+)", address or "")
+    if match is None:
+        return
+    try:
+        socket.create_connection((match[1], int(match[2])), timeout=_KNOCK).close()
+    except (OSError, OverflowError) as error:
+        raise CapabilityError(f"no Ray cluster at '{address}' ({error}); start one, or leave the address out") from None
+
+
 @contextmanager
 def _cluster(address: str | None) -> Iterator[Any]:
     """Yield the module ray, connected; the connection ends with the block, a cluster of our own with it.
@@ -74,6 +92,7 @@ def _cluster(address: str | None) -> Iterator[Any]:
         raise CapabilityError("the engine ray needs Ray: pip install 'nervplay[ray]', or use --engine local") from None
     joined = ray.is_initialized()
     if not joined:
+        _check_address(address)
         try:
             ray.init(address=address, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
         except ConnectionError as error:

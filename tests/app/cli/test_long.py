@@ -46,7 +46,7 @@ def test_scene_cuts(nervplay, tmp_path: Path) -> None:
         video = output.add_stream("libx264", rate=10, options={"crf": "10"})
         video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
         for number in range(22):
-            output.mux(video.encode(av.VideoFrame.from_ndarray(noise[number >= 12], format="rgb24")))
+            output.mux(video.encode(av.VideoFrame.from_ndarray(noise[int(number >= 12)], format="rgb24")))
         output.mux(video.encode(None))
     target = tmp_path / "a.nerv"
     how = ("--segments", "auto", "--segment-seconds", "0.8", "--overlap", "2")
@@ -83,7 +83,7 @@ def test_killed_and_resumed_is_the_same_file(
 ) -> None:
     """SIGKILL of the program while the second segment is fitted; what is finished is not fitted again."""
     pytest.importorskip("ray")
-    how = (*TINY, "--epochs", "25", "--segments", "3", "--save-every", "0", "--engine", engine)
+    how = (*TINY, "--epochs", "12", "--segments", "3", "--save-every", "0", "--engine", engine)
     target = tmp_path / "a.nerv"
     folder = parts_folder(target)
     process = start("encode", small_clip, target, *how)
