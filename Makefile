@@ -9,7 +9,7 @@ demo: ## fit nothing, show everything: the bundled model as MP4, contact sheet a
 	@$(VENV)/nervplay demo -o $(DEMO)
 
 test: lint ## linters, type checks, import floors and all tests but the slow ones
-	@$(VENV)/python -m pytest -m "not slow and not cuda"
+	@OMP_NUM_THREADS=1 $(VENV)/python -m pytest -m "not slow and not cuda" -n auto --dist loadfile
 
 slow: setup ## the proofs that take minutes
 	@$(VENV)/python -m pytest -m slow
