@@ -2,8 +2,8 @@
 
 from ffmpeg_bridge.audio import audio_packets, extract_audio
 from ffmpeg_bridge.export import ExportReport, export_video
+from ffmpeg_bridge.pipe import write_pipe
 from ffmpeg_bridge.reader import VideoFileSource, open_source
-from ffmpeg_bridge.y4m import write_y4m
 
 __all__ = [
     "ExportReport",
@@ -12,5 +12,5 @@ __all__ = [
     "export_video",
     "extract_audio",
     "open_source",
-    "write_y4m",
+    "write_pipe",
 ]

@@ -7,14 +7,13 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
-from av import Packet
-from av.audio.stream import AudioStream
 from av.container import OutputContainer
 
 from ffmpeg_bridge.ahead import frames_ahead
 from ffmpeg_bridge.audio import audio_packets
 from ffmpeg_bridge.encoder import add_video_stream, check_encoder
 from ffmpeg_bridge.frames import FrameConverter, check_geometry
+from ffmpeg_bridge.sound import SoundCopier
 from nervplay.bitstream.atomic import replacing
 from nervplay.bitstream.layout import Audio
 from nervplay.errors import Interrupted, OutputError, UsageError
@@ -94,7 +93,7 @@ def export_video(
     options = check_encoder(encoder, spec, pix_fmt, crf, preset)
     with replacing(out, overwrite=overwrite) as part, _writing(part, container, out) as output, ExitStack() as stack:
         video = add_video_stream(output, encoder, spec, pix_fmt, options)
-        sound = _Sound(output, *stack.enter_context(audio_packets(audio))) if audio is not None else None
+        sound = SoundCopier(output, *stack.enter_context(audio_packets(audio))) if audio is not None else None
         tick, total, index = 1 / spec.rate, len(source), -1
         for index, frame in enumerate(stack.enter_context(frames_ahead(source))):
             picture = converter.convert(frame)
@@ -118,29 +117,6 @@ def export_video(
         pix_fmt=pix_fmt,
         audio=audio.codec if audio is not None else None,
     )
-
-
-class _Sound:
-    """Copies sound into an output, a little at a time, so that it lies between the pictures that it belongs to."""
-
-    def __init__(self, output: OutputContainer, stream: AudioStream, packets: Iterator["Packet[AudioStream]"]) -> None:
-        if stream.codec_context.name not in output.supported_codecs:
-            raise UsageError(
-                f"{output.format.name} cannot hold sound in {stream.codec_context.name}; "
-                "write .mkv, or leave the sound out: --audio none"
-            )
-        self._output, self._packets = output, packets
-        self._copy = output.add_stream_from_template(stream)
-        self._next = next(packets, None)
-
-    def write_until(self, time: Fraction | None) -> None:
-        """Write what begins to be decoded until `time` seconds; the rest when None."""
-        while (packet := self._next) is not None:
-            if time is not None and (packet.dts or 0) * packet.time_base > time:
-                return
-            packet.stream = self._copy
-            self._output.mux(packet)
-            self._next = next(self._packets, None)
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from app.cli.options import (
     NERV,
     SOURCE,
     TARGET,
+    audio_option,
     check_suffix,
     check_target,
     device_option,
@@ -49,9 +50,7 @@ __all__ = ["command", "export_progress", "sound_for"]
 @click.option("--preset", metavar="NAME", help="Speed in the encoder's own words.")
 @click.option("--pix-fmt", default="yuv420p", show_default=True, metavar="FORMAT", help="FFmpeg's name.")
 @click.option("--audio-from", type=SOURCE, metavar="SRC", help="Take the sound of this clip where the file has none.")
-@click.option(
-    "--audio", type=click.Choice(["copy", "none"]), default="copy", show_default=True, help="Sound or silence."
-)
+@audio_option
 @device_option
 @precision_option
 @overwrite_option

@@ -15,6 +15,7 @@ __all__ = [
     "SIZE",
     "SOURCE",
     "TARGET",
+    "audio_option",
     "check_suffix",
     "check_target",
     "check_target_folder",
@@ -139,6 +140,12 @@ def check_target_folder(folder: Path) -> None:
 def json_option(function: Function) -> Function:
     """Add --json: the result as JSON on stdout."""
     return click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")(function)
+
+
+def audio_option(function: Function) -> Function:
+    """Add --audio: whether the sound in the file goes along."""
+    choice = click.Choice(["copy", "none"])
+    return click.option("--audio", type=choice, default="copy", show_default=True, help="Sound or silence.")(function)
 
 
 def overwrite_option(function: Function) -> Function:

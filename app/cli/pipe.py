@@ -1,5 +1,7 @@
 """`nervplay pipe`: frames on standard output, and nothing else there."""
 
+import logging
+import shlex
 import sys
 from pathlib import Path
 
@@ -7,39 +9,55 @@ import click
 
 from app.cli.command import command as nervplay_command
 from app.cli.decoding import open_logged
-from app.cli.options import NERV, device_option, precision_option
-from ffmpeg_bridge.y4m import Y4M_PIXEL_FORMATS, write_y4m
+from app.cli.options import NERV, audio_option, device_option, precision_option
+from ffmpeg_bridge.pipe import CARRIERS, SOUND_CARRIERS, input_options, write_pipe
+from ffmpeg_bridge.raw import RAW_FORMATS, default_raw_format
+from nervplay.codec import open_nerv
 from nervplay.errors import UsageError
 
 __all__ = ["command"]
+
+_LOG = logging.getLogger(__name__)
 
 
 @nervplay_command(
     "pipe",
     examples=(
-        "nervplay pipe clip.nerv | ffmpeg -colorspace bt709 -color_primaries bt709 -color_trc bt709 -i - clip.mkv",
-        "nervplay pipe clip.nerv --pix-fmt yuv444p | mpv -",
+        "nervplay pipe clip.nerv | ffmpeg -i - clip.mp4",
+        "nervplay pipe clip.nerv --pix-fmt yuv444p10le | mpv -",
+        "nervplay pipe clip.nerv --format y4m | x264 --demuxer y4m --colormatrix bt709 -o clip.264 -",
     ),
-    codes=(2, 3, 4, 6),
+    codes=(2, 3, 4, 6, 130),
 )
 @click.argument("file", type=NERV)
-@click.option("--format", "carrier", type=click.Choice(["y4m"]), default="y4m", show_default=True, help="YUV4MPEG2.")
 @click.option(
-    "--pix-fmt",
-    default="yuv420p",
+    "--format",
+    "carrier",
+    type=click.Choice(CARRIERS),
+    default="mkv",
     show_default=True,
-    metavar="|".join(Y4M_PIXEL_FORMATS),
-    help="Pixel format; frames of odd size need yuv444p.",
+    help="Uncompressed Matroska, YUV4MPEG2, NUT, or bare pictures.",
 )
+@click.option(
+    "--pix-fmt", metavar="|".join(RAW_FORMATS), help="Pixel format; default: yuv420p, or yuv444p for odd sizes."
+)
+@audio_option
 @device_option
 @precision_option
-def command(*, file: Path, carrier: str, pix_fmt: str, device: str, precision: str) -> None:  # noqa: ARG001 - one carrier so far
+def command(*, file: Path, carrier: str, pix_fmt: str | None, audio: str, device: str, precision: str) -> None:
     """Write the frames of FILE to standard output, for FFmpeg and whatever else reads a pipe.
 
-    A reader that closes the pipe early is no error. The carrier holds size, rate and range but no colour matrix: tell
-    FFmpeg, as in the example.
+    A reader that closes the pipe early is no error. Only mkv says everything of itself, colour included, and only mkv
+    and nut take sound; for the others, -v prints the options that FFmpeg needs.
     """
     if sys.stdout.isatty():
         raise UsageError("standard output is a terminal; pipe it: nervplay pipe FILE | ffmpeg -i - OUT, or use export")
-    with open_logged(file, device=device, precision=precision) as decoder:
-        write_y4m(sys.stdout.buffer, decoder, pix_fmt)
+    video = open_nerv(file)
+    sound = video.file.audio if audio == "copy" and carrier in SOUND_CARRIERS else None
+    pix_fmt = pix_fmt or default_raw_format(video.spec)
+    _LOG.info("read it with: ffmpeg %s", shlex.join([*input_options(video.spec, carrier, pix_fmt), "-i", "-"]))
+    try:
+        with open_logged(video, device=device, precision=precision) as decoder:
+            write_pipe(sys.stdout.buffer, decoder, carrier, pix_fmt, sound)
+    except KeyboardInterrupt:  # Ctrl-C reaches both ends of the pipe; the reader says what there is to say
+        click.get_current_context().exit(130)

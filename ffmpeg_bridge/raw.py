@@ -1,0 +1,90 @@
+"""One frame as the bytes of one raw picture: planes one behind the other, lines without padding."""
+
+from math import prod
+
+import numpy as np
+from av.video.format import VideoFormat
+from numpy.typing import NDArray
+
+from ffmpeg_bridge.frames import PIXEL_FORMATS, FrameConverter, check_geometry
+from nervplay.errors import UnknownNameError
+from nervplay.video.source import Frame
+from nervplay.video.spec import Colour, VideoSpec
+
+__all__ = ["RAW_FORMATS", "RawPacker", "check_raw", "default_raw_format", "raw_colour"]
+
+RAW_FORMATS = (*PIXEL_FORMATS, "rgb24")
+"""Pixel formats of uncompressed carriers; rgb24 is what the decoder gives, byte for byte."""
+
+
+def check_raw(spec: VideoSpec, pix_fmt: str) -> None:
+    """Raise unless frames of `spec` can be carried as `pix_fmt`.
+
+    Raises:
+        UnknownNameError: not one of `RAW_FORMATS`.
+        GeometryError: odd sides where the format halves them.
+    """
+    if pix_fmt not in RAW_FORMATS:
+        raise UnknownNameError("pixel format", pix_fmt, RAW_FORMATS)
+    if pix_fmt != "rgb24":
+        check_geometry(spec, pix_fmt)
+
+
+def default_raw_format(spec: VideoSpec) -> str:
+    """Return yuv420p, which everything takes, or yuv444p for frames of odd size."""
+    return "yuv444p" if spec.width % 2 or spec.height % 2 else "yuv420p"
+
+
+def raw_colour(spec: VideoSpec, pix_fmt: str) -> Colour:
+    """Return the four tags of raw frames: those of the clip; RGB has no matrix and is full range."""
+    if pix_fmt != "rgb24":
+        return spec.colour
+    return Colour(matrix="gbr", primaries=spec.colour.primaries, transfer=spec.colour.transfer, range="pc")
+
+
+class RawPacker:
+    """Turns RGB frames into raw pictures of one pixel format.
+
+    Args:
+        spec: size and colour of the frames.
+        pix_fmt: one of `RAW_FORMATS`.
+
+    Raises:
+        UnknownNameError: another pixel format, or a matrix that cannot be made.
+        GeometryError: odd sides where the format halves them.
+    """
+
+    def __init__(self, spec: VideoSpec, pix_fmt: str) -> None:
+        check_raw(spec, pix_fmt)
+        self._converter = None if pix_fmt == "rgb24" else FrameConverter(spec.colour, pix_fmt)
+        self._shapes = [(spec.height, spec.width * 3)] if pix_fmt == "rgb24" else _plane_shapes(spec, pix_fmt)
+        self.size = sum(prod(shape) for shape in self._shapes)
+        """Bytes of a picture."""
+
+    def pack(self, frame: Frame, out: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
+        """Return a frame as one raw picture, uint8 (size,).
+
+        Args:
+            frame: uint8 (H, W, 3) RGB, C-contiguous.
+            out: where to write it, uint8 (size,); a new array when None.
+        """
+        if self._converter is None:
+            flat = frame.reshape(-1)
+            if out is None:
+                return flat
+            np.copyto(out, flat)
+            return out
+        picture = np.empty(self.size, np.uint8) if out is None else out
+        start = 0
+        for plane, (rows, width) in zip(self._converter.convert(frame).planes, self._shapes, strict=True):
+            lines = np.frombuffer(memoryview(plane), np.uint8, count=rows * plane.line_size)
+            target = picture[start : start + rows * width].reshape(rows, width)
+            np.copyto(target, lines.reshape(rows, plane.line_size)[:, :width])
+            start += rows * width
+        return picture
+
+
+def _plane_shapes(spec: VideoSpec, pix_fmt: str) -> list[tuple[int, int]]:
+    """Return (rows, bytes per row) of the planes of a planar YUV format."""
+    pixels = VideoFormat(pix_fmt, spec.width, spec.height)
+    return [(part.height, part.width * (1 if part.bits == 8 else 2)) for part in pixels.components]
