@@ -56,7 +56,7 @@ class NervplayCommand(click.Command):
 
 
 def command(
-    name: str, *, examples: Sequence[str], codes: Sequence[int]
+    name: str, *, examples: Sequence[str], codes: Sequence[int], cls: type[NervplayCommand] = NervplayCommand
 ) -> Callable[[Callable[..., Any]], click.Command]:
     """Return a decorator that makes a function the command `name` of the table.
 
@@ -64,12 +64,13 @@ def command(
         name: its name in `app.cli.table.COMMANDS`; the summary there is the command's short help.
         examples: full command lines for the help.
         codes: the exit codes it can end with besides 0 and 1.
+        cls: what kind of command it is.
     """
     row = find_row(name)
     assert row is not None, name
     return click.command(
         name,
-        cls=NervplayCommand,
+        cls=cls,
         short_help=row.summary,
         examples=examples,
         codes=codes,
