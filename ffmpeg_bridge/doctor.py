@@ -18,11 +18,12 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
+from ffmpeg_bridge.frei0r import FrameServer, plugin_folder, source_graph
 from ffmpeg_bridge.http_server import VideoServer
 from ffmpeg_bridge.pipe import write_pipe
 from ffmpeg_bridge.programs import loopback_environment
 from nervplay.decode.testing import FakeDecoder, read_index
-from nervplay.errors import OutputError
+from nervplay.errors import CapabilityError, OutputError
 from nervplay.video.source import Frame
 
 __all__ = ["RouteReport", "examine", "known_programs", "program_kind"]
@@ -39,7 +40,7 @@ class RouteReport:
     Args:
         program: path of the program.
         version: what it says of itself, in a word or two.
-        route: "pipe", "url", "seek" or "movie=".
+        route: "pipe", "url", "seek", "movie=" or "frei0r".
         works: whether the right frames came out.
         detail: why not; empty when it works.
     """
@@ -97,6 +98,8 @@ def examine(program: str) -> Iterator[RouteReport]:
                 detail = f"no answer within {_SECONDS:.0f} seconds"
             except subprocess.CalledProcessError as error:
                 detail = _reason(error)
+            except CapabilityError as error:
+                detail = str(error)
             yield RouteReport(program=program, version=version, route=route, works=not detail, detail=detail)
 
 
@@ -159,6 +162,16 @@ def _ffmpeg_movie(trial: _Trial) -> list[Frame]:
     return _ffmpeg(trial, "-f", "lavfi", "-i", "movie=" + trial.url.replace(":", r"\\:"))
 
 
+def _ffmpeg_frei0r(trial: _Trial) -> list[Frame]:
+    named = os.environ.get("FREI0R_PATH", "").split(os.pathsep)
+    folders = [*(Path(folder) for folder in named if folder), plugin_folder()]
+    if not any((folder / f"nerv{suffix}").exists() for folder in folders for suffix in (".so", ".dylib")):
+        raise CapabilityError("the plug-in is not installed; run: nervplay frei0r install")
+    with FrameServer(trial.folder / "socket", lambda *_: FakeDecoder()):
+        graph = source_graph(trial.clip.spec, f"unix:{trial.folder / 'socket'}!clip")
+        return _ffmpeg(trial, "-f", "lavfi", "-i", graph)
+
+
 def _mpv(trial: _Trial) -> list[Frame]:
     pictures = trial.folder / "mpv"
     output = ("--vo=image", "--vo-image-format=png", f"--vo-image-outdir={pictures}", "--no-audio", "--untimed")
@@ -181,6 +194,7 @@ _ROUTES: dict[str, dict[str, tuple[list[int], Callable[[_Trial], list[Frame]]]]]
         "url": (_ALL, lambda trial: _ffmpeg(trial, "-i", trial.url)),
         "seek": ([_FIRST], lambda trial: _ffmpeg(trial, "-ss", _START, "-i", trial.url, count=1)),
         "movie=": (_ALL, _ffmpeg_movie),
+        "frei0r": (_ALL, _ffmpeg_frei0r),
     },
     "mpv": {"seek": ([_FIRST, _FIRST + 1], _mpv)},
     "melt": {"seek": ([_FIRST, _FIRST + 1], _melt)},

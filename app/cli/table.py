@@ -23,8 +23,9 @@ COMMANDS = (
     CommandRow("export", "app.cli.export", "Write an MP4, alone or side by side with the source."),
     CommandRow("import", "app.cli.import_official", "Turn a checkpoint of the official code into a .nerv file."),
     CommandRow("pipe", "app.cli.pipe", "Write frames to standard output, for FFmpeg and other programs."),
-    CommandRow("serve", "app.cli.serve", "Print a URL that players and tools of this machine open and seek in."),
-    CommandRow("ffmpeg", "app.cli.ffmpeg", "Run the stock ffmpeg with .nerv inputs; `doctor` says what works here."),
+    CommandRow("serve", "app.cli.serve", "Serve frames at a URL that players of this machine open."),
+    CommandRow("ffmpeg", "app.cli.ffmpeg", "Run the stock ffmpeg with .nerv inputs; doctor: what works."),
+    CommandRow("frei0r", "app.cli.frei0r", "Build the FFmpeg plug-in, print filter graphs for it."),
     CommandRow("mpv", "app.cli.mpv", "Play .nerv files in the stock mpv."),
 )
 

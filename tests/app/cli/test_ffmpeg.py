@@ -159,6 +159,7 @@ def test_an_interrupt_ends_both_and_leaves_a_whole_file(endless) -> None:
     assert running(str(out)) == []
 
 
+@pytest.mark.slow
 def test_a_killed_host_leaves_nothing_running(endless) -> None:
     process, out = endless
     process.kill()
