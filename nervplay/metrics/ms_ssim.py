@@ -14,7 +14,7 @@ from torch import Tensor
 from nervplay.errors import GeometryError
 from nervplay.video.source import Frame
 
-__all__ = ["float_ms_ssim", "float_ssim", "ms_ssim", "ms_ssim_obstacle"]
+__all__ = ["float_ms_ssim", "float_ssim", "ms_ssim", "ms_ssim_obstacle", "ssim", "ssim_obstacle"]
 
 WINDOW = 11
 
@@ -46,14 +46,53 @@ def ms_ssim(frame: Frame, reference: Frame) -> float | None:
     Raises:
         GeometryError: frames of different shapes.
     """
-    if frame.shape != reference.shape:
-        raise GeometryError(f"a frame of shape {frame.shape} cannot be compared with {reference.shape}; use one size")
+    prediction, target = _batches(frame, reference)
     height, width, _ = frame.shape
     if ms_ssim_obstacle(width, height):
         return None
-    pair = (torch.from_numpy(image).permute(2, 0, 1)[None].float().div_(255.0) for image in (frame, reference))
     with torch.no_grad():
-        return float(float_ms_ssim(*pair))
+        return float(float_ms_ssim(prediction, target))
+
+
+def ssim_obstacle(width: int, height: int) -> str | None:
+    """Return why frames of this size have no SSIM, in words for the user; None when they have one.
+
+    Args:
+        width: columns, in pixels.
+        height: rows, in pixels.
+    """
+    if min(width, height) >= WINDOW:
+        return None
+    return f"SSIM needs at least {WINDOW} pixels on each side; these frames are {width}x{height}"
+
+
+def ssim(frame: Frame, reference: Frame) -> float | None:
+    """Return the SSIM of an 8-bit frame, the mean over R, G and B.
+
+    Args:
+        frame: uint8 (H, W, 3).
+        reference: uint8 (H, W, 3).
+
+    Returns:
+        At most 1, which means identical; None when a side is under 11 pixels (see `ssim_obstacle`).
+
+    Raises:
+        GeometryError: frames of different shapes.
+    """
+    prediction, target = _batches(frame, reference)
+    height, width, _ = frame.shape
+    if ssim_obstacle(width, height):
+        return None
+    with torch.no_grad():
+        return float(float_ssim(prediction, target))
+
+
+def _batches(frame: Frame, reference: Frame) -> tuple[Tensor, Tensor]:
+    """Return two 8-bit frames as float32 (1, 3, H, W) in [0, 1]."""
+    if frame.shape != reference.shape:
+        raise GeometryError(f"a frame of shape {frame.shape} cannot be compared with {reference.shape}; use one size")
+    first, second = (torch.from_numpy(image).permute(2, 0, 1)[None].float().div_(255.0) for image in (frame, reference))
+    return first, second
 
 
 def float_ms_ssim(prediction: Tensor, target: Tensor, *, window: int = WINDOW) -> Tensor:

@@ -3,19 +3,19 @@
 import csv
 import io
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from nervplay.bitstream import atomic_write
 from nervplay.errors import FrameIndexError, GeometryError, Interrupted, UnknownNameError, UsageError
-from nervplay.metrics.ms_ssim import ms_ssim, ms_ssim_obstacle
-from nervplay.metrics.psnr import psnr
+from nervplay.metrics.ms_ssim import ms_ssim, ms_ssim_obstacle, ssim, ssim_obstacle
+from nervplay.metrics.psnr import psnr, yuv_psnr
 from nervplay.video.source import Frame, FrameSource
 from nervplay.video.spec import VideoSpec
 
-__all__ = ["METRICS", "Metric", "Report", "Series", "evaluate"]
+__all__ = ["METRICS", "Meter", "Metric", "Report", "Series", "evaluate"]
 
 
 class Metric(NamedTuple):
@@ -34,9 +34,26 @@ class Metric(NamedTuple):
 
 METRICS: Mapping[str, Metric] = {
     "psnr": Metric("psnr_db", psnr, lambda width, height: None),  # noqa: ARG005 - PSNR has a value at every size
+    "psnr-yuv": Metric("psnr_yuv_db", yuv_psnr, lambda width, height: None),  # noqa: ARG005 - likewise
+    "ssim": Metric("ssim", ssim, ssim_obstacle),
     "ms-ssim": Metric("ms_ssim", ms_ssim, ms_ssim_obstacle),
 }
-"""All measures by the names of the command line."""
+"""All measures that are made here, by the names of the command line."""
+
+
+class Meter(Protocol):
+    """A measure that sees all pairs of frames in order and has its values at the end; made by a caller of `evaluate`.
+
+    Such are the measures of other programs and libraries, which this package does not know.
+    """
+
+    def add(self, frame: Frame, reference: Frame) -> None:
+        """Take the next pair, uint8 (H, W, 3) each; neither is kept."""
+        ...
+
+    def values(self) -> Sequence[float]:
+        """Return one value per pair; nothing is added after that."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,7 +147,7 @@ class Report:
         }
 
     def write_csv(self, path: Path, *, overwrite: bool = False) -> None:
-        """Write one row per measured frame: frame, then psnr_db and ms_ssim as measured, empty where unavailable.
+        """Write one row per measured frame: frame, then the measures (psnr_db, ms_ssim, ...), empty where unavailable.
 
         Args:
             path: the target.
@@ -142,10 +159,15 @@ class Report:
         """
         text = io.StringIO()
         rows = csv.writer(text, lineterminator="\n")
-        rows.writerow(["frame", *(METRICS[name].column for name in self.metrics)])
+        rows.writerow(["frame", *map(_column, self.metrics)])
         for row, frame in enumerate(self.frames):
             rows.writerow([frame, *(f"{series.values[row]:.6f}" if series else "" for series in self.metrics.values())])
         atomic_write(path, text.getvalue().encode(), overwrite=overwrite)
+
+
+def _column(name: str) -> str:
+    """Return the name of a measure in CSV files."""
+    return METRICS[name].column if name in METRICS else name.replace("-", "_")
 
 
 def evaluate(
@@ -154,6 +176,7 @@ def evaluate(
     file_bytes: int,
     *,
     metrics: Iterable[str] = ("psnr", "ms-ssim"),
+    meters: Mapping[str, Meter] | None = None,
     frames: Iterable[int] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Report:
@@ -164,6 +187,7 @@ def evaluate(
         source: the original, with the same crop, scale and frame range.
         file_bytes: size of the file.
         metrics: names, see `METRICS`.
+        meters: further measures by name; they stand behind the others in the report.
         frames: indices to measure; all when None.
         progress: told (measured, all) after every frame.
 
@@ -174,7 +198,7 @@ def evaluate(
         UsageError: no frame to measure.
         Interrupted: the decoder was cancelled.
     """
-    names = tuple(dict.fromkeys(metrics))
+    names, further = tuple(dict.fromkeys(metrics)), meters or {}
     for name in names:
         if name not in METRICS:
             raise UnknownNameError("metric", name, METRICS)
@@ -192,12 +216,15 @@ def evaluate(
             value = METRICS[name].measure(frame, reference)
             assert value is not None, "obstacle and measure disagree"
             series.append(value)
+        for meter in further.values():
+            meter.add(frame, reference)
         done += 1
         if progress is not None:
             progress(done, len(indices))
     if done < len(indices):
         raise Interrupted(f"stopped after {done} of {len(indices)} frames; nothing was measured in full")
     results = {n: Series(frames=indices, values=tuple(values[n])) if n in values else None for n in names}
+    results |= {n: Series(frames=indices, values=tuple(meter.values())) for n, meter in further.items()}
     return Report(spec=spec, file_bytes=file_bytes, frames=indices, metrics=results, unavailable=unavailable)
 
 

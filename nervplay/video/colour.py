@@ -35,6 +35,7 @@ __all__ = [
     "UNTAGGED_RANGE",
     "Rounding",
     "YuvCoefficients",
+    "rgb_to_yuv",
     "yuv_coefficients",
     "yuv_to_rgb",
 ]
@@ -171,6 +172,31 @@ def yuv_to_rgb(
             np.clip(value, 0, 255, out=value)
             rgb[top : top + _BAND, :, channel] = value
     return rgb
+
+
+def rgb_to_yuv(frame: Frame, matrix: str = "bt709") -> tuple[NDArray[np.float32], ...]:
+    """Return a picture as Y, U, V for measuring: limited range, not rounded; files are made in `ffmpeg_bridge.frames`.
+
+    Args:
+        frame: uint8 (H, W, 3) RGB, full range.
+        matrix: a key of `MATRICES`.
+
+    Returns:
+        Three float32 (H, W) arrays: Y in [16, 235], U and V in [16, 240].
+
+    Raises:
+        UnknownNameError: another matrix.
+    """
+    if matrix not in MATRICES:
+        raise UnknownNameError("colour matrix", matrix, MATRICES)
+    kr, kb = (float(weight) for weight in MATRICES[matrix])
+    luma = np.array([kr, 1 - kr - kb, kb])
+    blue = (np.array([0.0, 0.0, 1.0]) - luma) / (2 * (1 - kb))
+    red = (np.array([1.0, 0.0, 0.0]) - luma) / (2 * (1 - kr))
+    weights = np.stack((luma * 219, blue * 224, red * 224), axis=1) / 255
+    planes = frame.reshape(-1, 3).astype(np.float32) @ weights.astype(np.float32)
+    planes += np.array([16, 128, 128], np.float32)
+    return tuple(np.ascontiguousarray(planes[:, part].reshape(frame.shape[:2])) for part in range(3))
 
 
 def _subsampling(y: tuple[int, ...], u: tuple[int, ...], v: tuple[int, ...]) -> tuple[int, int]:

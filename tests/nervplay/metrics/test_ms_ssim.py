@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from nervplay.errors import GeometryError
-from nervplay.metrics import float_ms_ssim, float_ssim, ms_ssim, ms_ssim_obstacle
+from nervplay.metrics import float_ms_ssim, float_ssim, ms_ssim, ms_ssim_obstacle, ssim
+from nervplay.metrics.ms_ssim import ssim_obstacle
 
 
 def test_ms_ssim_equals_the_official_values(official: dict[str, Any], images: tuple[Tensor, Tensor]) -> None:
@@ -69,3 +70,21 @@ def test_161_pixels_are_enough() -> None:
 def test_frames_of_different_shapes_are_refused() -> None:
     with pytest.raises(GeometryError, match="one size"):
         ms_ssim(np.zeros((200, 200, 3), np.uint8), np.zeros((200, 201, 3), np.uint8))
+
+
+def test_ssim_of_8_bit_frames(rng: np.random.Generator) -> None:
+    frame = rng.integers(0, 256, (24, 16, 3), dtype=np.uint8)
+    noisy = (frame * 0.7 + 30).astype(np.uint8)
+    pair = [torch.from_numpy(image).permute(2, 0, 1)[None] / 255 for image in (frame, noisy)]
+    assert ssim(frame, noisy) == pytest.approx(float_ssim(*pair).item(), abs=1e-6)
+    assert 0 < ssim(frame, noisy) < 0.99
+    assert ssim(frame, frame) == pytest.approx(1.0)
+
+
+def test_ssim_needs_its_window(rng: np.random.Generator) -> None:
+    frame = rng.integers(0, 256, (10, 40, 3), dtype=np.uint8)
+    assert ssim(frame, frame) is None
+    assert ssim_obstacle(11, 11) is None
+    assert "11 pixels" in ssim_obstacle(40, 10)
+    with pytest.raises(GeometryError, match="one size"):
+        ssim(frame, frame[:5])

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from nervplay.errors import GeometryError
-from nervplay.metrics import float_psnr, psnr
+from nervplay.metrics import float_psnr, psnr, yuv_psnr
 
 
 def frame(value: int, height: int = 4, width: int = 6) -> np.ndarray:
@@ -65,6 +65,33 @@ def test_psnr_is_exact_for_large_frames() -> None:
     assert psnr(frame(0, 1080, 1920), frame(255, 1080, 1920)) == 0.0
 
 
-def test_frames_of_different_shapes_are_refused() -> None:
+@pytest.mark.parametrize("measure", [psnr, yuv_psnr])
+def test_frames_of_different_shapes_are_refused(measure) -> None:
     with pytest.raises(GeometryError, match=r"\(4, 6, 3\).*\(4, 8, 3\).*one size"):
-        psnr(frame(0), frame(0, width=8))
+        measure(frame(0), frame(0, width=8))
+
+
+def test_yuv_psnr_of_grey_frames_is_six_parts_luma() -> None:
+    luma = 20 * math.log10(255 / (10 * 219 / 255))
+    assert yuv_psnr(frame(100), frame(110)) == pytest.approx((6 * luma + 2 * 100) / 8, abs=1e-4)
+    assert yuv_psnr(frame(100), frame(100)) == math.inf
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.integers(0, 2**32 - 1), st.sampled_from([(4, 6), (5, 7), (1, 1)]))
+def test_yuv_psnr_by_the_definition(seed: int, size: tuple[int, int]) -> None:
+    noise = np.random.default_rng(seed)
+    a, b = (noise.integers(0, 256, (*size, 3), dtype=np.uint8) for _ in range(2))
+    planes = []
+    for image in (a, b):
+        red, green, blue = (image[..., part] / 255.0 for part in range(3))
+        y = 0.2126 * red + 0.7152 * green + 0.0722 * blue
+        planes.append((219 * y, 224 * (blue - y) / 1.8556, 224 * (red - y) / 1.5748))
+    expected = 0.0
+    for weight, ours, theirs in zip((6, 1, 1), *planes, strict=True):
+        error = ours - theirs
+        if weight == 1:  # the mean of each block, a missing row or column being its neighbour
+            error = np.pad(error, ((0, size[0] % 2), (0, size[1] % 2)), mode="edge")
+            error = (error[::2, ::2] + error[1::2, ::2] + error[::2, 1::2] + error[1::2, 1::2]) / 4
+        expected += weight * 10 * math.log10(255**2 / np.mean(error**2)) / 8
+    assert yuv_psnr(a, b) == pytest.approx(expected, abs=1e-3)

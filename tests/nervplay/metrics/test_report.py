@@ -156,3 +156,26 @@ def test_frames_outside_the_clip_are_refused_before_work(pair: tuple[ArraySource
 
 def test_the_first_of_several_worst_frames_counts() -> None:
     assert Series(frames=(7, 8, 9), values=(2.0, 1.0, 1.0)).worst_frame == 8
+
+
+class Sums:
+    """A meter: by how much a frame is brighter than its reference, over all samples."""
+
+    def __init__(self) -> None:
+        self.seen: list[float] = []
+
+    def add(self, frame: Frame, reference: Frame) -> None:
+        self.seen.append(float(frame.astype(int).sum() - reference.sum()))
+
+    def values(self) -> list[float]:
+        return self.seen
+
+
+def test_meters_see_every_pair_in_order(pair: tuple[ArraySource, ArraySource], tmp_path: Path) -> None:
+    report = evaluate(*pair, 1000, metrics=["psnr", "psnr-yuv", "ssim"], meters={"over-all": Sums()}, frames=[2, 0])
+    assert list(report.metrics) == ["psnr", "psnr-yuv", "ssim", "over-all"]
+    extra = report.metrics["over-all"]
+    assert extra is not None
+    assert (extra.frames, extra.values) == ((2, 0), (9.0 * 20 * 32 * 3, 3.0 * 20 * 32 * 3))
+    report.write_csv(tmp_path / "a.csv")
+    assert (tmp_path / "a.csv").read_text().splitlines()[0] == "frame,psnr_db,psnr_yuv_db,ssim,over_all"

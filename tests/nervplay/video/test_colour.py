@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nervplay.errors import GeometryError, UnknownNameError, UsageError
-from nervplay.video.colour import MATRICES, yuv_coefficients, yuv_to_rgb
+from nervplay.video.colour import MATRICES, rgb_to_yuv, yuv_coefficients, yuv_to_rgb
 
 BUNNY_SHA256 = "52126f0b88bddddb25abea5e135a998b93636fa15d94b5acb1f7eb6958fa4fc5"
 SWSCALE = {"smpte170m": Colorspace.ITU601, "bt709": Colorspace.ITU709, "bt2020nc": Colorspace.BT2020}
@@ -135,3 +135,16 @@ def test_what_cannot_be_converted_is_named():
         yuv_to_rgb(y, y, y, matrix="bt709", colour_range="tv", depth=17)
     with pytest.raises(GeometryError, match="planes"):
         yuv_to_rgb(y, y[:1], y, matrix="bt709", colour_range="tv")
+
+
+@given(st.sampled_from(sorted(MATRICES)), st.tuples(*[st.integers(0, 255)] * 3))
+def test_rgb_to_yuv_is_the_exact_inverse(matrix, levels):
+    sample = [plane[0, 0] for plane in rgb_to_yuv(np.array([[levels]], np.uint8), matrix)]
+    assert exact(sample, matrix, "tv", 8) == pytest.approx(levels, abs=2e-3)
+
+
+def test_rgb_to_yuv_of_red_is_the_standard_s():
+    y, u, v = rgb_to_yuv(np.array([[[255, 0, 0]]], np.uint8), "bt709")
+    assert (round(float(y[0, 0])), round(float(u[0, 0])), round(float(v[0, 0]))) == (63, 102, 240)
+    with pytest.raises(UnknownNameError):
+        rgb_to_yuv(np.zeros((1, 1, 3), np.uint8), "bt999")
