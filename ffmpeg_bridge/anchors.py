@@ -144,7 +144,7 @@ class AnchorEncoder:
         preset = preset or ANCHORS[codec].preset
         key = self._key(codec, preset, target, tolerance)
         kept = self._cache.find(key)
-        if kept is None:
+        if kept is None or not {"crf", "size"} <= kept.keys():
             kept = self._search(codec, preset, target, tolerance, key)
             cached = False
         else:

@@ -6,7 +6,7 @@ import click
 
 from app.cli.command import command as nervplay_command
 from app.cli.decoding import open_logged
-from app.cli.measure import emit_report, measure
+from app.cli.measure import MEASURES, emit_report, measure, parse_measures
 from app.cli.options import (
     NERV,
     SOURCE,
@@ -21,21 +21,24 @@ from app.cli.options import (
 from app.cli.output import emit_json, note
 from app.core.clips import open_original
 from nervplay.codec import open_nerv
-from nervplay.errors import UnknownNameError
-from nervplay.metrics import METRICS
 
 __all__ = ["command"]
 
 
 @nervplay_command(
     "eval",
-    examples=("nervplay eval clip.nerv clip.mp4", "nervplay eval clip.nerv clip.mp4 --csv frames.csv --json"),
+    examples=(
+        "nervplay eval clip.nerv clip.mp4",
+        "nervplay eval clip.nerv clip.mp4 --metrics psnr,ms-ssim,ssim,vmaf --csv frames.csv",
+    ),
     codes=(2, 3, 4, 6),
 )
 @click.argument("file", type=NERV)
 @click.argument("source", type=SOURCE, metavar="SRC")
 @click.option("--csv", "table", type=TARGET, metavar="OUT.csv", help="Also write one row per frame.")
-@click.option("--metrics", default="psnr,ms-ssim", show_default=True, help="Measures, with commas between.")
+@click.option(
+    "--metrics", default="psnr,ms-ssim", show_default=True, help=f"With commas between: {', '.join(MEASURES)}."
+)
 @json_option
 @device_option
 @precision_option
@@ -54,9 +57,10 @@ def command(
     """Measure FILE against its source SRC, frame by frame.
 
     SRC is cut as it was when the network was fitted (the file remembers crop, scale and frame range), unless it has the
-    right size and length already. Bits per pixel = 8 * bytes of the file / (width * height * frames).
+    right size and length already. Bits per pixel = 8 * bytes of the file / (width * height * frames). vmaf needs an
+    ffmpeg program that has libvmaf, on PATH or from `pip install 'nervplay[vmaf]'`.
     """
-    names = _names(metrics)
+    names = parse_measures(metrics)
     if table is not None:
         check_suffix(table, ".csv")
         check_target(table, overwrite=overwrite)
@@ -73,16 +77,3 @@ def command(
         emit_json({"path": str(file), "source": str(source), "precision": precision, **report.to_json()})
     else:
         emit_report(report)
-
-
-def _names(text: str) -> list[str]:
-    """Return the measures of a list with commas.
-
-    Raises:
-        UnknownNameError: one that does not exist.
-    """
-    names = [name.strip() for name in text.split(",")]
-    for name in names:
-        if name not in METRICS:
-            raise UnknownNameError("metric", name, METRICS)
-    return names

@@ -2,16 +2,46 @@
 
 import math
 from collections.abc import Iterable
+from contextlib import ExitStack
+from dataclasses import replace
 
 from app.cli.output import emit_table, progress
 from app.cli.words import human_bytes
-from nervplay.metrics import Report, evaluate
+from ffmpeg_bridge.filter_meter import FILTERS, FilterMeter
+from ffmpeg_bridge.vmaf import VmafMeter
+from nervplay.errors import UnknownNameError
+from nervplay.metrics import METRICS, Meter, Report, evaluate
 from nervplay.video import FrameSource
 
-__all__ = ["emit_report", "measure", "summary_line"]
+__all__ = ["MEASURES", "emit_report", "measure", "parse_measures", "summary_line"]
 
-_NAMES = {"psnr": ("PSNR", "dB", 2), "ms-ssim": ("MS-SSIM", "", 4)}
+MEASURES: tuple[str, ...] = (*METRICS, "vmaf", *FILTERS)
+"""All measures by the names of the command line: our own, then those that FFmpeg makes."""
+
+_NAMES = {
+    "psnr": ("PSNR", "dB", 2),
+    "psnr-yuv": ("PSNR YUV 6:1:1", "dB", 2),
+    "ssim": ("SSIM", "", 4),
+    "ms-ssim": ("MS-SSIM", "", 4),
+    "vmaf": ("VMAF", "", 2),
+    "ffmpeg-psnr": ("PSNR by FFmpeg", "dB", 2),
+    "ffmpeg-ssim": ("SSIM by FFmpeg", "", 4),
+    "xpsnr": ("XPSNR", "dB", 2),
+}
 """Heading, unit and decimals of the measures."""
+
+
+def parse_measures(text: str) -> list[str]:
+    """Return the measures of a list with commas.
+
+    Raises:
+        UnknownNameError: one that does not exist.
+    """
+    names = [name.strip() for name in text.split(",")]
+    for name in names:
+        if name not in MEASURES:
+            raise UnknownNameError("metric", name, MEASURES)
+    return names
 
 
 def measure(decoder: FrameSource, source: FrameSource, file_bytes: int, names: Iterable[str]) -> Report:
@@ -21,14 +51,23 @@ def measure(decoder: FrameSource, source: FrameSource, file_bytes: int, names: I
         decoder: the decoded file, or its frames.
         source: the original, cut to match.
         file_bytes: size of the file.
-        names: measures, see `nervplay.metrics.METRICS`.
+        names: of `MEASURES`.
 
     Raises:
-        UnknownNameError: no such measure.
         GeometryError: sizes or frame counts differ.
+        CapabilityError: no program here makes one of the measures.
     """
-    with progress("measuring", len(decoder), "frames") as show:
-        return evaluate(decoder, source, file_bytes, metrics=names, progress=lambda done, _all: show(done))
+    wanted = tuple(dict.fromkeys(names))
+    with ExitStack() as stack:
+        meters: dict[str, Meter] = {name: FilterMeter(name, decoder.spec) for name in wanted if name in FILTERS}
+        if "vmaf" in wanted:
+            meters["vmaf"] = stack.enter_context(VmafMeter(decoder.spec))
+        ours = [name for name in wanted if name in METRICS]
+        show = stack.enter_context(progress("measuring", len(decoder), "frames"))
+        report = evaluate(
+            decoder, source, file_bytes, metrics=ours, meters=meters, progress=lambda done, _all: show(done)
+        )
+    return replace(report, metrics={name: report.metrics[name] for name in wanted})
 
 
 def emit_report(report: Report) -> None:

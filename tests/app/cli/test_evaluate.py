@@ -76,3 +76,22 @@ def test_a_source_of_another_clip(nervplay, small_nerv: Path, clip: Path) -> Non
     ran = nervplay("eval", small_nerv, clip)
     assert (ran.code, ran.out) == (2, "")
     assert "1280x720 with 132 frames" in ran.error
+
+
+def test_measures_of_ffmpeg(nervplay, small_nerv: Path, small_clip: Path, tmp_path: Path) -> None:
+    names = ["xpsnr", "psnr-yuv", "ffmpeg-psnr", "ssim"]
+    ran = nervplay("eval", small_nerv, small_clip, "--metrics", ",".join(names), "--json", "--csv", tmp_path / "a.csv")
+    report = json.loads(ran.out)
+    assert list(report["metrics"]) == names, "in the order that was asked for"
+    assert all(len(report["metrics"][name]["values"]) == 10 for name in names)
+    assert (tmp_path / "a.csv").read_text().startswith("frame,xpsnr,psnr_yuv_db,ffmpeg_psnr,ssim\n")
+
+
+def test_vmaf(nervplay, small_nerv: Path, small_clip: Path) -> None:
+    ran = nervplay("eval", small_nerv, small_clip, "--metrics", "vmaf,psnr")
+    if ran.code == 6:  # what a machine without libvmaf says, before any measuring
+        assert "nervplay[vmaf]" in ran.error
+        return
+    assert ran.code == 0, ran.err
+    line = next(line for line in ran.out.splitlines() if line.startswith("VMAF")).split()
+    assert 0 <= float(line[1]) <= 100
