@@ -1,9 +1,10 @@
 """Clips: what they are, where their frames come from, RGB and YUV, cutting, and pictures of pictures. Free of torch."""
 
 from nervplay.video.colour import yuv_to_rgb
-from nervplay.video.compose import contact_sheet, difference, side_by_side, stacked
+from nervplay.video.compose import contact_sheet, difference, side_by_side, stacked, wipe
 from nervplay.video.folder import ImageFolderSource
 from nervplay.video.pairing import SideBySideSource
+from nervplay.video.retime import RetimedSource
 from nervplay.video.selection import parse_frames, parse_range, parse_rate, parse_size
 from nervplay.video.source import ArraySource, BaseSource, Frame, FrameSource
 from nervplay.video.spec import Colour, VideoSpec, default_colour
@@ -17,6 +18,7 @@ __all__ = [
     "FrameSource",
     "FrameTransform",
     "ImageFolderSource",
+    "RetimedSource",
     "SideBySideSource",
     "VideoSpec",
     "contact_sheet",
@@ -29,5 +31,6 @@ __all__ = [
     "parse_size",
     "side_by_side",
     "stacked",
+    "wipe",
     "yuv_to_rgb",
 ]

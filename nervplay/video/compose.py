@@ -9,7 +9,7 @@ from nervplay.errors import GeometryError, UsageError
 from nervplay.video.lettering import font
 from nervplay.video.source import Frame
 
-__all__ = ["GAIN", "LAYOUTS", "contact_sheet", "difference", "side_by_side", "stacked"]
+__all__ = ["GAIN", "LAYOUTS", "contact_sheet", "difference", "side_by_side", "stacked", "wipe"]
 
 GAIN = 4
 """Factor of `difference` when none is given."""
@@ -39,6 +39,20 @@ def stacked(upper: Frame, lower: Frame) -> Frame:
     return np.concatenate((upper, lower), axis=0)
 
 
+def wipe(left: Frame, right: Frame) -> Frame:
+    """Return the left half of one picture and the right half of another with a line between: uint8 (H, W, 3) RGB.
+
+    Raises:
+        GeometryError: pictures of different sizes.
+    """
+    _same_size(left, right)
+    columns = left.shape[1]
+    middle, line = columns // 2, max(1, columns // 640)
+    picture = np.concatenate((left[:, :middle], right[:, middle:]), axis=1)
+    picture[:, middle : middle + line] = _LETTERS
+    return picture
+
+
 def difference(a: Frame, b: Frame, gain: int = GAIN) -> Frame:
     """Return how far two pictures are apart: uint8 (H, W, 3), min(255, gain * |a - b|) per sample; black where equal.
 
@@ -61,6 +75,7 @@ def difference(a: Frame, b: Frame, gain: int = GAIN) -> Frame:
 LAYOUTS: dict[str, Callable[[Frame, Frame], Frame]] = {
     "side-by-side": side_by_side,
     "stacked": stacked,
+    "wipe": wipe,
     "difference": difference,
 }
 """Ways to show two clips in one, by the name that the command line uses."""

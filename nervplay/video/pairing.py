@@ -1,6 +1,6 @@
 """Two clips shown as one."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -23,7 +23,9 @@ class SideBySideSource(BaseSource):
         left: the clip on the left (above, or the one compared with).
         right: the clip on the right (below).
         labels: a word for each clip, laid on its upper left corner; None for no words.
-        layout: a key of `nervplay.video.compose.LAYOUTS`: "side-by-side", "stacked" or "difference".
+        layout: a key of `nervplay.video.compose.LAYOUTS`: "side-by-side", "stacked", "wipe" or "difference".
+        caption: (index, frame of the first clip, frame of the second) -> words for the lower left corner of the picture;
+            None for none.
 
     Raises:
         GeometryError: clips of different sizes or lengths.
@@ -36,6 +38,7 @@ class SideBySideSource(BaseSource):
         right: FrameSource,
         labels: tuple[str, str] | None = None,
         layout: str = "side-by-side",
+        caption: Callable[[int, Frame, Frame], str] | None = None,
     ) -> None:
         if layout not in LAYOUTS:
             raise UnknownNameError("layout", layout, LAYOUTS)
@@ -48,7 +51,7 @@ class SideBySideSource(BaseSource):
         width = a.width * (2 if layout == "side-by-side" else 1)
         height = a.height * (2 if layout == "stacked" else 1)
         super().__init__(replace(a, width=width, height=height))
-        self._left, self._right, self._join = left, right, LAYOUTS[layout]
+        self._left, self._right, self._join, self._caption = left, right, LAYOUTS[layout], caption
         self._labels = _placed(labels, layout, a) if labels is not None else []
 
     def frames(self, indices: Iterable[int] | None = None) -> Iterator[Frame]:
@@ -58,16 +61,20 @@ class SideBySideSource(BaseSource):
             FrameIndexError: an index outside 0 .. len - 1.
         """
         wanted = range(len(self)) if indices is None else list(indices)
-        for left, right in zip(self._left.frames(wanted), self._right.frames(wanted), strict=True):
-            yield self._paint(left, right)
+        # not strict: a cancelled decoder ends early
+        for index, left, right in zip(wanted, self._left.frames(wanted), self._right.frames(wanted), strict=False):
+            yield self._paint(index, left, right)
 
     def _read(self, index: int) -> Frame:
-        return self._paint(self._left.frame(index), self._right.frame(index))
+        return self._paint(index, self._left.frame(index), self._right.frame(index))
 
-    def _paint(self, left: Frame, right: Frame) -> Frame:
+    def _paint(self, index: int, left: Frame, right: Frame) -> Frame:
         picture = np.ascontiguousarray(self._join(left, right))
         for label, top, column in self._labels:
             label.put(picture, top, column)
+        if self._caption is not None:
+            words = Label.for_frame(self._caption(index, left, right), left.shape[0])
+            words.put(picture, picture.shape[0] - words.height)
         return picture
 
     def close(self) -> None:
@@ -80,5 +87,10 @@ def _placed(words: tuple[str, str], layout: str, spec: VideoSpec) -> list[tuple[
     """Return labels, each with the row and column of the corner that it belongs in."""
     if layout == "difference":
         return [(Label.for_frame(f"|{words[0]} - {words[1]}| x {GAIN}", spec.height), 0, 0)]
-    second = (0, spec.width) if layout == "side-by-side" else (spec.height, 0)
-    return [(Label.for_frame(words[0], spec.height), 0, 0), (Label.for_frame(words[1], spec.height), *second)]
+    first, other = (Label.for_frame(word, spec.height) for word in words)
+    corner = {
+        "side-by-side": (0, spec.width),
+        "stacked": (spec.height, 0),
+        "wipe": (0, max(spec.width // 2, spec.width - other.width)),
+    }
+    return [(first, 0, 0), (other, *corner[layout])]

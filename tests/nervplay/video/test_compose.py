@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from nervplay.errors import GeometryError, UsageError
-from nervplay.video import contact_sheet, difference, side_by_side, stacked
+from nervplay.video import contact_sheet, difference, side_by_side, stacked, wipe
 
 
 def plain(*rgb, size=(8, 12)):
@@ -25,6 +25,14 @@ def test_side_by_side_and_stacked():
     assert above[8, 0].tolist() == [0, 0, 250]
 
 
+def test_wipe_has_half_of_each_and_a_line():
+    halves = wipe(RED, BLUE)
+    assert halves.shape == (8, 12, 3)
+    assert (halves[:, :6] == RED[:, :6]).all()
+    assert (halves[:, 6] > 200).all()
+    assert (halves[:, 7:] == BLUE[:, 7:]).all()
+
+
 def test_difference_is_absolute_and_saturates():
     a, b = plain(10, 200, 100), plain(13, 100, 100)
     assert difference(a, b)[0, 0].tolist() == difference(b, a)[0, 0].tolist() == [12, 255, 0]
@@ -34,7 +42,7 @@ def test_difference_is_absolute_and_saturates():
         difference(a, b, gain=0)
 
 
-@pytest.mark.parametrize("join", [side_by_side, stacked, difference])
+@pytest.mark.parametrize("join", [side_by_side, stacked, wipe, difference])
 def test_sizes_must_agree(join):
     with pytest.raises(GeometryError, match="12x8 and 12x9"):
         join(RED, plain(0, 0, 0, size=(9, 12)))

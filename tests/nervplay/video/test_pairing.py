@@ -34,13 +34,20 @@ def test_layouts():
     apart = SideBySideSource(clip(0), clip(10), layout="difference")
     assert (apart.spec.width, apart.spec.height) == (60, 40)
     assert (apart.frame(2) == 40).all()
+    halves = SideBySideSource(clip(0), clip(100), layout="wipe").frame(2)
+    assert (halves[0, 0, 0], halves[0, -1, 0], halves.shape) == (2, 102, (40, 60, 3))
     with pytest.raises(UnknownNameError, match="side-by-side"):
         SideBySideSource(clip(0), clip(1), layout="side by side")
 
 
 @pytest.mark.parametrize(
     ("layout", "corners"),
-    [("side-by-side", [(0, 0), (0, 60)]), ("stacked", [(0, 0), (40, 0)]), ("difference", [(0, 0)])],
+    [
+        ("side-by-side", [(0, 0), (0, 60)]),
+        ("stacked", [(0, 0), (40, 0)]),
+        ("wipe", [(0, 0), (0, 32)]),
+        ("difference", [(0, 0)]),
+    ],
 )
 def test_labels_stand_in_the_corners_of_their_clips(layout, corners):
     bare = SideBySideSource(clip(100), clip(100), layout=layout).frame(0)
@@ -50,6 +57,28 @@ def test_labels_stand_in_the_corners_of_their_clips(layout, corners):
         assert changed[top : top + 20, left : left + 20].any()
         changed[top : top + 30, left : left + 60] = False
     assert not changed.any()
+
+
+@pytest.mark.parametrize(("layout", "bottom"), [("side-by-side", 40), ("stacked", 80)])
+def test_captions_stand_below_and_know_their_frame(layout, bottom):
+    told = []
+
+    def caption(index, left, right):
+        told.append((index, int(left[0, 0, 0]), int(right[0, 0, 0])))
+        return f"{index}"
+
+    bare = SideBySideSource(clip(100), clip(100), layout=layout)
+    worded = SideBySideSource(clip(100), clip(120), layout=layout, caption=caption)
+    for frame, plain in zip(worded.frames([3, 0]), bare.frames([3, 0]), strict=True):
+        assert (frame != plain)[bottom - 25 :, :20].any()
+        assert not (frame != plain)[: bottom - 25, :20].any() or layout == "stacked"
+    assert told == [(3, 103, 123), (0, 100, 120)]
+
+
+def test_a_cancelled_clip_ends_the_pair():
+    left = clip(0)
+    left.frames = lambda wanted: (left.frame(i) for i in list(wanted)[:2])
+    assert len(list(SideBySideSource(left, clip(5)).frames())) == 2
 
 
 def test_clips_must_agree():
