@@ -57,12 +57,12 @@ class Label:
     @property
     def height(self) -> int:
         """Rows that the label takes, margins included."""
-        return self.picture.shape[0] + 2 * self.margin
+        return int(self.picture.shape[0]) + 2 * self.margin
 
     @property
     def width(self) -> int:
         """Columns that the label takes, margins included."""
-        return self.picture.shape[1] + 2 * self.margin
+        return int(self.picture.shape[1]) + 2 * self.margin
 
     def put(self, frame: Frame, top: int = 0, left: int = 0) -> None:
         """Lay the label on `frame` in place; what does not fit is cut off.

@@ -24,8 +24,7 @@ class SideBySideSource(BaseSource):
         right: the clip on the right (below).
         labels: a word for each clip, laid on its upper left corner; None for no words.
         layout: a key of `nervplay.video.compose.LAYOUTS`: "side-by-side", "stacked", "wipe" or "difference".
-        caption: (index, frame of the first clip, frame of the second) -> words for the lower left corner of the picture;
-            None for none.
+        caption: (index, first frame, second frame) -> words for the lower left corner of the picture; None for none.
 
     Raises:
         GeometryError: clips of different sizes or lengths.

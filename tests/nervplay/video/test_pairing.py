@@ -45,7 +45,6 @@ def test_layouts():
     [
         ("side-by-side", [(0, 0), (0, 60)]),
         ("stacked", [(0, 0), (40, 0)]),
-        ("wipe", [(0, 0), (0, 32)]),
         ("difference", [(0, 0)]),
     ],
 )
@@ -57,6 +56,16 @@ def test_labels_stand_in_the_corners_of_their_clips(layout, corners):
         assert changed[top : top + 20, left : left + 20].any()
         changed[top : top + 30, left : left + 60] = False
     assert not changed.any()
+
+
+def test_the_second_label_of_a_wipe_stands_on_the_right():
+    sides = [clip(100, size=(40, 300)) for _ in range(4)]
+    bare = SideBySideSource(*sides[:2], layout="wipe").frame(0)
+    worded = SideBySideSource(*sides[2:], ("one", "two"), layout="wipe").frame(0)
+    changed = (bare != worded).any((0, 2))
+    assert changed[:40].any()
+    assert changed[-30:].any()
+    assert not changed[60:-60].any()
 
 
 @pytest.mark.parametrize(("layout", "bottom"), [("side-by-side", 40), ("stacked", 80)])
