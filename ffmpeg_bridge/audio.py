@@ -22,7 +22,7 @@ from av.stream import Disposition
 from nervplay.bitstream.layout import Audio
 from nervplay.errors import BitstreamError, MissingInputError, VideoInputError
 
-__all__ = ["audio_packets", "extract_audio"]
+__all__ = ["audio_packets", "cut_audio", "extract_audio"]
 
 _KEPT_IN_MP4 = {"aac", "ac3", "alac", "eac3", "flac", "mp3", "opus"} | {
     f"pcm_{sample}{order}" for sample in ("s16", "s24", "s32", "f32", "f64") for order in ("le", "be")
@@ -56,6 +56,22 @@ def extract_audio(path: Path, start: Fraction = Fraction(0), duration: Fraction 
         raise VideoInputError(
             f"the sound of {path} cannot be read ({error.strerror}); go on without it: --audio none"
         ) from error
+
+
+def cut_audio(audio: Audio, start: Fraction, duration: Fraction) -> Audio | None:
+    """Return the part of a sound that belongs to a part of its clip, cut at packets; None where nothing sounds there.
+
+    Args:
+        audio: the sound; time 0 is the clip's first frame.
+        start: seconds; becomes time 0.
+        duration: seconds.
+
+    Raises:
+        BitstreamError: no sound that can be read.
+    """
+    with audio_packets(audio) as (stream, _):
+        assert isinstance(stream.container, InputContainer)
+        return _copied(stream.container, stream, start, duration)
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """Video encoders: open one with its options, or say which ones of this machine would."""
 
 import os
+from fractions import Fraction
 
 import av
 from av.container import OutputContainer
@@ -8,22 +9,35 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
 from ffmpeg_bridge.frames import set_colour_tags
+from ffmpeg_bridge.rgb_frames import stored_colour
 from nervplay.errors import CapabilityError, UnknownNameError, UsageError
 from nervplay.video.spec import VideoSpec
 
 __all__ = ["add_video_stream", "check_encoder"]
 
 _USUAL = ("libx264", "libx265", "libsvtav1", "libvpx-vp9", "h264_nvenc", "hevc_nvenc", "h264_qsv", "h264_amf")
-_X26X = ("libx264", "libx265")
+_X26X = ("libx264", "libx264rgb", "libx265")
+_NVENC = ("h264_nvenc", "hevc_nvenc")
 _X26X_PRESETS = (
     "ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow", "placebo",
 )  # fmt: skip
-_QUIET = {"libx265": {"x265-params": "log-level=error"}}
-_USUAL_CRF = {"libx264": 18, "libx265": 20}
+_ALWAYS = {
+    "libx265": {"x265-params": "log-level=error"},
+    "libvpx-vp9": {"b": "0", "row-mt": "1"},  # without a bit rate of 0 the quality is only a bound
+}
+_USUAL_CRF = {"libx264": 18, "libx264rgb": 18, "libx265": 20, "libsvtav1": 24, "libvpx-vp9": 24}
 """Finer than the encoders' own defaults: an export shows what the network does, not what the encoder does to it."""
 
 
-def check_encoder(encoder: str, spec: VideoSpec, pix_fmt: str, crf: float | None, preset: str | None) -> dict[str, str]:
+def check_encoder(
+    encoder: str,
+    spec: VideoSpec,
+    pix_fmt: str,
+    crf: float | None,
+    preset: str | None,
+    *,
+    extra: dict[str, str] | None = None,
+) -> dict[str, str]:
     """Return the options for an encoder after it has opened with them once.
 
     A name in FFmpeg's list proves nothing: hardware encoders are listed on machines without the hardware.
@@ -34,6 +48,7 @@ def check_encoder(encoder: str, spec: VideoSpec, pix_fmt: str, crf: float | None
         pix_fmt: their pixel format.
         crf: quality in the encoder's own scale, smaller is better; None for the usual one.
         preset: speed in the encoder's own words; None for its default.
+        extra: further options; with them there is no usual quality.
 
     Raises:
         CapabilityError: no such encoder here, or it does not open; names those that do.
@@ -43,15 +58,20 @@ def check_encoder(encoder: str, spec: VideoSpec, pix_fmt: str, crf: float | None
     formats = [pixels.name for pixels in context.codec.video_formats or ()]
     if formats and pix_fmt not in formats:
         raise UsageError(f"{encoder} does not take {pix_fmt}; it takes {', '.join(formats)}")
-    crf = _USUAL_CRF.get(encoder) if crf is None else crf
-    options = {name: str(value) for name, value in (("crf", crf), ("preset", preset)) if value is not None}
+    crf = _USUAL_CRF.get(encoder) if crf is None and not extra else crf
+    options = {name: f"{value:g}" for name, value in (("crf", crf),) if value is not None}
+    if preset is not None:
+        options["preset"] = preset
     known = {option.name for option in context.supported_options.private}
+    known |= {"crf"} if encoder in _NVENC else set()
     for name, value in options.items():
         if name not in known:
             raise UsageError(f"{encoder} has no option {name}, given as {value}; leave --{name} out")
     if preset is not None and encoder in _X26X and preset not in _X26X_PRESETS:
         raise UnknownNameError("preset", preset, _X26X_PRESETS)
-    options |= _QUIET.get(encoder, {})
+    if encoder in _NVENC and "crf" in options:
+        options |= {"rc": "vbr", "cq": options.pop("crf")}
+    options |= _ALWAYS.get(encoder, {}) | (extra or {})
     if _opens(encoder, spec, pix_fmt, options):
         return options
     if _opens(encoder, spec, pix_fmt, {}):
@@ -61,9 +81,15 @@ def check_encoder(encoder: str, spec: VideoSpec, pix_fmt: str, crf: float | None
 
 
 def add_video_stream(
-    output: OutputContainer, encoder: str, spec: VideoSpec, pix_fmt: str, options: dict[str, str]
+    output: OutputContainer,
+    encoder: str,
+    spec: VideoSpec,
+    pix_fmt: str,
+    options: dict[str, str],
+    *,
+    tick: Fraction | None = None,
 ) -> VideoStream:
-    """Add the video stream of a clip: size, rate, sample aspect, all four colour tags; one tick of time per frame.
+    """Add the video stream of a clip: size, rate, sample aspect, all four colour tags.
 
     Args:
         output: where to; nothing has been written to it yet.
@@ -71,6 +97,7 @@ def add_video_stream(
         spec: what is encoded.
         pix_fmt: its pixel format.
         options: from `check_encoder`.
+        tick: seconds per unit of the frames' time stamps; None for one frame.
 
     Raises:
         UsageError: the container cannot hold what the encoder makes.
@@ -81,8 +108,10 @@ def add_video_stream(
         raise UsageError(f"{output.format.name} cannot hold what {encoder} makes; write .mkv instead") from error
     assert isinstance(stream, VideoStream)
     _configure(stream.codec_context, spec, pix_fmt)
-    set_colour_tags(stream.codec_context, spec.colour)
-    stream.time_base = 1 / spec.rate
+    set_colour_tags(stream.codec_context, stored_colour(spec.colour, pix_fmt))
+    stream.time_base = stream.codec_context.time_base = tick or 1 / spec.rate
+    if output.format.name in ("mp4", "mov") and stream.codec_context.codec.canonical_name == "hevc":
+        stream.codec_context.codec_tag = "hvc1"  # Apple's players do not open the other form, hev1
     return stream
 
 
@@ -113,7 +142,7 @@ def _opens(encoder: str, spec: VideoSpec, pix_fmt: str, options: dict[str, str])
         context = av.CodecContext.create(encoder, "w")
         assert isinstance(context, VideoCodecContext)
         _configure(context, spec, pix_fmt)
-        context.options = _QUIET.get(encoder, {}) | options
+        context.options = _ALWAYS.get(encoder, {}) | options
         context.open()
     except (av.FFmpegError, ValueError):
         return False

@@ -1,28 +1,29 @@
 """Clips out: an ordinary video file, tagged, timed to the frame, with the original's sound."""
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Protocol
 
-import av
-from av.container import OutputContainer
+from av import VideoFrame
 
 from ffmpeg_bridge.ahead import frames_ahead
-from ffmpeg_bridge.audio import audio_packets
-from ffmpeg_bridge.encoder import add_video_stream, check_encoder
-from ffmpeg_bridge.frames import FrameConverter, check_geometry
-from ffmpeg_bridge.sound import SoundCopier
-from nervplay.bitstream.atomic import replacing
+from ffmpeg_bridge.encoder_choice import EncoderChoice, choose_encoder
+from ffmpeg_bridge.export_sink import ExportSink, container_sink, picture_sink
+from ffmpeg_bridge.frame_filter import FrameFilter
+from ffmpeg_bridge.rgb_frames import stored_colour
+from ffmpeg_bridge.targets import EXPORT_SUFFIXES, Target, find_target
 from nervplay.bitstream.layout import Audio
-from nervplay.errors import Interrupted, OutputError, UsageError
+from nervplay.errors import Interrupted, UsageError
 from nervplay.video.source import FrameSource
+from nervplay.video.spec import Colour, VideoSpec
 
 __all__ = ["EXPORT_SUFFIXES", "ExportReport", "export_video"]
 
-EXPORT_SUFFIXES = {".mp4": "mp4", ".mov": "mov", ".mkv": "matroska"}
-"""Endings of export files and FFmpeg's names of their containers."""
+_GIF_FASTEST = 50
+_GIF_COLOURS = "split[a][b];[a]palettegen=stats_mode=single[p];[b][p]paletteuse=new=1"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,13 +31,14 @@ class ExportReport:
     """What an export wrote.
 
     Args:
-        path: the file.
-        size: its bytes.
+        path: the file, or the pattern of the pictures' names.
+        size: bytes of the file, of all pictures together.
         frame_count: number of frames.
         duration: length of the video in seconds.
         encoder: FFmpeg's name of the video encoder.
         pix_fmt: pixel format.
         audio: codec of the sound that was copied; None without sound.
+        word: what the user should hear of the choice of encoder; "" for nothing.
     """
 
     path: Path
@@ -46,6 +48,7 @@ class ExportReport:
     encoder: str
     pix_fmt: str
     audio: str | None
+    word: str = ""
 
 
 def export_video(
@@ -53,86 +56,147 @@ def export_video(
     out: Path,
     *,
     audio: Audio | None = None,
-    encoder: str = "libx264",
+    encoder: str | None = None,
     crf: float | None = None,
     preset: str | None = None,
-    pix_fmt: str = "yuv420p",
+    pix_fmt: str | None = None,
+    lossless: bool = False,
+    filter_graph: str | None = None,
     overwrite: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> ExportReport:
-    """Write a clip as MP4, MOV or Matroska; the file is there whole or not at all.
+    """Write a clip as a video file, a GIF or numbered PNG pictures; it is there whole or not at all.
 
-    Frame i is shown at i / rate seconds, to the tick in MP4 and MOV, to the millisecond in Matroska. Colour is
-    converted and tagged by `source.spec.colour`. Frames are read in a thread of their own while the encoder works.
+    Frame i is shown at i / rate seconds: to the tick in MP4 and MOV, to the millisecond in Matroska and WebM, to the
+    hundredth in GIF. Colour is converted and tagged by `source.spec.colour`. Frames are read in a thread of their own
+    while the encoder works.
 
     Args:
         source: the clip; read from its first frame to its last.
-        out: the file; its ending says the container, see `EXPORT_SUFFIXES`.
-        audio: sound to copy beside it, packet by packet.
-        encoder: FFmpeg's name of a video encoder.
-        crf: quality in the encoder's own scale; None for 18 (libx264), 20 (libx265) or the encoder's default.
+        out: the file; its ending says the container, see `EXPORT_SUFFIXES`. Pictures: "frame_%05d.png".
+        audio: sound to copy beside it, packet by packet; left out where the target holds none.
+        encoder: FFmpeg's name of a video encoder, or "auto" for the best that opens; None for the usual one (H.264).
+        crf: quality in the encoder's own scale; None for 18 (libx264), 20 (libx265), 24 (SVT-AV1, VP9) or its default.
         preset: speed in the encoder's own words; None for its default.
-        pix_fmt: one of `ffmpeg_bridge.frames.PIXEL_FORMATS`.
+        pix_fmt: None for yuv420p, or what the encoder needs.
+        lossless: the frames come back bit for bit, as RGB.
+        filter_graph: a filter graph of FFmpeg for the converted frames; it may change size, rate and length. The sound
+            stays as it is.
         overwrite: whether an existing file may be replaced.
-        progress: called with (frames done, frames in all) after every frame.
+        progress: called with (frames read, frames in all) after every frame.
 
     Raises:
-        UsageError: another ending, or something that encoder or container do not take.
+        UsageError: another ending, or something that encoder, filter or container do not take.
         GeometryError: odd sides with a pixel format that halves them.
         CapabilityError: the encoder is not here or does not open.
         OutputExistsError: the file exists and `overwrite` is off.
         OutputError: folder missing or read-only, disk full.
     """
-    container = EXPORT_SUFFIXES.get(out.suffix.lower())
-    if container is None:
-        endings = ", ".join(EXPORT_SUFFIXES)
-        raise UsageError(f"{out} ends in '{out.suffix}'; an export is written as one of {endings}")
-    spec = source.spec
-    check_geometry(spec, pix_fmt)
-    converter = FrameConverter(spec.colour, pix_fmt)
-    options = check_encoder(encoder, spec, pix_fmt, crf, preset)
-    with replacing(out, overwrite=overwrite) as part, _writing(part, container, out) as output, ExitStack() as stack:
-        video = add_video_stream(output, encoder, spec, pix_fmt, options)
-        sound = SoundCopier(output, *stack.enter_context(audio_packets(audio))) if audio is not None else None
-        tick, total, index = 1 / spec.rate, len(source), -1
-        for index, frame in enumerate(stack.enter_context(frames_ahead(source))):
+    target, spec = find_target(out), source.spec
+    choice = choose_encoder(target, spec, encoder=encoder, crf=crf, preset=preset, pix_fmt=pix_fmt, lossless=lossless)
+    if target.container == "gif" and spec.rate > _GIF_FASTEST:
+        raise UsageError(
+            f"a GIF shows at most {_GIF_FASTEST} frames per second, this clip has {spec.rate}; add --fps 25"
+        )
+    stages = _stages(filter_graph, spec, choice)
+    sound = audio if target.sound else None
+    with ExitStack() as stack:
+        sink = stack.enter_context(
+            picture_sink(out, spec, overwrite=overwrite)
+            if target.container == "png"
+            else container_sink(
+                target, out, choice, spec, audio=sound, known_size=filter_graph is None, overwrite=overwrite
+            )
+        )
+        frames = stack.enter_context(frames_ahead(source))
+        converter, total, index = choice.converter(spec), len(source), -1
+        for index, frame in enumerate(frames):
             picture = converter.convert(frame)
-            picture.pts, picture.duration, picture.time_base = index, 1, tick
-            output.mux(video.encode(picture))
-            if sound is not None:
-                sound.write_until(index * tick)
+            picture.pts, picture.duration, picture.time_base = index, 1, 1 / spec.rate
+            _feed(stages, picture, sink)
             if progress is not None:
                 progress(index + 1, total)
         if index + 1 < total:
             raise Interrupted(f"decoding was stopped after {index + 1} of {total} frames; {out} was not written")
-        output.mux(video.encode(None))
-        if sound is not None:
-            sound.write_until(None)
+        for place in range(len(stages)):
+            for last in stages[place].run(None):
+                _feed(stages[place + 1 :], last, sink)
+        sink.finish()
+    return _report(target, out, choice, sink, sound)
+
+
+class _Stage(Protocol):
+    """Something that frames pass through."""
+
+    def run(self, frame: VideoFrame | None) -> Iterator[VideoFrame]:
+        """Take a frame, None at the end; yield those that come out."""
+        ...
+
+
+class _GifColours:
+    """Chooses 256 colours for each frame; made for the size of the first frame that comes."""
+
+    def __init__(self, spec: VideoSpec) -> None:
+        self._spec = spec
+        self._filter: FrameFilter | None = None
+
+    def run(self, frame: VideoFrame | None) -> Iterator[VideoFrame]:
+        if self._filter is None:
+            if frame is None:
+                return iter(())
+            self._filter = FrameFilter(
+                _GIF_COLOURS,
+                size=(frame.width, frame.height),
+                tick=frame.time_base or 1 / self._spec.rate,
+                sample_aspect=self._spec.sample_aspect,
+                pix_fmt="rgb24",
+                colour=Colour(matrix="gbr", range="pc"),
+                output="pal8",
+            )
+        return self._filter.run(frame)
+
+
+def _stages(filter_graph: str | None, spec: VideoSpec, choice: EncoderChoice) -> list[_Stage]:
+    """Return what frames pass through between conversion and encoder."""
+    stages: list[_Stage] = []
+    if filter_graph is not None:
+        stages.append(
+            FrameFilter(
+                filter_graph,
+                size=(spec.width, spec.height),
+                tick=1 / spec.rate,
+                sample_aspect=spec.sample_aspect,
+                pix_fmt=choice.fed_format,
+                colour=stored_colour(spec.colour, choice.fed_format),
+            )
+        )
+    if choice.pix_fmt == "pal8":
+        stages.append(_GifColours(spec))
+    return stages
+
+
+def _feed(stages: list[_Stage], picture: VideoFrame, sink: ExportSink) -> None:
+    """Send a frame through the stages into the sink."""
+    if not stages:
+        sink.write(picture)
+        return
+    for shown in stages[0].run(picture):
+        _feed(stages[1:], shown, sink)
+
+
+def _report(target: Target, out: Path, choice: EncoderChoice, sink: ExportSink, sound: Audio | None) -> ExportReport:
+    """Return what was written."""
+    if target.container == "png":
+        size = sum((out.parent / (out.name % number)).stat().st_size for number in range(sink.frame_count))
+    else:
+        size = out.stat().st_size
     return ExportReport(
         path=out,
-        size=out.stat().st_size,
-        frame_count=spec.frame_count,
-        duration=spec.duration,
-        encoder=encoder,
-        pix_fmt=pix_fmt,
-        audio=audio.codec if audio is not None else None,
+        size=size,
+        frame_count=sink.frame_count,
+        duration=sink.end,
+        encoder=choice.encoder,
+        pix_fmt=choice.pix_fmt,
+        audio=sound.codec if sound is not None else None,
+        word=choice.word,
     )
-
-
-@contextmanager
-def _writing(part: Path, container: str, out: Path) -> Iterator[OutputContainer]:
-    """Open the output; close it whatever happens, and say what the system said when it refuses to write."""
-    try:
-        options = {"movflags": "+faststart"} if container != "matroska" else {}
-        output = av.open(f"file:{part}", "w", format=container, container_options=options)
-        try:
-            yield output
-        except BaseException:
-            with suppress(av.FFmpegError):  # the trailer of a file that is thrown away
-                output.close()
-            raise
-        output.close()
-    except av.FFmpegError as error:
-        if isinstance(error, OSError):  # `replacing` finds the words for what the system says about this file
-            raise OSError(error.errno, error.strerror, str(part)) from error
-        raise OutputError(f"{out} was not written: FFmpeg says '{error.strerror}'; try another --encoder") from error

@@ -6,7 +6,7 @@ from fractions import Fraction
 import av
 import pytest
 
-from ffmpeg_bridge.audio import audio_packets, extract_audio
+from ffmpeg_bridge.audio import audio_packets, cut_audio, extract_audio
 from nervplay.bitstream.layout import Audio
 from nervplay.errors import BitstreamError, MissingInputError, VideoInputError
 
@@ -145,3 +145,13 @@ def test_pictures_instead_of_sound(encoded):
     data = encoded(".mp4", "-c:v", "mpeg4", count=3).read_bytes()
     with pytest.raises(BitstreamError, match="no audio"), audio_packets(Audio(data=data, container="mp4", codec="aac")):
         pass
+
+
+def test_a_part_of_a_sound(clip):
+    whole = extract_audio(clip)
+    part = cut_audio(whole, Fraction(2), Fraction(1))
+    direct = extract_audio(clip, Fraction(2), Fraction(1))
+    assert part is not None
+    with audio_packets(part) as (_, ours), audio_packets(direct) as (_, theirs):
+        assert [(p.pts, bytes(p)) for p in ours] == [(p.pts, bytes(p)) for p in theirs]
+    assert cut_audio(whole, Fraction(100), Fraction(1)) is None

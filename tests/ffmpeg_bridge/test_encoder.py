@@ -40,7 +40,7 @@ def test_what_an_encoder_does_not_take():
         check_encoder("ffv1", SPEC, "yuv420p", 20, None)
     with pytest.raises(UsageError, match="libsvtav1 does not take yuv444p; it takes yuv420p"):
         check_encoder("libsvtav1", SPEC, "yuv444p", None, None)
-    with pytest.raises(UsageError, match="libsvtav1 does not accept --preset 99"):
+    with pytest.raises(UsageError, match="libsvtav1 does not accept --crf 24 --preset 99"):
         check_encoder("libsvtav1", SPEC, "yuv420p", None, "99")
 
 

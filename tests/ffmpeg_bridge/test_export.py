@@ -157,7 +157,7 @@ def test_the_real_ffmpeg_decodes_it(numbered, run_ffmpeg, tmp_path):
 
 @pytest.mark.parametrize("name", ["out.avi", "out", "out.mp3", "out.mp4.part"])
 def test_endings(numbered, tmp_path, name):
-    with pytest.raises(UsageError, match=r"one of \.mp4, \.mov, \.mkv"):
+    with pytest.raises(UsageError, match=r"one of \.mp4, \.mov, \.mkv, \.webm, \.gif, \.png"):
         export_video(numbered(2), tmp_path / name)
     assert list(tmp_path.iterdir()) == []
 
@@ -265,3 +265,137 @@ def test_a_disk_that_fills_up(tmp_path, suffix):
 def test_a_folder_that_cannot_be_written(numbered):
     with pytest.raises(OutputError):
         export_video(numbered(2), Path("/sys/out.mp4"))
+
+
+def tags(ffprobe, path):
+    entries = "pix_fmt,color_range,color_space,color_transfer,color_primaries"
+    found = dict(line.split("=") for line in ffprobe(path, f"stream={entries}"))
+    return [found[name] for name in entries.split(",")]
+
+
+@pytest.mark.parametrize("pix_fmt", ["yuv420p", "yuv444p", "yuv420p10le", "yuv444p10le"])
+@pytest.mark.parametrize("standard", ["bt709", "smpte170m"])
+def test_all_four_tags_in_every_pixel_format(numbered, ffprobe, tmp_path, pix_fmt, standard):
+    clip, colour = numbered(2), Colour(matrix=standard, primaries=standard, transfer=standard)
+    source = ArraySource(np.stack(list(clip.frames())), spec=replace(clip.spec, colour=colour))
+    for out in (tmp_path / "out.mp4", tmp_path / "out.mkv"):
+        export_video(source, out, pix_fmt=pix_fmt, **FAST)
+        assert tags(ffprobe, out) == [pix_fmt, "tv", standard, standard, standard]
+
+
+@pytest.mark.parametrize("encoder", ["libx265", "libsvtav1", "libvpx-vp9"])
+def test_tags_and_time_of_other_encoders(numbered, ffprobe, tmp_path, encoder):
+    out, rate = tmp_path / "out.mp4", Fraction(24000, 1001)
+    preset = {"libx265": "ultrafast", "libsvtav1": "12"}.get(encoder)
+    export_video(numbered(6, rate), out, encoder=encoder, preset=preset)
+    assert tags(ffprobe, out) == ["yuv420p", "tv", "bt709", "bt709", "bt709"]
+    assert ffprobe(out, "stream=duration,r_frame_rate") == [
+        "r_frame_rate=24000/1001",
+        f"duration={float(6 / rate):.6f}",
+    ]
+    if encoder == "libx265":
+        assert ffprobe(out, "stream=codec_tag_string") == ["codec_tag_string=hvc1"]
+
+
+@pytest.mark.parametrize(
+    ("name", "encoder"),
+    [
+        ("a.mp4", None),
+        ("a.mkv", None),
+        ("a.webm", None),
+        ("a.mkv", "libx265"),
+        ("a.mov", "libx264rgb"),
+        ("f_%d.png", None),
+    ],
+)
+def test_lossless_is_bit_for_bit(ffprobe, tmp_path, name, encoder):
+    frames = np.random.default_rng(5).integers(0, 256, (4, 47, 63, 3), dtype=np.uint8)
+    report = export_video(ArraySource(frames), tmp_path / name, encoder=encoder, lossless=True)
+    source = open_source(tmp_path if name.endswith(".png") else tmp_path / name)
+    with source:
+        for back, frame in zip(source.frames(), frames, strict=True):
+            np.testing.assert_array_equal(back, frame)
+    if not name.endswith(".png"):
+        assert tags(ffprobe, tmp_path / name)[1:3] == ["pc", "gbr"]
+    assert report.size == sum(path.stat().st_size for path in tmp_path.iterdir())
+
+
+def test_webm(numbered, ffprobe, tmp_path):
+    export_video(numbered(10), tmp_path / "out.webm")
+    assert ffprobe(tmp_path / "out.webm", "stream=codec_name,color_space") == ["codec_name=vp9", "color_space=bt709"]
+    assert len(open_source(tmp_path / "out.webm")) == 10
+
+
+def test_gif(numbered, clip, read_number, tmp_path):
+    report = export_video(numbered(12), tmp_path / "out.gif", audio=extract_audio(clip))
+    assert (report.audio, report.pix_fmt, report.frame_count) == (None, "pal8", 12)
+    with open_source(tmp_path / "out.gif") as source:
+        assert [read_number(frame) for frame in source.frames()] == list(range(12))
+        assert source.spec.rate == 25
+        error = source.frame(3).astype(int) - numbered(12).frame(3)
+    assert np.abs(error).mean() < 6
+    with pytest.raises(UsageError, match="at most 50 frames per second, this clip has 60"):
+        export_video(numbered(3, Fraction(60)), tmp_path / "fast.gif")
+
+
+def test_pictures(numbered, tmp_path):
+    report = export_video(numbered(3), tmp_path / "it's 50 %03d.png")
+    names = [f"it's 50 {index:03}.png" for index in range(3)]
+    assert sorted(path.name for path in tmp_path.iterdir()) == names
+    assert (report.frame_count, report.encoder) == (3, "png")
+    with open_source(tmp_path) as source:
+        for back, frame in zip(source.frames(), numbered(3).frames(), strict=True):
+            np.testing.assert_array_equal(back, frame)
+    (tmp_path / names[1]).write_bytes(b"precious")
+    (tmp_path / names[0]).unlink()
+    with pytest.raises(OutputExistsError, match=r"001\.png exists"):
+        export_video(untouchable(), tmp_path / "it's 50 %03d.png")
+    assert sorted(path.name for path in tmp_path.iterdir()) == names[1:]
+    export_video(numbered(3), tmp_path / "it's 50 %03d.png", overwrite=True)
+    assert len(open_source(tmp_path)) == 3
+    with pytest.raises(UsageError, match="give the place"):
+        export_video(untouchable(), tmp_path / "one.png")
+    with pytest.raises(OutputError, match="choose another folder"):
+        export_video(untouchable(), tmp_path / "none" / "%d.png")
+
+
+def test_a_filter_changes_size_and_rate(numbered, ffprobe, tmp_path):
+    report = export_video(numbered(10, Fraction(25)), tmp_path / "out.mp4", filter_graph="scale=64:32,fps=50", **FAST)
+    assert (report.frame_count, report.duration) == (20, Fraction(2, 5))
+    assert tags(ffprobe, tmp_path / "out.mp4") == ["yuv420p", "tv", "bt709", "bt709", "bt709"]
+    assert ffprobe(tmp_path / "out.mp4", "stream=width,height,r_frame_rate,duration,nb_frames") == [
+        "width=64",
+        "height=32",
+        "r_frame_rate=50/1",
+        "duration=0.400000",
+        "nb_frames=20",
+    ]
+    export_video(numbered(6), tmp_path / "out.gif", filter_graph="crop=64:64:0:0")
+    assert open_source(tmp_path / "out.gif").spec.width == 64
+
+
+def test_filters_that_cannot_be(tmp_path, numbered):
+    for graph, words in (("nosuch", "nosuch"), ("scale=63:33", "63x33"), ("select=0", "no frame through")):
+        with pytest.raises(UsageError, match=words):
+            export_video(numbered(3), tmp_path / "out.mp4", filter_graph=graph)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "name", ['it\'s a "test", 50%.mp4', "名前 映画.mkv", "a:b;c[d].mov", "line\nbreak.webm", "-y.mp4"]
+)
+def test_any_name(numbered, tmp_path, name):
+    export_video(numbered(3), tmp_path / name)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert len(open_source(tmp_path / name)) == 3
+
+
+@pytest.mark.parametrize("name", ["out.gif", "out_%d.png", "out.webm"])
+def test_failures_of_other_targets_leave_nothing(numbered, tmp_path, name):
+    def fail(done, total):
+        if done == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        export_video(numbered(10), tmp_path / name, progress=fail)
+    assert list(tmp_path.iterdir()) == []

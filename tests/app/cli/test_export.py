@@ -1,5 +1,7 @@
 """`nervplay export`: a file that others play, with the right tags, length, pictures and sound."""
 
+import signal
+import time
 from pathlib import Path
 from typing import NamedTuple
 
@@ -77,10 +79,18 @@ def test_where_the_sound_comes_from(nervplay, small_clip: Path, tmp_path: Path) 
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        (["a.avi"], 2, "must end with .mp4 or .mov or .mkv"),
+        (["a.avi"], 2, "must end with .mp4 or .mov or .mkv or .webm or .gif or .png"),
         (["a.mp4", "--encoder", "libx265x"], 6, "no encoder 'libx265x'"),
         (["a.mp4", "--preset", "warp"], 2, "warp"),
-        (["a.mp4", "--pix-fmt", "rgb24"], 2, "unknown pixel format"),
+        (["a.mp4", "--pix-fmt", "nv12"], 2, "unknown pixel format"),
+        (["a.mp4", "--pix-fmt", "rgb24"], 2, "libx264 does not take rgb24"),
+        (["a.mp4", "--burn-psnr"], 2, "--burn-psnr needs a second clip"),
+        (["a.mp4", "--range", "5:50"], 2, "frame 49 is outside the clip"),
+        (["a.mp4", "--fps", "0"], 2, "0"),
+        (["a.mp4", "--filter", "nosuch"], 2, "no filter nosuch"),
+        (["a.mp4", "--lossless", "--crf", "3"], 2, "contradict"),
+        (["a.gif", "--lossless"], 2, "without loss"),
+        (["a.png"], 2, "frame_%05d.png"),
         (["a.mp4", "--layout", "stacked"], 2, "needs a second clip"),
         (["none/a.mp4"], 4, "does not exist"),
     ],
@@ -97,3 +107,57 @@ def test_unknown_layout(nervplay, small_nerv: Path, small_clip: Path, tmp_path: 
     ran = nervplay("export", small_nerv, tmp_path / "a.mp4", "--side-by-side", small_clip, "--layout", "stack")
     assert ran.code == 2
     assert "did you mean stacked" in ran.error
+
+
+def test_range_rate_and_size(nervplay, small_nerv: Path, small_clip: Path, tmp_path: Path) -> None:
+    target = tmp_path / "a.mp4"
+    shape = ["--range", "2:8", "--fps", "50", "--scale", "32x24", "--crf", "1"]
+    assert nervplay("export", small_nerv, target, *shape).code == 0
+    written = opened(target)
+    assert (len(written.pictures), written.pictures[0].shape, written.seconds) == (12, (24, 32, 3), 0.24)
+    assert 3 < written.sound < 16, "sound is cut with the pictures"
+    exact = tmp_path / "a.mkv"
+    assert nervplay("export", small_nerv, exact, "--range", "2:8", "--fps", "50", "--lossless").code == 0
+    with open_decoder(small_nerv, device="cpu") as decoder:
+        expected = np.stack(list(decoder.frames([2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7])))
+    np.testing.assert_array_equal(np.stack(opened(exact).pictures), expected)
+
+
+def test_lossless_pictures_are_the_decoder_s(nervplay, small_nerv: Path, tmp_path: Path) -> None:
+    target = tmp_path / "a.mkv"
+    ran = nervplay("export", small_nerv, target, "--lossless", "--audio", "none", "--encoder", "auto")
+    assert ran.code == 0, ran.err
+    with open_decoder(small_nerv, device="cpu") as decoder:
+        np.testing.assert_array_equal(np.stack(opened(target).pictures), np.stack(list(decoder.frames())))
+
+
+def test_words_in_the_picture(nervplay, small_nerv: Path, small_clip: Path, tmp_path: Path) -> None:
+    pictures = {}
+    for name, options in {"bare": ["--no-labels"], "named": [], "psnr": ["--no-labels", "--burn-psnr"]}.items():
+        command = ["--side-by-side", small_clip, "--layout", "wipe", "--lossless", "--audio", "none", *options]
+        assert nervplay("export", small_nerv, tmp_path / f"{name}.mkv", *command).code == 0
+        pictures[name] = opened(tmp_path / f"{name}.mkv").pictures[4]
+    named, psnr = ((pictures[name] != pictures["bare"]).any((1, 2)) for name in ("named", "psnr"))
+    assert named[:20].any()
+    assert not named[30:].any()
+    assert psnr[-20:].any()
+    assert not psnr[:15].any()
+
+
+def test_a_replaced_encoder_is_named(nervplay, small_nerv: Path, tmp_path: Path) -> None:
+    ran = nervplay("export", small_nerv, tmp_path / "a.mp4", "--encoder", "hevc_nvenc")
+    assert ran.code == 0, ran.err
+    assert "hevc_nvenc does not open here; libx265 is used instead" in ran.err or "hevc_nvenc yuv420p" in ran.err
+
+
+def test_ctrl_c_leaves_nothing(start, small_nerv: Path, tmp_path: Path) -> None:
+    target = tmp_path / "a.mkv"
+    slow = ["--fps", "100000", "--scale", "640x480", "--preset", "placebo"]
+    process = start("export", small_nerv, target, *slow)
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.glob(".nervplay-*")) and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert (process.returncode, err.decode().splitlines()[-1]) == (130, "nervplay: interrupted")
+    assert list(tmp_path.iterdir()) == []
