@@ -1,13 +1,25 @@
 """Fixtures for all tests: where the golden vectors and the sample clip are, and a cache that is never the user's."""
 
 import os
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 # Waiting threads sleep instead of spinning, as the command line has it: several times faster on a busy machine.
 # Must stand before the first import of torch.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
+# huggingface_hub reads these when it is loaded: no login, no mirror, no cache of the person who runs the tests.
+os.environ.pop("HF_TOKEN", None)
+os.environ.pop("HUGGING_FACE_HUB_TOKEN", None)
+os.environ.pop("HF_ENDPOINT", None)
+os.environ.pop("HF_HUB_OFFLINE", None)
+os.environ.pop("HF_HUB_CACHE", None)
+os.environ["HF_HOME"] = str(Path(tempfile.gettempdir()) / "nervplay-tests" / "huggingface")
+os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+
 import pytest
+from loopback_hub import LoopbackHub
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -33,3 +45,42 @@ def _private_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest
     home = tmp_path_factory.getbasetemp() / "home"
     for variable in ("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "HF_HOME"):
         monkeypatch.setenv(variable, str(home / variable.lower()))
+
+
+TOKENS = {"hf_alice_secret": "alice", "hf_bob_secret": "bob"}
+
+
+@pytest.fixture
+def server() -> Iterator[LoopbackHub]:
+    """A Hub on this computer, empty, with the users alice and bob."""
+    with LoopbackHub(TOKENS) as running:
+        yield running
+
+
+@pytest.fixture
+def hub_home(server: LoopbackHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The command line's Hub is `server`, its cache and its logins are empty; returns what HF_HOME would be.
+
+    The library reads the environment when it is loaded, so its constants are set; a child process gets the environment.
+    """
+    from huggingface_hub import constants, hf_api
+
+    home = tmp_path / "huggingface"
+    monkeypatch.setattr(constants, "ENDPOINT", server.url)
+    template = server.url + "/{repo_id}/resolve/{revision}/{filename}"
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+    monkeypatch.setattr(hf_api.api, "endpoint", server.url)  # the library's own instance, which `login` uses
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(home / "hub"))
+    monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(home / "token"))
+    monkeypatch.setattr(constants, "HF_STORED_TOKENS_PATH", str(home / "stored_tokens"))
+    monkeypatch.setenv("HF_ENDPOINT", server.url)
+    monkeypatch.setenv("HF_HOME", str(home))
+    return home
+
+
+@pytest.fixture
+def logged_in(hub_home: Path) -> str:
+    """Alice is logged in on the command line; returns her token."""
+    hub_home.mkdir()
+    (hub_home / "token").write_text("hf_alice_secret")
+    return "hf_alice_secret"

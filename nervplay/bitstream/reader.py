@@ -7,7 +7,7 @@ import io
 import os
 import stat
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -28,8 +28,8 @@ from nervplay.video.spec import VideoSpec
 
 __all__ = ["NervHeader", "NervSource", "peek_nerv", "read_nerv"]
 
-NervSource = str | os.PathLike[str] | bytes
-"""A path, or the bytes of a whole file."""
+NervSource = str | os.PathLike[str] | bytes | BinaryIO
+"""A path, the bytes of a whole file, or a seekable stream of one, which stays the caller's to close."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +79,7 @@ def peek_nerv(source: NervSource) -> NervHeader:
     """Read what a file says about itself; of a path only the header and the head are read.
 
     Args:
-        source: path of a .nerv file, or its bytes.
+        source: path of a .nerv file, its bytes, or a seekable stream.
 
     Raises:
         MissingInputError: no such file, or a folder.
@@ -110,7 +110,7 @@ def read_nerv(source: NervSource) -> NervFile:
     """Read and decode a whole file; checksums, the end of the entropy decoder and the hash of the weights are checked.
 
     Args:
-        source: path of a .nerv file, or its bytes.
+        source: path of a .nerv file, its bytes, or a seekable stream.
 
     Raises:
         MissingInputError: no such file, or a folder.
@@ -140,7 +140,7 @@ def read_nerv(source: NervSource) -> NervFile:
 @contextmanager
 def _opened(source: NervSource) -> Iterator[Box]:
     """Open `source` as a box; errors inside get its name."""
-    label = "these bytes" if isinstance(source, bytes) else os.fspath(source)
+    label = os.fspath(source) if isinstance(source, str | os.PathLike) else "these bytes"
     try:
         with _stream(source) as stream:
             yield Box(stream)
@@ -152,9 +152,11 @@ def _opened(source: NervSource) -> Iterator[Box]:
         raise MissingInputError(f"{label} cannot be read ({error.strerror}); check its rights and the disk") from None
 
 
-def _stream(source: NervSource) -> BinaryIO:
+def _stream(source: NervSource) -> AbstractContextManager[BinaryIO]:
     if isinstance(source, bytes):
         return io.BytesIO(source)
+    if not isinstance(source, str | os.PathLike):
+        return nullcontext(source)
     path = Path(source)
     try:
         mode = path.stat().st_mode

