@@ -35,6 +35,9 @@ def render() -> str:
         assert command is not None
         context = command.make_context(row.name, [], root, resilient_parsing=True, terminal_width=100)
         page += f"\n## nervplay {row.name}\n\n{row.summary}\n\n```\n{command.get_help(context).strip()}\n```\n"
+        for name, inner in getattr(command, "commands", {}).items():
+            below = inner.make_context(name, [], context, resilient_parsing=True, terminal_width=100)
+            page += f"\n### nervplay {row.name} {name}\n\n```\n{inner.get_help(below).strip()}\n```\n"
     return page
 
 

@@ -10,7 +10,7 @@ import click
 
 from app.cli.table import EXIT_CODES, find_row
 
-__all__ = ["NervplayCommand", "State", "command", "common_options", "write_block"]
+__all__ = ["NervplayCommand", "NervplayGroup", "State", "command", "common_options", "subcommand", "write_block"]
 
 
 @dataclass
@@ -18,6 +18,7 @@ class State:
     """What the common options set; one per run, the `obj` of the root context."""
 
     debug: bool = False
+    offline: bool = False
     log: logging.Handler | None = None
 
     def log_to_stderr(self, level: int) -> None:
@@ -38,6 +39,8 @@ class State:
 class NervplayCommand(click.Command):
     """A command whose help ends with examples and its exit codes, and which takes the common options.
 
+    One whose arguments may be addresses on the Hub (types with `remote`) takes --offline, too.
+
     Args:
         examples: full command lines.
         codes: the exit codes it can end with besides 0 and 1.
@@ -46,6 +49,9 @@ class NervplayCommand(click.Command):
     def __init__(self, *args: Any, examples: Sequence[str] = (), codes: Sequence[int] = (), **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.examples, self.codes = tuple(examples), tuple(codes)
+        if any(getattr(param.type, "remote", False) for param in self.params):
+            self.params.append(_offline_option())
+            self.codes = tuple(sorted({*self.codes, 5, 6}))
         self.params.extend(common_options())
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's signature
@@ -78,6 +84,32 @@ def command(
     )
 
 
+class NervplayGroup(NervplayCommand, click.Group):
+    """A command with commands of its own; without one it shows its help."""
+
+
+def subcommand(
+    group: click.Group, name: str, *, summary: str, examples: Sequence[str], codes: Sequence[int]
+) -> Callable[[Callable[..., Any]], click.Command]:
+    """Return a decorator that makes a function the command `name` of a group.
+
+    Args:
+        group: made with `NervplayGroup`.
+        name: of the command.
+        summary: one line for the group's list.
+        examples: full command lines for the help.
+        codes: the exit codes it can end with besides 0 and 1.
+    """
+    return group.command(
+        name,
+        cls=NervplayCommand,
+        short_help=summary,
+        examples=examples,
+        codes=codes,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+
+
 def common_options() -> list[click.Option]:
     """Return fresh -v and --debug options; they set the `State` of the run, wherever they stand."""
     return [
@@ -99,6 +131,18 @@ def common_options() -> list[click.Option]:
     ]
 
 
+def _offline_option() -> click.Option:
+    """Return --offline; eager, because arguments are fetched while they are parsed."""
+    return click.Option(
+        ["--offline"],
+        is_flag=True,
+        is_eager=True,
+        expose_value=False,
+        callback=_set_offline,
+        help="Take videos of the Hub from this computer only.",
+    )
+
+
 def write_block(formatter: click.HelpFormatter, title: str, lines: Sequence[str]) -> None:
     """Write a titled section of the help whose lines are kept as they are."""
     formatter.write_paragraph()
@@ -110,6 +154,11 @@ def write_block(formatter: click.HelpFormatter, title: str, lines: Sequence[str]
 def _set_debug(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
     if value:
         ctx.find_root().ensure_object(State).debug = True
+
+
+def _set_offline(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
+    if value:
+        ctx.find_root().ensure_object(State).offline = True
 
 
 def _set_verbosity(ctx: click.Context, _param: click.Parameter, value: int) -> None:

@@ -16,7 +16,7 @@ from nervplay.errors import UsageError
 from nervplay.models import get_architecture
 from nervplay.models.cost import measure_cost
 
-__all__ = ["command", "describe"]
+__all__ = ["command", "describe", "fact_lines"]
 
 
 @nervplay_command("info", examples=("nervplay info clip.nerv", "nervplay info clip.nerv --json"), codes=(2, 3))
@@ -31,7 +31,7 @@ def command(file: Path, as_json: bool) -> None:
     if as_json:
         emit_json({"path": str(file), **describe(header)})
     else:
-        emit_fields(_lines(describe(header)), title=str(file))
+        emit_fields(fact_lines(describe(header)), title=str(file))
 
 
 def describe(header: NervHeader) -> dict[str, Any]:
@@ -82,8 +82,8 @@ def _gflops(header: NervHeader) -> float | None:
         return None
 
 
-def _lines(facts: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
-    """Yield names and values for people."""
+def fact_lines(facts: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+    """Yield what `describe` gives as names and values for people."""
     video, sections = facts["video"], facts["section_bytes"]
     rate = video["rate"][0] / video["rate"][1]
     size, count = f"{video['width']}x{video['height']}", video["frame_count"]

@@ -7,8 +7,9 @@ from typing import Any, TypeVar
 
 import click
 
-from models_hub import is_address, parse_address
-from nervplay.errors import CapabilityError, InputError, MissingInputError, OutputError, OutputExistsError, UsageError
+from app.cli.command import State
+from models_hub import is_address
+from nervplay.errors import InputError, MissingInputError, OutputError, OutputExistsError, UsageError
 
 __all__ = [
     "NERV",
@@ -29,24 +30,26 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 class NervPath(click.ParamType[Path]):
-    """A .nerv file that exists. Addresses on the Hub are understood and refused: this version cannot fetch them."""
+    """A .nerv file that exists; an address on the Hub becomes the file in the cache, downloaded where it must be."""
 
     name = "file"
+    remote = True
+    """Commands with such an argument take --offline."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:  # noqa: ARG002 - click's signature
         """Return the path.
 
         Raises:
             MissingInputError: no such file.
-            InputError: a folder.
-            CapabilityError: an address on the Hub.
+            InputError: a folder, or something on the Hub that is no neural video.
+            UsageError: not an address.
+            RemoteError: an address that cannot be fetched.
+            CapabilityError: an address, and huggingface_hub is not installed.
         """
         if isinstance(value, str) and is_address(value):
-            address = parse_address(value)
-            raise CapabilityError(
-                f"'{value}' is on the Hub, which this version cannot read; pull {address.file} of {address.repository}"
-                " first and give its path"
-            )
+            from app.cli.fetching import fetch
+
+            return fetch(value, offline=ctx is not None and ctx.find_root().ensure_object(State).offline).path
         path = Path(value)
         _check_input(path)
         if path.is_dir():

@@ -9,12 +9,20 @@ import json
 import math
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
 from rich.table import Table
 from rich.text import Text
 
@@ -22,6 +30,7 @@ from app.cli.words import human_seconds, printable
 
 __all__ = [
     "Reporter",
+    "byte_progress",
     "emit",
     "emit_fields",
     "emit_json",
@@ -159,6 +168,33 @@ def progress(title: str, total: int, unit: str) -> Iterator[Reporter]:
             bar.update(task, completed=done, detail=detail)
 
         yield show
+
+
+@contextmanager
+def byte_progress(title: str) -> Iterator[Callable[[int, int], None]]:
+    """Show a bar of bytes on stderr while the block runs, or a line every ten seconds where stderr is no terminal.
+
+    Args:
+        title: what is transferred.
+
+    Yields:
+        The function to tell (bytes done, bytes in all).
+    """
+    console = _stderr()
+    if not console.is_terminal:
+        lines: list[Reporter] = []
+
+        def tell(done: int, total: int) -> None:
+            if not lines:
+                lines.append(_line_reporter(title, total, "bytes"))
+            lines[0](done)
+
+        yield tell
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    with Progress(*columns, TimeRemainingColumn(compact=True), console=console, transient=True) as bar:
+        task = bar.add_task(title, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def _line_reporter(title: str, total: int, unit: str) -> Reporter:

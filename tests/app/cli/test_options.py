@@ -1,8 +1,11 @@
 """Shared option types, and the checks of targets that come before the work."""
 
+import sys
 from pathlib import Path
 
 import pytest
+from loopback_hub import LoopbackHub
+from loopback_hub.videos import make_nerv
 
 from app.cli import options
 from nervplay.errors import (
@@ -35,10 +38,18 @@ def test_a_folder_is_a_source_but_not_a_nerv_file(tmp_path: Path) -> None:
         options.NERV.convert(str(tmp_path), None, None)
 
 
-@pytest.mark.parametrize("text", ["hf://alice/bunny@v1", "https://huggingface.co/alice/bunny"])
-def test_hub_addresses_are_understood_and_refused(text: str) -> None:
-    with pytest.raises(CapabilityError, match=r"pull model\.safetensors of alice/bunny first"):
-        options.NERV.convert(text, None, None)
+@pytest.mark.usefixtures("hub_home")
+@pytest.mark.parametrize("text", ["hf://alice/bunny@main", "https://huggingface.co/alice/bunny"])
+def test_an_address_on_the_hub_becomes_a_file(server: LoopbackHub, text: str) -> None:
+    data = make_nerv(weights=500)
+    server.add("alice/bunny", "model.safetensors", data)
+    assert options.NERV.convert(text, None, None).read_bytes() == data
+
+
+def test_without_the_library_an_address_is_named_with_its_cure(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+    with pytest.raises(CapabilityError, match=r"pip install nervplay\[hub\]"):
+        options.NERV.convert("hf://alice/bunny", None, None)
 
 
 def test_a_wrong_hub_address_is_named_as_such() -> None:

@@ -94,6 +94,30 @@ def test_progress_on_a_terminal_is_a_bar(monkeypatch: pytest.MonkeyPatch) -> Non
     assert "7/20 epochs 30.1 dB" in re.sub(r"\x1b\[[0-9;]*m", "", screen.getvalue())
 
 
+def test_bytes_in_a_log(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr(output.time, "monotonic", lambda: now[0])
+    with output.byte_progress("pulling alice/bunny") as tell:
+        for done in (0, 500, 1000):
+            tell(done, 2000)
+            now[0] += 6
+    assert capsys.readouterr() == ("", "pulling alice/bunny: 1000/2000 bytes, 0:12 left\n")
+
+
+def test_bytes_on_a_terminal_are_a_bar_that_makes_room_for_notes(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = Terminal()
+    monkeypatch.setattr(sys, "stderr", screen)
+    monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.setenv("TERM", "xterm")
+    with output.byte_progress("pulling alice/bunny") as tell:
+        tell(0, 4_000_000)
+        output.note("the connection broke; going on from byte 0")
+        tell(2_000_000, 4_000_000)
+    shown = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", screen.getvalue())
+    assert "2.0/4.0 MB" in shown
+    assert "the connection broke; going on from byte 0\n" in shown
+
+
 def test_foreign_text_cannot_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     evil = "\x1b[2J\x9b\udcff"
     output.emit_table(["name"], [[evil]])
