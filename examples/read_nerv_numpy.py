@@ -12,12 +12,13 @@ import json
 import math
 import sys
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
 
-MODELS = ("uniform", "histogram", "laplace")
+MODELS = ("uniform", "histogram", "laplace", "gaussian")
 
 
 def refuse(why: str) -> NoReturn:
@@ -106,6 +107,25 @@ def laplace_table(size: int, centre: int, decay: int) -> np.ndarray:
     return np.diff(ends, prepend=0)
 
 
+def gaussian_table(size: int, centre: int, shape: int, width: int) -> np.ndarray:
+    """Return the frequencies of clause 5.8."""
+    ratio = np.abs(np.arange(size) - centre) * 16.0 / width
+    power = ratio
+    for _ in range(shape - 1):
+        power = power * ratio
+    weights, root = [], [math.isqrt(1 << 59)]
+    while len(root) < 10:
+        root.append(math.isqrt(root[-1] << 30))
+    for e in (np.minimum(np.sqrt(np.sqrt(power)), 31) * 1024).astype(int).tolist():
+        weight = 1 << 30
+        for j in range(10):
+            weight = weight * root[j] >> 30 if e >> (9 - j) & 1 else weight
+        weights.append(weight >> (e >> 10))
+    total = sum(weights)
+    ends = [g * (16384 - size) // total + s + 1 for s, g in enumerate(itertools.accumulate(weights))]
+    return np.diff(ends, prepend=0)
+
+
 class Coder:
     """The rANS decoder of one segment (6)."""
 
@@ -133,50 +153,93 @@ class Coder:
             refuse("the coded weights do not end as they must")
 
 
-def codes_of(chunk: bytes, tensors: list[dict[str, Any]]) -> list[np.ndarray]:
-    """Return the codes of a segment's tensors, each with its shape (5)."""
-    blob = Bytes(chunk)
-    side_bytes, raw_bytes, word_count, lanes = (blob.number(n) for n in (4, 4, 4, 2))
-    side, raw = Bytes(blob.take(side_bytes)), Bytes(blob.take(raw_bytes))
-    coder = Coder(np.frombuffer(blob.take(4 * lanes), "<u4"), np.frombuffer(blob.take(2 * word_count), "<u2"))
-    blob.finish()
-    result = []
-    for tensor in tensors:
-        count, model = math.prod(tensor["shape"]), tensor["model"]
+class Segment:
+    """Sequences of codes out of one segment (5)."""
+
+    def __init__(self, chunk: bytes) -> None:
+        blob = Bytes(chunk)
+        side_bytes, raw_bytes, word_count, lanes = (blob.number(n) for n in (4, 4, 4, 2))
+        self.side, self.raw = Bytes(blob.take(side_bytes)), Bytes(blob.take(raw_bytes))
+        self.coder = Coder(np.frombuffer(blob.take(4 * lanes), "<u4"), np.frombuffer(blob.take(2 * word_count), "<u2"))
+        blob.finish()
+
+    def coding(self, model: str, bits: int) -> tuple[int, int, np.ndarray]:
+        """Return raw bits, first high part and frequencies from the side information (5.3)."""
         if model not in MODELS:
             refuse(f"it uses the entropy model {model}, made by a newer nervplay")
-        raw_bits, first, table = tensor["bits"], 0, np.array([16384])
-        if model != "uniform":
-            flags, first, size = side.number(1), side.varint(), side.varint()
-            raw_bits = flags & 15
-            if model == "histogram":
-                table = histogram_table(side, size, flags >> 4)
-            else:
-                table = laplace_table(size, side.varint(), side.number(2))
-        symbols = coder.symbols(count, table) if table.size > 1 else np.zeros(count, np.int64)  # 5.7
-        low = fields(raw.take(math.ceil(count * raw_bits / 8)), np.full(count, raw_bits))
-        result.append((((symbols + first) << raw_bits) | low).reshape(tensor["shape"]))
-    for part in (coder, side, raw):
-        part.finish()
-    return result
+        if model == "uniform":
+            return bits, 0, np.array([16384])
+        side = self.side
+        flags, first, size = side.number(1), side.varint(), side.varint()
+        if model == "histogram":
+            return flags & 15, first, histogram_table(side, size, flags >> 4)
+        if model == "laplace":
+            return flags & 15, first, laplace_table(size, side.varint(), side.number(2))
+        return flags & 15, first, gaussian_table(size, side.varint(), side.number(1), side.number(2))
+
+    def sequence(self, count: int, coding: tuple[int, int, np.ndarray]) -> np.ndarray:
+        """Return the next codes."""
+        raw_bits, first, table = coding
+        symbols = self.coder.symbols(count, table) if table.size > 1 else np.zeros(count, np.int64)  # 5.7
+        low = fields(self.raw.take(math.ceil(count * raw_bits / 8)), np.full(count, raw_bits))
+        return ((symbols + first) << raw_bits) | low
+
+    def tensor(self, shape: list[int], bits: int, model: str) -> np.ndarray:
+        """Return the codes of the next tensor."""
+        count = math.prod(shape)
+        if model == "runs":  # 5.9
+            code, gap_count, value_count, models = *(self.side.varint() for _ in range(3)), self.side.number(1)
+            codings = self.coding(MODELS[models & 15], 8), self.coding(MODELS[models >> 4], bits)
+            gaps, values = self.sequence(gap_count, codings[0]), self.sequence(value_count, codings[1])
+            codes = np.full(count, code, np.int64)
+            codes[np.cumsum(gaps)[gaps != 255] + np.arange(value_count)] = values
+        elif model.startswith("previous-"):  # 5.10
+            steps = self.sequence(count, self.coding(model.removeprefix("previous-"), bits)) - (1 << (bits - 1))
+            steps = steps.reshape(shape[0] if shape else 1, -1)
+            steps[0] += 1 << (bits - 1)
+            codes = np.cumsum(steps, axis=0) % (1 << bits)
+        else:
+            codes = self.sequence(count, self.coding(model, bits))
+        return codes.reshape(shape)
+
+    def finish(self) -> None:
+        """Check that all was used (5.1)."""
+        for part in (self.coder, self.side, self.raw):
+            part.finish()
+
+
+def coded_maps(chunk: bytes, sizes: list[int]) -> Iterator[np.ndarray]:
+    """Yield minimum and scale of the float16 maps, in turn (5.11)."""
+    models, blob = (*MODELS, "runs"), Segment(chunk[len(sizes) :])
+    for size, number in zip(sizes, chunk, strict=False):
+        scale = blob.tensor([size], 16, models[number & 15])
+        minimum = (blob.tensor([size], 16, models[number >> 4]) + scale) % 65536
+        yield from (part.astype("<u2").view("<f2").astype("<f4") for part in (minimum, scale))
+    blob.finish()
 
 
 def read(data: bytes) -> tuple[dict[str, Any], dict[str, np.ndarray], str]:
     """Return head, {segment.name: float32 array} and hash of a file's bytes."""
     chunks = chunks_of(data)
     head = json.loads(zlib.decompress(chunks["head.z"]))
+    tensors = [tensor for segment in head["segments"] for tensor in segment["tensors"]]
+    sizes = [math.prod(t["scale_shape"]) for t in tensors if t["scale_dtype"] == "F16"]
     scales, digest, weights = Bytes(chunks.get("scales", b"")), hashlib.sha256(), {}
+    maps = coded_maps(chunks["maps"], sizes) if "maps" in chunks else None
     for number, segment in enumerate(head["segments"]):
-        coded = [t for t in segment["tensors"] if t["bits"] != 32]
-        codes = iter(codes_of(chunks[f"seg.{number:04d}"], coded) if coded else ())
+        blob = Segment(chunks[f"seg.{number:04d}"]) if f"seg.{number:04d}" in chunks else None
         for tensor in segment["tensors"]:
             name, shape = tensor["name"], tensor["shape"]
             kind = "float32" if tensor["bits"] == 32 else "codes"
             digest.update(f"{name} {shape} {kind}\n".encode())  # 7
-            if kind == "codes":
-                q, dtype = next(codes), {"F16": "<f2", "F32": "<f4"}[tensor["scale_dtype"]]
-                size = math.prod(tensor["scale_shape"]) * int(dtype[2])
-                minimum, scale = (np.frombuffer(scales.take(size), dtype).astype("<f4") for _ in range(2))
+            if blob and kind == "codes":
+                q, dtype = blob.tensor(shape, tensor["bits"], tensor["model"]), tensor["scale_dtype"]
+                if maps and dtype == "F16":
+                    minimum, scale = next(maps), next(maps)
+                else:
+                    size = math.prod(tensor["scale_shape"]) * int(dtype[1:]) // 8
+                    dtype = {"F16": "<f2", "F32": "<f4"}[dtype]
+                    minimum, scale = (np.frombuffer(scales.take(size), dtype).astype("<f4") for _ in range(2))
                 digest.update(q.astype("<u2").tobytes() + minimum.tobytes() + scale.tobytes())
                 minimum, scale = (part.reshape(tensor["scale_shape"]) for part in (minimum, scale))
                 value = minimum + scale * q.astype(np.float32)  # 4.5
@@ -184,6 +247,8 @@ def read(data: bytes) -> tuple[dict[str, Any], dict[str, np.ndarray], str]:
                 value = np.frombuffer(chunks[f"f.{number:04d}.{name}"], "<f4").reshape(shape)
                 digest.update(value.tobytes())
             weights[f"{number}.{name}"] = value
+        if blob:
+            blob.finish()
     scales.finish()
     return head, weights, digest.hexdigest()
 

@@ -1,4 +1,4 @@
-"""How one tensor's codes become symbols: the entropy models, and the choice among them by size.
+"""How a sequence of codes becomes symbols: the entropy models, and the choice among them by size.
 
 A code of b bits is split into a high part, coded as a symbol under a frequency table, and `raw_bits` low bits that are
 stored as they are (docs/spec/nerv-format.md, clause 5): code = (first + symbol) << raw_bits | raw. This is what lets
@@ -7,9 +7,11 @@ stored as they are (docs/spec/nerv-format.md, clause 5): code = (first + symbol)
     uniform    no table: all bits are raw
     histogram  the table itself, rounded to a sum of 2**precision
     laplace    centre and decay of a two-sided geometric distribution
+    gaussian   centre, shape and width of a generalised Gaussian
 
-To add a model: a function that yields candidates, one that reads the side information back, a row in `_READERS`, a
-clause in the specification, and a higher minor version (readers refuse models that they do not know).
+What a tensor's codes go through before (differences, runs of zeros) is the matter of `tensor_code.py`. To add a model:
+a function that yields candidates, one that reads the side information back, a row in `_READERS`, a clause in the
+specification, and a higher minor version (readers refuse models that they do not know).
 """
 
 from collections.abc import Callable, Iterator
@@ -18,13 +20,14 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from nervplay.bitstream.gaussian import MAX_SHAPE, SHAPES, fit_width, gaussian_table
 from nervplay.bitstream.histogram import normalise, read_table, write_table
 from nervplay.bitstream.laplace import fit_decay, laplace_table
 from nervplay.bitstream.packing import ByteCursor, packed_bytes, varint
 from nervplay.bitstream.rans import PRECISION
 from nervplay.bitstream.refusal import damaged, newer
 
-__all__ = ["MAX_ALPHABET", "TensorCoding", "choose_coding", "model_names", "read_coding"]
+__all__ = ["MAX_ALPHABET", "TensorCoding", "base_model_names", "choose_coding", "read_coding"]
 
 MAX_ALPHABET: Final = 4096
 """Symbols of a table: a quarter of its sum, so that the frequency of 1 that all get costs little."""
@@ -32,6 +35,7 @@ MAX_ALPHABET: Final = 4096
 _WHOLE = np.array([1 << PRECISION], np.int64)
 _PRECISIONS = (7, 8, 9, 10, 11, 12, 14)
 _COST_ONE = 4096
+_FITTED_ALPHABET = 512  # symbols up to which a generalised Gaussian is tried: low bits of wider codes are noise
 
 # Cost of a symbol by its frequency, in 1/4096 bit. Rounded, so that a last-bit difference between two machines' log2
 # cannot make them choose different models: no entry lies near a half (tests/nervplay/bitstream/test_entropy_model.py).
@@ -40,7 +44,7 @@ _COST[1:] = np.rint((PRECISION - np.log2(np.arange(1, (1 << PRECISION) + 1))) * 
 
 
 class TensorCoding(NamedTuple):
-    """How the codes of one tensor are coded.
+    """How a sequence of codes is coded.
 
     Args:
         model: name of the entropy model.
@@ -48,6 +52,7 @@ class TensorCoding(NamedTuple):
         first: high part of the symbol 0.
         frequencies: int64 (A,), sum 2**14; a table of one symbol costs nothing and is not coded.
         side: side information, as it stands in the file.
+        size: bytes that it takes, side information included, as the writer reckons; 0 where it was read.
     """
 
     model: str
@@ -55,6 +60,7 @@ class TensorCoding(NamedTuple):
     first: int
     frequencies: NDArray[np.int64]
     side: bytes
+    size: int = 0
 
     @property
     def is_coded(self) -> bool:
@@ -62,12 +68,12 @@ class TensorCoding(NamedTuple):
         return self.frequencies.size > 1
 
 
-def _uniform(bits: int) -> TensorCoding:
-    return TensorCoding("uniform", bits, 0, _WHOLE, b"")
+def _uniform(bits: int, size: int = 0) -> TensorCoding:
+    return TensorCoding("uniform", bits, 0, _WHOLE, b"", size)
 
 
-def model_names() -> list[str]:
-    """Return the names of the models that this version reads, sorted."""
+def base_model_names() -> list[str]:
+    """Return the names of the models of a sequence that this version reads, sorted."""
     return sorted(["uniform", *_READERS])
 
 
@@ -79,24 +85,43 @@ def choose_coding(codes: NDArray[Any], bits: int) -> TensorCoding:
         bits: 1 .. 16.
     """
     all_counts = np.bincount(codes, minlength=1 << bits)
-    best, least = _uniform(bits), packed_bytes(codes.size, bits)
+    best = _uniform(bits, packed_bytes(codes.size, bits))
+    fitted: tuple[TensorCoding, NDArray[np.int64]] | None = None
     for raw_bits in range(bits):
         if raw_bits:
             all_counts = all_counts.reshape(-1, 2).sum(axis=1)
         used = np.flatnonzero(all_counts)
         first, size = int(used[0]), int(used[-1] - used[0]) + 1
-        raw = packed_bytes(codes.size, raw_bits)
-        if size > MAX_ALPHABET or raw >= least:
+        if size > MAX_ALPHABET or packed_bytes(codes.size, raw_bits) >= best.size:
             continue
         counts = all_counts[first : first + size]
-        for coding in _candidates(counts, raw_bits, first):
-            symbols = int((counts * _COST[coding.frequencies]).sum())
-            total = len(coding.side) + raw + -(-symbols // (8 * _COST_ONE))
-            if total < least:
-                best, least = coding, total
+        for candidate in _candidates(counts, raw_bits, first):
+            coding = _priced(candidate, counts)
+            if coding.size < best.size:
+                best = coding
+            if coding.model == "laplace" and size <= _FITTED_ALPHABET and (not fitted or coding.size < fitted[0].size):
+                fitted = coding, counts
         if size == 1:
             break
+    if fitted:  # a Gaussian is dearer to fit: only where a Laplacian does best
+        coding = _priced(_gaussian(fitted[1], fitted[0].raw_bits, fitted[0].first), fitted[1])
+        best = min(best, coding, key=lambda c: c.size)
     return best
+
+
+def _priced(coding: TensorCoding, counts: NDArray[np.int64]) -> TensorCoding:
+    """Return `coding` with what it takes."""
+    raw = packed_bytes(int(counts.sum()), coding.raw_bits)
+    return coding._replace(size=len(coding.side) + raw - _cost(counts, coding.frequencies) // -(8 * _COST_ONE))
+
+
+def _median(counts: NDArray[np.int64]) -> int:
+    return int(np.searchsorted(np.cumsum(counts), (int(counts.sum()) + 1) // 2))
+
+
+def _cost(counts: NDArray[np.int64], frequencies: NDArray[np.int64]) -> int:
+    """Return what symbols that occur `counts` times cost, in 1/4096 bit."""
+    return int((counts * _COST[frequencies]).sum())
 
 
 def _candidates(counts: NDArray[np.int64], raw_bits: int, first: int) -> Iterator[TensorCoding]:
@@ -109,10 +134,22 @@ def _candidates(counts: NDArray[np.int64], raw_bits: int, first: int) -> Iterato
             side = bytes([raw_bits | precision << 4]) + place + (write_table(table) if size > 1 else b"")
             yield TensorCoding("histogram", raw_bits, first, table << (PRECISION - precision), side)
     if size > 2:
-        centre = int(np.searchsorted(np.cumsum(counts), (int(counts.sum()) + 1) // 2))  # the median
+        centre = _median(counts)
         decay = fit_decay(counts, centre)
         side = bytes([raw_bits]) + place + varint(centre) + decay.to_bytes(2, "little")
         yield TensorCoding("laplace", raw_bits, first, laplace_table(size, centre, decay), side)
+
+
+def _gaussian(counts: NDArray[np.int64], raw_bits: int, first: int) -> TensorCoding:
+    """Return the generalised Gaussian that fits the trimmed `counts` best."""
+    size, centre = counts.size, _median(counts)
+    tables = []
+    for shape in SHAPES:
+        width = fit_width(counts, centre, shape, lambda f: _cost(counts, f))
+        tables.append((shape, width, gaussian_table(size, centre, shape, width)))
+    shape, width, table = min(tables, key=lambda t: _cost(counts, t[2]))
+    side = bytes([raw_bits]) + varint(first) + varint(size) + varint(centre) + bytes([shape])
+    return TensorCoding("gaussian", raw_bits, first, table, side + width.to_bytes(2, "little"))
 
 
 def read_coding(model: str, bits: int, cursor: ByteCursor) -> TensorCoding:
@@ -130,7 +167,7 @@ def read_coding(model: str, bits: int, cursor: ByteCursor) -> TensorCoding:
     if model == "uniform":
         return _uniform(bits)
     if model not in _READERS:
-        raise newer(f"the entropy model '{model}' is not one of {', '.join(model_names())}")
+        raise newer(f"the entropy model '{model}' is not one of {', '.join(base_model_names())}")
     flags, first, size = cursor.byte(), cursor.varint(), cursor.varint()
     raw_bits, parameter = flags & 15, flags >> 4
     if raw_bits >= bits or not 1 <= size <= MAX_ALPHABET or first + size > 1 << (bits - raw_bits):
@@ -153,7 +190,15 @@ def _read_laplace(cursor: ByteCursor, size: int, parameter: int) -> NDArray[np.i
     return laplace_table(size, centre, decay)
 
 
+def _read_gaussian(cursor: ByteCursor, size: int, parameter: int) -> NDArray[np.int64]:
+    centre, shape, width = cursor.varint(), cursor.byte(), int.from_bytes(cursor.take(2), "little")
+    if parameter or centre >= size or not 1 <= shape <= MAX_SHAPE or not width:
+        raise damaged(f"a Gaussian of {size} symbols has the centre {centre}, the shape {shape}, the width {width}")
+    return gaussian_table(size, centre, shape, width)
+
+
 _READERS: Final[dict[str, Callable[[ByteCursor, int, int], NDArray[np.int64]]]] = {
+    "gaussian": _read_gaussian,
     "histogram": _read_histogram,
     "laplace": _read_laplace,
 }

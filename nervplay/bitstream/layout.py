@@ -4,6 +4,7 @@
     ├── __metadata__   format "nervplay", format_version "1.1", crc32 of every chunk
     ├── head.z         deflated strict JSON: the fields of `Head`, names never positions
     ├── scales         per tensor, in table order: minimum[], scale[], little-endian float16 or float32
+    ├── maps           optional: those of float16, entropy-coded, which then are not in `scales`
     ├── seg.0000 ...   one entropy-coded blob per time segment, in time order
     ├── f.0000.NAME    a plain float32 tensor (bits = 32) of a segment; one chunk each
     ├── audio          optional: a small media file, packets copied from the source
@@ -38,7 +39,7 @@ __all__ = [
 
 FORMAT = "nervplay"
 VERSION = (1, 1)
-"""What this version reads and writes; the difference to 1.0 is told in clause 8 of the specification."""
+"""What this version reads and writes; clause 10 of the specification tells what each version brought."""
 MAX_BITS = 16
 
 

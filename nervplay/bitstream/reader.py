@@ -4,6 +4,7 @@ docs/spec/nerv-format.md is the law; clause numbers stand where its rules are ch
 """
 
 import io
+import math
 import os
 import stat
 from collections.abc import Iterator, Mapping
@@ -19,9 +20,19 @@ from nervplay.bitstream.box import Box
 from nervplay.bitstream.head import SCALE_DTYPES, Head, SegmentEntry, TensorEntry, unpack_head
 from nervplay.bitstream.layout import Audio, NervFile, QuantisedTensor, Segment, StoredTensor, weights_sha256
 from nervplay.bitstream.limits import weight_allowance
+from nervplay.bitstream.maps import decode_maps
 from nervplay.bitstream.packing import ByteCursor
 from nervplay.bitstream.refusal import damaged
-from nervplay.bitstream.sections import AUDIO, HEAD, POSTER, SCALES, check_sections, float_section, segment_section
+from nervplay.bitstream.sections import (
+    AUDIO,
+    HEAD,
+    MAPS,
+    POSTER,
+    SCALES,
+    check_sections,
+    float_section,
+    segment_section,
+)
 from nervplay.bitstream.segment import CodedTensor, RowBudget, decode_segment
 from nervplay.errors import BitstreamError, MissingInputError
 from nervplay.video.spec import VideoSpec
@@ -181,6 +192,7 @@ def _head(box: Box) -> Head:
 def _section_bytes(box: Box) -> dict[str, int]:
     named = {"head": HEAD, "scales": SCALES, "audio": AUDIO, "poster": POSTER}
     sizes = {kind: box.chunk_bytes(name) for kind, name in named.items()}
+    sizes["scales"] += box.chunk_bytes(MAPS)
     sizes["weights"] = sum(box.chunk_bytes(name) for name in box.names if name.startswith(("seg.", "f.")))
     sizes["container"] = box.header_bytes
     sizes["other"] = box.size - sum(sizes.values())
@@ -189,13 +201,13 @@ def _section_bytes(box: Box) -> dict[str, int]:
 
 def _segments(box: Box, head: Head) -> tuple[Segment, ...]:
     """Return the decoded segments (clauses 4.3 to 5)."""
-    scales = ByteCursor(box.read(SCALES) if box.chunk_bytes(SCALES) else b"", "the chunk 'scales'")
     budget = RowBudget()
+    maps = _Maps(box, head, budget)
     segments = []
     for number, entry in enumerate(head.segments):
         coded = iter(_codes(box, segment_section(number), entry, budget))
         tensors: dict[str, StoredTensor] = {
-            t.name: _float_tensor(box, number, t) if t.is_float else _quantised(t, next(coded), scales)
+            t.name: _float_tensor(box, number, t) if t.is_float else _quantised(t, next(coded), maps)
             for t in entry.tensors
         }
         segments.append(
@@ -208,28 +220,44 @@ def _segments(box: Box, head: Head) -> tuple[Segment, ...]:
                 config=entry.config,
             )
         )
-    scales.finish()
+    maps.finish()
     return tuple(segments)
+
+
+class _Maps:
+    """Minimum and scale of one tensor after the other, out of `scales` and, where it is there, `maps` (clause 4.5)."""
+
+    def __init__(self, box: Box, head: Head, budget: RowBudget) -> None:
+        self._scales = ByteCursor(box.read(SCALES) if box.chunk_bytes(SCALES) else b"", "the chunk 'scales'")
+        self._coded: Iterator[NDArray[np.float16]] | None = None
+        if box.chunk_bytes(MAPS):
+            tensors = [t for segment in head.segments for t in segment.tensors if t.scale_dtype == "F16"]
+            self._coded = iter(decode_maps(box.read(MAPS), [math.prod(t.scale_shape or ()) for t in tensors], budget))
+
+    def part(self, tensor: TensorEntry) -> NDArray[Any]:
+        """Return minimum or scale of `tensor`, in turn."""
+        shape = tensor.scale_shape or ()
+        if tensor.scale_dtype == "F16" and self._coded is not None:
+            return next(self._coded).reshape(shape)
+        assert tensor.scale_dtype is not None, "the head was checked"
+        dtype = np.dtype(SCALE_DTYPES[tensor.scale_dtype])
+        raw = np.frombuffer(self._scales.take(math.prod(shape) * dtype.itemsize), dtype)
+        return raw.reshape(shape).astype(dtype.newbyteorder("="))
+
+    def finish(self) -> None:
+        """Check that nothing is left over."""
+        self._scales.finish()
 
 
 def _codes(box: Box, name: str, entry: SegmentEntry, budget: RowBudget) -> list[NDArray[Any]]:
     """Return the flat codes of the quantised tensors of a segment, in table order."""
-    coded = [CodedTensor(t.count, t.bits, t.model) for t in entry.tensors if t.model is not None]
+    coded = [CodedTensor(t.count, t.bits, t.model, t.rows) for t in entry.tensors if t.model is not None]
     return decode_segment(box.read(name), coded, name, budget) if coded else []
 
 
-def _quantised(tensor: TensorEntry, codes: NDArray[Any], scales: ByteCursor) -> QuantisedTensor:
-    """Return a tensor of codes with its minimum and scale, which stand next in `scales` (clause 4.5)."""
-    assert tensor.scale_shape is not None, "the head was checked"
-    assert tensor.scale_dtype is not None, "the head was checked"
-    dtype = np.dtype(SCALE_DTYPES[tensor.scale_dtype])
-    count = int(np.prod(tensor.scale_shape, dtype=np.int64))
-
-    def part() -> NDArray[Any]:
-        raw = np.frombuffer(scales.take(count * dtype.itemsize), dtype)
-        return raw.reshape(tensor.scale_shape or ()).astype(dtype.newbyteorder("="))
-
-    minimum, scale = part(), part()
+def _quantised(tensor: TensorEntry, codes: NDArray[Any], maps: _Maps) -> QuantisedTensor:
+    """Return a tensor of codes with its map."""
+    minimum, scale = maps.part(tensor), maps.part(tensor)
     result = QuantisedTensor(codes=codes.reshape(tensor.shape), bits=tensor.bits, minimum=minimum, scale=scale)
     if not result.is_finite:
         raise damaged(f"minimum and scale of '{tensor.name}' lead outside the float32 numbers")

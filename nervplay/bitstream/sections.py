@@ -7,13 +7,14 @@ from nervplay.bitstream.box import IGNORABLE
 from nervplay.bitstream.head import Head
 from nervplay.bitstream.refusal import damaged, newer
 
-__all__ = ["AUDIO", "HEAD", "POSTER", "SCALES", "check_sections", "float_section", "segment_section"]
+__all__ = ["AUDIO", "HEAD", "MAPS", "POSTER", "SCALES", "check_sections", "float_section", "segment_section"]
 
 HEAD: Final = "head.z"
 SCALES: Final = "scales"
+MAPS: Final = "maps"
 AUDIO: Final = "audio"
 POSTER: Final = "poster.webp"
-_KNOWN: Final = (HEAD, SCALES, AUDIO, POSTER)
+_KNOWN: Final = (HEAD, SCALES, MAPS, AUDIO, POSTER)
 _KNOWN_PREFIXES: Final = ("seg.", "f.")
 
 
@@ -27,10 +28,19 @@ def float_section(number: int, tensor: str) -> str:
     return f"f.{number:04d}.{tensor}"
 
 
-def _required(head: Head) -> Iterator[str]:
-    """Yield the names that a file of this head has; a poster is the one thing that may be there or not."""
+def _required(head: Head, *, maps: bool) -> Iterator[str]:
+    """Yield the names that a file of this head has; a poster is the one thing that may be there or not.
+
+    Args:
+        head: the head.
+        maps: whether float16 maps are coded.
+    """
     yield HEAD
-    if any(not tensor.is_float for segment in head.segments for tensor in segment.tensors):
+    types = {tensor.scale_dtype for segment in head.segments for tensor in segment.tensors} - {None}
+    if maps and "F16" in types:
+        yield MAPS
+        types.remove("F16")
+    if types:
         yield SCALES
     for number, segment in enumerate(head.segments):
         if any(not tensor.is_float for tensor in segment.tensors):
@@ -51,7 +61,7 @@ def check_sections(head: Head, names: Iterable[str]) -> None:
     for name in present:
         if name not in _KNOWN and not name.startswith(_KNOWN_PREFIXES):
             raise newer(f"the file has the section '{name[:40]}'")
-    required = set(_required(head))
+    required = set(_required(head, maps=MAPS in present))
     for name in sorted(required - present):
         raise damaged(f"the chunk '{name}' is missing")
     for name in sorted(present - required - {POSTER}):

@@ -1,7 +1,8 @@
 """Writing .nerv files: a `NervFile` becomes bytes, the same bytes every time."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +31,8 @@ from nervplay.bitstream.layout import (
     weights_sha256,
 )
 from nervplay.bitstream.limits import MAX_FILE_BYTES, weight_allowance
-from nervplay.bitstream.sections import AUDIO, HEAD, POSTER, SCALES, float_section, segment_section
+from nervplay.bitstream.maps import encode_maps
+from nervplay.bitstream.sections import AUDIO, HEAD, MAPS, POSTER, SCALES, float_section, segment_section
 from nervplay.bitstream.segment import encode_segment
 from nervplay.errors import BitstreamError, UsageError
 
@@ -49,16 +51,14 @@ def encode_nerv(file: NervFile) -> bytes:
         UsageError: content that the format cannot hold or that a reader would refuse; the message names it.
     """
     entries: list[SegmentEntry] = []
-    scales: list[bytes] = []
+    maps: list[tuple[NDArray[Any], NDArray[Any]]] = []
     chunks: dict[str, Chunk] = {}
     for number, segment in enumerate(file.segments):
         quantised = {name: t for name, t in segment.tensors.items() if isinstance(t, QuantisedTensor)}
         for name, tensor in segment.tensors.items():
             if isinstance(tensor, QuantisedTensor):
                 _check_quantised(name, tensor)
-                scales += [
-                    np.ascontiguousarray(part, _little(part)).tobytes() for part in (tensor.minimum, tensor.scale)
-                ]
+                maps.append((tensor.minimum, tensor.scale))
             else:
                 chunks[float_section(number, name)] = Chunk(_float_bytes(name, tensor), "F32", tensor.shape)
         blob, models = encode_segment([(t.codes, t.bits) for t in quantised.values()], segments=len(file.segments))
@@ -69,8 +69,7 @@ def encode_nerv(file: NervFile) -> bytes:
         head = pack_head(_head(file, tuple(entries)))
     except BitstreamError as error:
         raise UsageError(f"this network cannot be stored: {str(error).partition(';')[0]}") from None
-    leading = {HEAD: Chunk(head)} | ({SCALES: Chunk(b"".join(scales))} if scales else {})
-    data = build_box(leading | chunks | dict(_extras(file)), _METADATA)
+    data = build_box({HEAD: Chunk(head)} | _map_chunks(maps) | chunks | dict(_extras(file)), _METADATA)
     _check_size(data, entries)
     return data
 
@@ -94,6 +93,8 @@ def write_nerv(path: str | os.PathLike[str], file: NervFile, *, overwrite: bool 
     return len(data)
 
 
+_CHUNK_BYTES = 96
+"""What a chunk costs in the header of the box."""
 _METADATA: Mapping[str, str] = {"format": FORMAT, "format_version": f"{VERSION[0]}.{VERSION[1]}"}
 
 
@@ -135,6 +136,20 @@ def _tensor_entry(name: str, tensor: StoredTensor, model: str | None) -> TensorE
         scale_dtype=_DTYPE_NAMES[_little(tensor.scale)],
         model=model,
     )
+
+
+def _map_chunks(maps: Sequence[tuple[NDArray[Any], NDArray[Any]]]) -> dict[str, Chunk]:
+    """Return `scales`, and `maps` where coding the float16 maps pays for a chunk of its own."""
+
+    def raw(pairs: Iterable[tuple[NDArray[Any], NDArray[Any]]]) -> bytes:
+        return b"".join(np.ascontiguousarray(part, _little(part)).tobytes() for pair in pairs for part in pair)
+
+    half = [pair for pair in maps if pair[0].dtype == np.float16]
+    whole = [pair for pair in maps if pair[0].dtype != np.float16]
+    coded = encode_maps(half) if half else b""
+    if half and len(coded) + _CHUNK_BYTES < len(raw(half)):
+        return ({SCALES: Chunk(raw(whole))} if whole else {}) | {MAPS: Chunk(coded)}
+    return {SCALES: Chunk(raw(maps))} if maps else {}
 
 
 def _extras(file: NervFile) -> Iterator[tuple[str, Chunk]]:

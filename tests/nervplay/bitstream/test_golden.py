@@ -32,6 +32,10 @@ PINNED = {
         "b83c951e21b44c0ff6cc98f98132c89d443945eab7ebaab3d713d70ec5e95dc8",
         "861b8a9b8b6e3a43a3a9084125106fba6a8db9a8bd8280924fd9d7b4d4061b15",
     ),
+    "runs-and-differences.nerv": (
+        "34c88998b1a35069e6b232284c9c09b74103a0fe9bc5c6a16e97e68fdbbfedd0",
+        "36de90cca99bbdd3f46bf06b37f9ff8a6efb09b1e2b4324ba9f05248cab0bd90",
+    ),
     "later-minor.nerv": (
         "1bc485578d6e652e69059040148d56f94cf905168aa800e64a5e6c14ce35de58",
         "c47a26b73bee95f40ed009842ae84633bf268ac9da3eaeb809af68a9edc37906",
@@ -57,7 +61,7 @@ def test_decodes_to_the_pinned_weights(tool: SimpleNamespace, name: str) -> None
     assert values.hexdigest() == PINNED[name][1]
 
 
-@pytest.mark.parametrize("name", ["every-kind.nerv", "models-and-widths.nerv"])
+@pytest.mark.parametrize("name", ["every-kind.nerv", "models-and-widths.nerv", "runs-and-differences.nerv"])
 def test_the_writer_keeps_what_it_reads(tool: SimpleNamespace, name: str) -> None:
     file = read_nerv(tool.golden_files / name)
     assert tool.same_content(read_nerv(encode_nerv(file)), file)
@@ -86,7 +90,7 @@ def test_a_stranger_reads_the_same(tool: SimpleNamespace, example: ModuleType, n
 
 def test_the_stranger_is_short_and_needs_numpy_only(tool: SimpleNamespace) -> None:
     text = EXAMPLE.read_text()
-    assert len(text.splitlines()) < 200
+    assert len(text.splitlines()) < 300
     assert "import nervplay" not in text
     assert "from nervplay" not in text
     file = tool.golden_files / "every-kind.nerv"

@@ -207,7 +207,7 @@ def mutant(rng: np.random.Generator, tool: SimpleNamespace, data: bytes) -> byte
         head = mutate_json(rng, json.loads(zlib.decompress(chunks["head.z"])))
         chunks["head.z"] = zlib.compress(json.dumps(head).encode(), 1)
     elif kind < 0.9:
-        names = [name for name in chunks if name.startswith(("seg.", "scales", "head"))]
+        names = [name for name in chunks if name.startswith(("seg.", "scales", "maps", "head"))]
         name = names[rng.integers(len(names))]
         chunks[name] = mutate_bytes(rng, chunks[name])
     else:

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from nervplay.bitstream import limits
-from nervplay.bitstream.entropy_model import MAX_ALPHABET, model_names
+from nervplay.bitstream.entropy_model import MAX_ALPHABET
 from nervplay.bitstream.head import ArchitectureEntry, AudioEntry, Head, SegmentEntry, TensorEntry
 from nervplay.bitstream.segment import CodedTensor, RowBudget, decode_segment
+from nervplay.bitstream.tensor_code import model_names
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 PAGE = (REPOSITORY / "docs" / "spec" / "nerv-format.md").read_text(encoding="utf-8")

@@ -1,0 +1,196 @@
+"""From the codes of one tensor to what stands in a segment, and back (clauses 5.3, 5.9 and 5.10).
+
+A tensor is coded in one of three ways, whichever is smallest:
+
+    MODEL            its codes, row-major, under one entropy model
+    previous-MODEL   differences to the previous index of dimension 0: embeddings, of which neighbours in time are alike
+    runs             runs of one frequent code: pruned weights
+"""
+
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nervplay.bitstream.entropy_model import TensorCoding, base_model_names, choose_coding, read_coding
+from nervplay.bitstream.limits import MAX_ROWS
+from nervplay.bitstream.packing import ByteCursor, pack_fields, packed_bytes, unpack_fields, varint
+from nervplay.bitstream.rans import Sequence14, StreamDecoder
+from nervplay.bitstream.refusal import damaged
+from nervplay.bitstream.zero_runs import GAP_BITS, LONGEST_GAP, Runs, join_runs, split_runs
+
+__all__ = ["CodeReader", "CodedTensor", "RowBudget", "TensorParts", "decode_tensor", "encode_tensor", "model_names"]
+
+PREVIOUS: Final = "previous-"
+RUNS: Final = "runs"
+_RUN_MODELS: Final = ("uniform", "histogram", "laplace", "gaussian")
+"""The models of gaps and values, by the numbers that stand in the file."""
+
+_FREQUENT = 8  # runs are tried where one code is at least every eighth
+_MOST_RUNS = (1 << 28) - 1  # what a varint holds
+
+
+class CodedTensor(NamedTuple):
+    """What the head says about a tensor of integers: length, width of its codes, entropy model, size of dimension 0."""
+
+    weights: int
+    bits: int
+    model: str
+    rows: int = 1
+
+
+class RowBudget:
+    """Steps that the decoder may still take over all segments of a file: what bounds its time."""
+
+    def __init__(self) -> None:
+        self._left = MAX_ROWS
+
+    def spend(self, rows: int) -> None:
+        """Take `rows` steps.
+
+        Raises:
+            BitstreamError: more than are left.
+        """
+        self._left -= rows
+        if self._left < 0:
+            raise damaged(f"the weights ask for over {MAX_ROWS} decoding steps")
+
+
+class TensorParts(NamedTuple):
+    """What a tensor adds to its segment: name of the model, side information, raw bits, sequences for the coder."""
+
+    model: str
+    side: bytes
+    raw: bytes
+    sequences: Sequence[Sequence14]
+
+
+class CodeReader:
+    """Reads coded sequences of a segment one after the other.
+
+    Args:
+        raw: the raw bits of the segment.
+        decoder: its rANS stream.
+        lanes: lanes of the stream.
+        budget: steps that may still be taken.
+    """
+
+    def __init__(self, raw: ByteCursor, decoder: StreamDecoder, lanes: int, budget: RowBudget) -> None:
+        self._raw, self._decoder, self._lanes, self._budget = raw, decoder, lanes, budget
+
+    def read(self, coding: TensorCoding, count: int) -> NDArray[np.uint16]:
+        """Return the next `count` codes, uint16 (count,): (first + symbol) << raw_bits | raw (clause 5.3).
+
+        Raises:
+            BitstreamError: raw bits or words end too early, or decoding would take too many steps.
+        """
+        low = self._raw.take(packed_bytes(count, coding.raw_bits))
+        if coding.is_coded:
+            if self._lanes == 0:
+                raise damaged("there are coded tensors but no lanes")
+            self._budget.spend(-(-count // self._lanes))
+            codes = self._decoder.decode(count, coding.frequencies)
+            codes += np.uint16(coding.first)
+            codes <<= np.uint16(coding.raw_bits)
+        else:
+            codes = np.full(count, coding.first << coding.raw_bits, np.uint16)
+        if coding.raw_bits:
+            codes |= unpack_fields(low, count, coding.raw_bits)
+        return codes
+
+
+def model_names() -> list[str]:
+    """Return the names of all models of a tensor that this version reads, sorted (clause 5.3)."""
+    base = base_model_names()
+    return sorted([*base, *(PREVIOUS + name for name in base), RUNS])
+
+
+def encode_tensor(codes: NDArray[Any], bits: int) -> TensorParts:
+    """Return the smallest coding of a tensor.
+
+    Args:
+        codes: unsigned integers of any shape, at least one, each 0 .. 2**bits - 1.
+        bits: 1 .. 16.
+    """
+    flat = np.ascontiguousarray(codes).reshape(-1)
+    plain = choose_coding(flat, bits)
+    best, parts = plain.size, _parts("", flat, plain)
+    if codes.ndim > 1 and codes.shape[0] > 1:
+        rows = flat.reshape(codes.shape[0], -1)
+        differences = _centred(rows, np.concatenate([np.full_like(rows[:1], 1 << (bits - 1)), rows[:-1]]), bits)
+        coding = choose_coding(differences.reshape(-1), bits)
+        if coding.size < best and coding.is_coded:
+            best, parts = coding.size, _parts(PREVIOUS, differences.reshape(-1), coding)
+    counts = np.bincount(flat)
+    if 1 < flat.size <= _MOST_RUNS and flat.size < int(counts.max()) * _FREQUENT < flat.size * _FREQUENT:
+        runs = _runs(split_runs(flat, int(counts.argmax())), bits)
+        if runs[0] < best:
+            parts = runs[1]
+    return parts
+
+
+def _centred(codes: NDArray[Any], predicted: NDArray[Any], bits: int) -> NDArray[np.uint16]:
+    """Return codes - predicted + 2**(bits - 1) modulo 2**bits."""
+    difference = codes.astype(np.uint16) - predicted.astype(np.uint16) + np.uint16(1 << (bits - 1))
+    return difference & np.uint16((1 << bits) - 1)
+
+
+def _parts(prefix: str, codes: NDArray[Any], coding: TensorCoding) -> TensorParts:
+    return TensorParts(
+        prefix + coding.model, coding.side, pack_fields(codes, coding.raw_bits), _sequence(codes, coding)
+    )
+
+
+def _sequence(codes: NDArray[Any], coding: TensorCoding) -> list[Sequence14]:
+    if not coding.is_coded:
+        return []
+    return [Sequence14((codes >> coding.raw_bits) - coding.first, coding.frequencies)]
+
+
+def _runs(runs: Runs, bits: int) -> tuple[int, TensorParts]:
+    """Return the size of runs, as the writer reckons it, and their parts."""
+    gaps, values = choose_coding(runs.gaps, GAP_BITS), choose_coding(runs.values, bits)
+    models = _RUN_MODELS.index(gaps.model) | _RUN_MODELS.index(values.model) << 4
+    side = varint(runs.code) + varint(runs.gaps.size) + varint(runs.values.size) + bytes([models])
+    raw = pack_fields(runs.gaps, gaps.raw_bits) + pack_fields(runs.values, values.raw_bits)
+    sequences = _sequence(runs.gaps, gaps) + _sequence(runs.values, values)
+    parts = TensorParts(RUNS, side + gaps.side + values.side, raw, sequences)
+    return gaps.size + values.size + len(side), parts
+
+
+def decode_tensor(tensor: CodedTensor, side: ByteCursor, codes: CodeReader) -> NDArray[np.uint16]:
+    """Return the codes of one tensor, uint16 (weights,).
+
+    Args:
+        tensor: what the head says; the caller has bounded its length.
+        side: stands at its side information.
+        codes: stands at its raw bits and symbols.
+
+    Raises:
+        VersionError: an entropy model that this version does not know.
+        BitstreamError: data that breaks a rule of clause 5.
+    """
+    if tensor.model == RUNS:
+        return _read_runs(tensor, side, codes)
+    name = tensor.model.removeprefix(PREVIOUS)
+    plain = codes.read(read_coding(name, tensor.bits, side), tensor.weights)
+    if name == tensor.model:
+        return plain
+    steps = (plain - np.uint16(1 << (tensor.bits - 1))).reshape(tensor.rows, -1)
+    steps[0] += np.uint16(1 << (tensor.bits - 1))
+    summed = np.cumsum(steps, axis=0, dtype=np.uint16)  # modulo 2**16, and so modulo 2**bits
+    return (summed & np.uint16((1 << tensor.bits) - 1)).reshape(-1)
+
+
+def _read_runs(tensor: CodedTensor, side: ByteCursor, codes: CodeReader) -> NDArray[np.uint16]:
+    code, gap_count, value_count, models = side.varint(), side.varint(), side.varint(), side.byte()
+    numbers = models & 15, models >> 4
+    if code >> tensor.bits or max(numbers) >= len(_RUN_MODELS):
+        raise damaged(f"runs of the code {code} of {tensor.bits} bits under the models {numbers}")
+    if not 1 <= value_count <= tensor.weights or gap_count > value_count + tensor.weights // LONGEST_GAP:
+        raise damaged(f"{gap_count} runs with {value_count} codes between them in {tensor.weights} weights")
+    gap_coding = read_coding(_RUN_MODELS[numbers[0]], GAP_BITS, side)
+    value_coding = read_coding(_RUN_MODELS[numbers[1]], tensor.bits, side)
+    gaps = codes.read(gap_coding, gap_count)
+    return join_runs(Runs(code, gaps, codes.read(value_coding, value_count)), tensor.weights)
