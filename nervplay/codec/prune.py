@@ -78,7 +78,7 @@ def _smallest_out(scores: Mapping[str, Tensor], count: int) -> dict[str, Tensor]
     kept = torch.ones_like(flat, dtype=torch.bool)
     if count:
         kept[torch.topk(flat, count, largest=False).indices] = False
-    parts = kept.split([score.numel() for score in scores.values()])
+    parts = torch.split(kept, [score.numel() for score in scores.values()])
     return {name: part.reshape(scores[name].shape) for name, part in zip(scores, parts, strict=True)}
 
 
@@ -103,7 +103,8 @@ def hold_masks(model: VideoModel, masks: Mapping[str, Tensor]) -> Callable[[], N
     handles = []
     for name, mask in masks.items():
         weight = model.get_parameter(name)
-        handles.append(weight.register_hook(_masking(mask.to(weight.device))))
+        hook = _masking(mask.to(weight.device))
+        handles.append(weight.register_hook(hook))  # type: ignore[no-untyped-call]  # untyped in torch
 
     def let_go() -> None:
         for handle in handles:
