@@ -58,12 +58,16 @@ class RowBudget:
 
 
 class TensorParts(NamedTuple):
-    """What a tensor adds to its segment: name of the model, side information, raw bits, sequences for the coder."""
+    """What a tensor adds to its segment: name of the model, side information, raw bits, sequences for the coder, size.
+
+    The size is that of all of it in bytes, as the writer reckons; a segment adds the states of its lanes.
+    """
 
     model: str
     side: bytes
     raw: bytes
     sequences: Sequence[Sequence14]
+    size: int
 
 
 class CodeReader:
@@ -114,20 +118,18 @@ def encode_tensor(codes: NDArray[Any], bits: int) -> TensorParts:
         bits: 1 .. 16.
     """
     flat = np.ascontiguousarray(codes).reshape(-1)
-    plain = choose_coding(flat, bits)
-    best, parts = plain.size, _parts("", flat, plain)
+    best = _parts("", flat, choose_coding(flat, bits))
     if codes.ndim > 1 and codes.shape[0] > 1:
         rows = flat.reshape(codes.shape[0], -1)
-        differences = _centred(rows, np.concatenate([np.full_like(rows[:1], 1 << (bits - 1)), rows[:-1]]), bits)
-        coding = choose_coding(differences.reshape(-1), bits)
-        if coding.size < best and coding.is_coded:
-            best, parts = coding.size, _parts(PREVIOUS, differences.reshape(-1), coding)
+        before = np.concatenate([np.full_like(rows[:1], 1 << (bits - 1)), rows[:-1]])
+        differences = _centred(rows, before, bits).reshape(-1)
+        coding = choose_coding(differences, bits)
+        if coding.size < best.size:
+            best = _parts(PREVIOUS, differences, coding)
     counts = np.bincount(flat)
     if 1 < flat.size <= _MOST_RUNS and flat.size < int(counts.max()) * _FREQUENT < flat.size * _FREQUENT:
-        runs = _runs(split_runs(flat, int(counts.argmax())), bits)
-        if runs[0] < best:
-            parts = runs[1]
-    return parts
+        best = min(best, _runs(split_runs(flat, int(counts.argmax())), bits), key=lambda parts: parts.size)
+    return best
 
 
 def _centred(codes: NDArray[Any], predicted: NDArray[Any], bits: int) -> NDArray[np.uint16]:
@@ -137,9 +139,8 @@ def _centred(codes: NDArray[Any], predicted: NDArray[Any], bits: int) -> NDArray
 
 
 def _parts(prefix: str, codes: NDArray[Any], coding: TensorCoding) -> TensorParts:
-    return TensorParts(
-        prefix + coding.model, coding.side, pack_fields(codes, coding.raw_bits), _sequence(codes, coding)
-    )
+    raw = pack_fields(codes, coding.raw_bits)
+    return TensorParts(prefix + coding.model, coding.side, raw, _sequence(codes, coding), coding.size)
 
 
 def _sequence(codes: NDArray[Any], coding: TensorCoding) -> list[Sequence14]:
@@ -148,15 +149,14 @@ def _sequence(codes: NDArray[Any], coding: TensorCoding) -> list[Sequence14]:
     return [Sequence14((codes >> coding.raw_bits) - coding.first, coding.frequencies)]
 
 
-def _runs(runs: Runs, bits: int) -> tuple[int, TensorParts]:
-    """Return the size of runs, as the writer reckons it, and their parts."""
+def _runs(runs: Runs, bits: int) -> TensorParts:
     gaps, values = choose_coding(runs.gaps, GAP_BITS), choose_coding(runs.values, bits)
     models = _RUN_MODELS.index(gaps.model) | _RUN_MODELS.index(values.model) << 4
     side = varint(runs.code) + varint(runs.gaps.size) + varint(runs.values.size) + bytes([models])
     raw = pack_fields(runs.gaps, gaps.raw_bits) + pack_fields(runs.values, values.raw_bits)
     sequences = _sequence(runs.gaps, gaps) + _sequence(runs.values, values)
-    parts = TensorParts(RUNS, side + gaps.side + values.side, raw, sequences)
-    return gaps.size + values.size + len(side), parts
+    size = gaps.size + values.size + len(side)
+    return TensorParts(RUNS, side + gaps.side + values.side, raw, sequences, size)
 
 
 def decode_tensor(tensor: CodedTensor, side: ByteCursor, codes: CodeReader) -> NDArray[np.uint16]:
