@@ -28,7 +28,9 @@ from app.cli.stages import CONVOLUTIONS_FORM
 from app.core.clips import source_record
 from ffmpeg_bridge import open_source
 from nervplay.bitstream import NervFile, write_nerv
+from nervplay.bitstream.layout import MAX_BITS
 from nervplay.codec import Precision, open_nerv, pack
+from nervplay.codec.rate import RateTuned
 from nervplay.decode import resolve_device
 from nervplay.errors import OutputError, OutputExistsError, UsageError
 from nervplay.metrics import Report
@@ -72,6 +74,12 @@ _LOG = logging.getLogger(__name__)
 @click.option("--bits", type=int, default=8, show_default=True, metavar="N", help="Bits of a weight.")
 @click.option("--embed-bits", type=int, default=6, show_default=True, metavar="N", help="Bits of an embedding.")
 @click.option(
+    "--rate-lambda",
+    type=float,
+    metavar="L",
+    help="Let weights pay for their bits while they are fitted: L times bits per pixel in the loss, e.g. 1e-3.",
+)
+@click.option(
     "--audio", type=click.Choice(["copy", "none"]), default="copy", show_default=True, help="The clip's sound."
 )
 @click.option("--resume", is_flag=True, help="Go on with the stopped fit of this target.")
@@ -97,6 +105,7 @@ def command(
     seed: int | None,
     bits: int,
     embed_bits: int,
+    rate_lambda: float | None,
     audio: str,
     resume: bool,
     save_every: float,
@@ -114,6 +123,8 @@ def command(
     _check_choice(preset, arch, size)
     precision = Precision(bits=bits, embed_bits=embed_bits)
     long = cutting.segments is not None or cutting.engine == "ray"
+    if long and rate_lambda is not None:
+        raise UsageError("--rate-lambda fits one network; leave it out, or leave --segments and --engine out")
     left = _check_targets(target, long=long, resume=resume, overwrite=overwrite)
     resolve_device(device)
 
@@ -143,10 +154,16 @@ def command(
         else:
             if left.exists() and not resume:
                 left.unlink()
-            model = _fit(network, clip, left, device, save_every)
+            model = build_for_training(network.architecture, network.config, network.recipe)
+            paying = RateTuned(model, rate_lambda, bits=min(bits, MAX_BITS)) if rate_lambda is not None else None
+            _fit(network, paying or model, clip, left, device=device, save_every=save_every)
             recipe = {"preset": network.preset, "training": network.recipe.to_json(), **asdict(precision)}
+            recipe |= {"rate_lambda": rate_lambda} if paying else {}
             record = source_record(source, transform)
-            video = pack(model, clip.spec, precision=precision, source=record, recipe=recipe, audio=sound)
+            tensors = paying.quantised() if paying else None
+            video = pack(
+                model, clip.spec, precision=precision, source=record, recipe=recipe, audio=sound, tensors=tensors
+            )
         _write(target, video, overwrite=overwrite)
         summary = _measure(target, clip, device)
     _clear(left)
@@ -193,13 +210,14 @@ def _check_targets(target: Path, *, long: bool, resume: bool, overwrite: bool) -
     return state
 
 
-def _fit(network: Network, clip: FrameSource, state: Path, device: str, save_every: float) -> VideoModel:
+def _fit(
+    network: Network, model: VideoModel, clip: FrameSource, state: Path, *, device: str, save_every: float
+) -> None:
     """Fit with a progress bar; Ctrl-C saves and stops.
 
     Raises:
         Interrupted: stopped; the state is saved.
     """
-    model = build_for_training(network.architecture, network.config, network.recipe)
     _LOG.info("fitting %s as %s %s with %s", clip.spec, network.architecture, network.config, network.recipe)
     with stop_on_signals() as stop, progress("fitting", network.recipe.total_epochs, "epochs") as show:
 
@@ -207,9 +225,7 @@ def _fit(network: Network, clip: FrameSource, state: Path, device: str, save_eve
             done = now.epoch - 1 + now.step / now.steps
             show(done, f"{now.psnr_db:.2f} dB, {now.frames_per_second:.1f} frames/s")
 
-        return fit(
-            model, clip, network.recipe, device=device, resume=state, save_every=save_every, progress=report, stop=stop
-        ).model
+        fit(model, clip, network.recipe, device=device, resume=state, save_every=save_every, progress=report, stop=stop)
 
 
 def _write(target: Path, video: NervFile, *, overwrite: bool) -> None:

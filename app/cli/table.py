@@ -16,6 +16,7 @@ class CommandRow(NamedTuple):
 COMMANDS = (
     CommandRow("demo", "app.cli.demo", "Try the bundled sample: neural beside source, pictures, metrics."),
     CommandRow("encode", "app.cli.encode", "Fit a network to a clip and write it as a .nerv file."),
+    CommandRow("compress", "app.cli.compress", "Make a .nerv file smaller, at given settings or under a limit."),
     CommandRow("info", "app.cli.info", "Show what a .nerv file holds: clip, network, rate, sections."),
     CommandRow("models", "app.cli.models", "List architectures and presets with parameters and cost."),
     CommandRow("eval", "app.cli.evaluate", "Measure a .nerv file against its source: PSNR, SSIM, VMAF, bpp."),

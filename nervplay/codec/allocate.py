@@ -4,12 +4,13 @@ Each tensor offers choices of a size and an error; errors add up. For a price pe
 least error + price * size; the price is moved until the sizes fit (Y. Shoham and A. Gersho, IEEE Trans. ASSP 36, 1988).
 """
 
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from nervplay.bitstream.layout import StoredTensor
 
-__all__ = ["Choice", "at_price", "cheapest_within", "prices"]
+__all__ = ["Choice", "Hull"]
 
 
 class Choice(NamedTuple):
@@ -28,47 +29,75 @@ class Choice(NamedTuple):
     note: str
 
 
-def at_price(choices: Mapping[str, Sequence[Choice]], price: float) -> dict[str, Choice]:
-    """Return the best choice for each tensor when a byte costs `price` of mean squared error."""
-    return {name: min(offered, key=lambda c: (c.error + price * c.size, c.size)) for name, offered in choices.items()}
-
-
-def prices(choices: Mapping[str, Sequence[Choice]]) -> list[float]:
-    """Return all prices at which a tensor changes its choice, rising; between two of them nothing changes."""
-    found: set[float] = set()
-    for offered in choices.values():
-        rest = sorted(offered, key=lambda c: (c.size, c.error))
-        at = min(offered, key=lambda c: (c.error, c.size))  # the choice at price 0
-        while True:
-            smaller = [c for c in rest if c.size < at.size]
-            if not smaller:
-                break
-            steps = [((c.error - at.error) / (at.size - c.size), c.size, c) for c in smaller]
-            slope, _, at = min(steps, key=lambda s: (s[0], s[1]))
-            found.add(slope)
-    return sorted(found)
-
-
-def cheapest_within(choices: Mapping[str, Sequence[Choice]], budget: int) -> dict[str, Choice]:
-    """Return the choices of least error on the hull whose sizes sum to at most `budget`; the smallest where none fits.
+class Hull:
+    """The best combinations of choices, from the least error to the smallest size; each step down changes one tensor.
 
     Args:
-        choices: by tensor.
-        budget: bytes of all tensors together.
+        choices: by tensor, at least one for each.
     """
-    steps = prices(choices)
-    low, high = 0, len(steps)  # so many of the steps down are taken
-    while low < high:
-        middle = (low + high) // 2
-        if sum(c.size for c in _taken(choices, steps, middle).values()) <= budget:
-            high = middle
-        else:
-            low = middle + 1
-    return _taken(choices, steps, low)
+
+    def __init__(self, choices: Mapping[str, Sequence[Choice]]) -> None:
+        self._choices = {name: list(offered) for name, offered in choices.items()}
+        self._paths = {name: _path(offered) for name, offered in choices.items()}
+        slopes = [(step.slope, step.choice.size, name) for name, path in self._paths.items() for step in path[1:]]
+        self._order = [name for _, _, name in sorted(slopes, key=lambda s: (s[0], -s[1], s[2]))]
+
+    @property
+    def steps(self) -> int:
+        """Number of steps from the least error down to the smallest size."""
+        return len(self._order)
+
+    def take(self, steps: int) -> dict[str, Choice]:
+        """Return the combination after so many steps down, 0 .. `steps`."""
+        done = dict.fromkeys(self._paths, 0)
+        for name in self._order[:steps]:
+            done[name] += 1
+        return {name: path[done[name]].choice for name, path in self._paths.items()}
+
+    def within(self, budget: int) -> dict[str, Choice] | None:
+        """Return the combination of least error whose sizes sum to at most `budget` bytes; None where none does.
+
+        What the steps leave of the budget goes to whichever tensors it makes better, the largest gain first.
+        """
+        fitting = bisect_left(range(self.steps + 1), True, key=lambda n: self.size(n) <= budget)
+        if fitting > self.steps:
+            return None
+        taken = self.take(fitting)
+        left = budget - sum(choice.size for choice in taken.values())
+        while True:
+            better = [
+                (taken[name].error - choice.error, name, choice)
+                for name, offered in self._choices.items()
+                for choice in offered
+                if choice.error < taken[name].error and choice.size - taken[name].size <= left
+            ]
+            if not better:
+                return taken
+            _, name, choice = max(better, key=lambda b: (b[0], b[1], -b[2].size))
+            left -= choice.size - taken[name].size
+            taken[name] = choice
+
+    def size(self, steps: int) -> int:
+        """Return the bytes of all tensors together after so many steps down."""
+        return sum(choice.size for choice in self.take(steps).values())
 
 
-def _taken(choices: Mapping[str, Sequence[Choice]], steps: Sequence[float], count: int) -> dict[str, Choice]:
-    """Return the choices once the first `count` steps down are taken: at a price just above the last of them."""
-    if count == 0:
-        return at_price(choices, 0.0)
-    return at_price(choices, steps[count - 1] * (1 + 1e-9) + 1e-300)
+class _Step(NamedTuple):
+    slope: float  # error per byte that this step down costs
+    choice: Choice
+
+
+def _path(offered: Sequence[Choice]) -> list[_Step]:
+    """Return the lower convex hull of error over size, from the least error to the smallest size; slopes rise."""
+    at = min(offered, key=lambda c: (c.error, c.size))
+    path = [_Step(0.0, at)]
+    while smaller := [c for c in offered if c.size < at.size]:
+        path.append(_steepest(at, smaller))
+        at = path[-1].choice
+    return path
+
+
+def _steepest(at: Choice, smaller: Sequence[Choice]) -> _Step:
+    """Return the step down from `at` that costs least error per byte; the longest of several."""
+    steps = (_Step((c.error - at.error) / (at.size - c.size), c) for c in smaller)
+    return min(steps, key=lambda step: (step.slope, step.choice.size))

@@ -20,8 +20,8 @@ from nervplay.codec.official_quantisers import hinerv_scale
 __all__ = ["Grid", "quant_noise", "straight_through", "swapped"]
 
 
-class Grid:
-    """The values that a quantised tensor can take.
+class Grid(nn.Module):
+    """The values that a quantised tensor can take; a module, so that it moves to a device with its network.
 
     Args:
         minimum: value of code 0, float32, broadcasts to the tensor.
@@ -29,8 +29,14 @@ class Grid:
         bits: 1 .. 16.
     """
 
+    minimum: Tensor
+    scale: Tensor
+
     def __init__(self, minimum: Tensor, scale: Tensor, bits: int) -> None:
-        self.minimum, self.scale, self.bits = minimum, scale, bits
+        super().__init__()
+        self.register_buffer("minimum", minimum, persistent=False)
+        self.register_buffer("scale", scale, persistent=False)
+        self.bits = bits
 
     def codes(self, values: Tensor) -> Tensor:
         """Return the codes of `values`, whole numbers in float32, 0 .. 2**bits - 1."""

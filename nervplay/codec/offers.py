@@ -104,7 +104,7 @@ def ladder_offers(
     embed_bits: int = MAX_BITS,
     step: Callable[[int], None] | None = None,
 ) -> Offers:
-    """Return a ladder of choices per tensor, half a bit from rung to rung, for `allocate.cheapest_within`.
+    """Return a ladder of choices per tensor, half a bit from rung to rung, for `allocate.Hull`.
 
     Weights get one step each: with entropy coding behind it, a uniform step is near the best that a quantiser can do,
     and rarely used codes cost little. Embeddings, whose channels differ, get the best axis as well.

@@ -96,14 +96,14 @@ def hold_masks(model: VideoModel, masks: Mapping[str, Tensor]) -> Callable[[], N
     The gradient of a pruned weight is 0, and so is every step of an optimiser that starts afresh without weight decay.
 
     Args:
-        model: the network, on the device on which it will be fitted.
+        model: the network; it may move to another device later.
         masks: what `prune_masks` gave.
     """
     apply_masks(model, masks)
     handles = []
     for name, mask in masks.items():
         weight = model.get_parameter(name)
-        hook = _masking(mask.to(weight.device))
+        hook = _masking(mask)
         handles.append(weight.register_hook(hook))  # type: ignore[no-untyped-call]  # untyped in torch
 
     def let_go() -> None:
@@ -114,7 +114,7 @@ def hold_masks(model: VideoModel, masks: Mapping[str, Tensor]) -> Callable[[], N
 
 
 def _masking(mask: Tensor) -> Callable[[Tensor], Tensor]:
-    return lambda gradient: gradient * mask
+    return lambda gradient: gradient * mask.to(gradient.device)
 
 
 def nerv_shares(kept: float, steps: int) -> list[float]:
