@@ -35,6 +35,7 @@ MAX_ALPHABET: Final = 4096
 _WHOLE = np.array([1 << PRECISION], np.int64)
 _PRECISIONS = (7, 8, 9, 10, 11, 12, 14)
 _COST_ONE = 4096
+_FITTED_CODES = 64  # codes from which on a generalised Gaussian is tried: it takes a byte more than a Laplacian
 _FITTED_ALPHABET = 512  # symbols up to which a generalised Gaussian is tried: low bits of wider codes are noise
 
 # Cost of a symbol by its frequency, in 1/4096 bit. Rounded, so that a last-bit difference between two machines' log2
@@ -103,7 +104,7 @@ def choose_coding(codes: NDArray[Any], bits: int) -> TensorCoding:
                 fitted = coding, counts
         if size == 1:
             break
-    if fitted:  # a Gaussian is dearer to fit: only where a Laplacian does best
+    if fitted and codes.size >= _FITTED_CODES:  # a Gaussian is dearer to fit: only where a Laplacian does best
         coding = _priced(_gaussian(fitted[1], fitted[0].raw_bits, fitted[0].first), fitted[1])
         best = min(best, coding, key=lambda c: c.size)
     return best

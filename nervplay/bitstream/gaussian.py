@@ -20,14 +20,14 @@ __all__ = ["MAX_SHAPE", "MAX_WIDTH", "SHAPES", "fit_width", "gaussian_table"]
 MAX_SHAPE: Final = 16
 MAX_WIDTH: Final = (1 << 16) - 1
 
-SHAPES: Final = (3, 5, 6, 7, 8, 10, 14)
+SHAPES: Final = (3, 6, 8, 11)
 """Shapes that a writer tries; 4 is left to the "laplace" model."""
 
 _ONE = 1 << 30
 _WIDTH_ONE = 16  # units of a width per symbol
 _FRACTION = 10  # bits behind the point of an exponent
 _LARGEST = 31.0  # weights of 2**-31 and less are 0
-_SEARCH = ((5, 4), (9, 8), (17, 16))  # factors by which a width is moved, coarse to fine
+_SEARCH = ((5, 4), (17, 16))  # factors by which a width is moved, coarse to fine
 
 
 @cache

@@ -15,8 +15,10 @@ from nervplay.bitstream.layout import MAX_BITS, QuantisedTensor
 
 __all__ = ["clip_search", "picture_error", "with_step"]
 
-_SHRINK = np.array([1.0, 0.95, 0.9, 0.85, 0.8, 0.74, 0.68, 0.62, 0.56, 0.5, 0.42, 0.34], np.float32)
-"""Shares of the full range that are tried; with 2 or 3 bits it pays to clip far."""
+_SHRINK = np.array([1.5, 1.2, 1.0, 0.95, 0.9, 0.85, 0.8, 0.74, 0.68, 0.62, 0.56, 0.5, 0.42, 0.34], np.float32)
+"""Shares of the full range that are tried: with 2 or 3 bits it pays to clip far, or to reach the largest weight."""
+_MOST_HALF = 128  # with more codes the 11 digits of a float16 step would move the outermost ones by a tenth of a step
+_LEAST_NORMAL = 2.0**-14  # smaller numbers lose digits in float16
 _SAMPLE = 1 << 16
 """Weights of a tensor that a search looks at: more do not change the choice."""
 
@@ -39,13 +41,14 @@ def with_step(values: NDArray[np.float32], step: NDArray[Any], bits: int) -> Qua
 
 
 def _stored(step: NDArray[Any], half: int) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Return step and minimum as they are stored: in float16 where the minimum is then exact, else in float32."""
+    """Return step and minimum as they are stored: in float16 where that costs no code of range, else in float32."""
     with np.errstate(over="ignore"):
         scale = np.asarray(step, np.float16)
         minimum = np.asarray(-half * scale.astype(np.float32), np.float16)
     exact = np.array_equal(minimum.astype(np.float32), -half * scale.astype(np.float32))
-    normal = bool(((scale == 0) == (np.asarray(step) == 0)).all() and (np.abs(scale[scale != 0]) >= 2.0**-14).all())
-    if exact and normal:
+    normal = (scale == 0) == (np.asarray(step) == 0)
+    normal &= (scale == 0) | (np.abs(scale.astype(np.float32)) >= _LEAST_NORMAL)
+    if half <= _MOST_HALF and exact and normal.all() and np.isfinite(minimum).all():
         return scale, minimum
     scale = np.asarray(step, np.float32)
     return scale, np.asarray(-half * scale, np.float32)
