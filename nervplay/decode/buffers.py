@@ -1,13 +1,13 @@
 """Arrays that the caller gives for the decoder to fill."""
 
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nervplay.errors import UsageError
 
-__all__ = ["deliver"]
+__all__ = ["check_buffer", "deliver"]
 
 ScalarT = TypeVar("ScalarT", bound=np.generic)
 
@@ -24,10 +24,23 @@ def deliver(values: NDArray[ScalarT], out: NDArray[ScalarT] | None) -> NDArray[S
     """
     if out is None:
         return values
-    if (out.shape, out.dtype) != (values.shape, values.dtype) or not (out.flags.c_contiguous and out.flags.writeable):
-        raise UsageError(
-            f"the buffer for a frame is {out.dtype} {out.shape}; it must be {values.dtype} {values.shape}, "
-            "C-contiguous and writable"
-        )
+    check_buffer(out, values.shape, values.dtype)
     out[...] = values
     return out
+
+
+def check_buffer(out: NDArray[Any], shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+    """Raise unless a buffer can be filled.
+
+    Args:
+        out: the buffer.
+        shape: what it must have.
+        dtype: likewise.
+
+    Raises:
+        UsageError: `out` is of another shape or dtype, strided or read-only.
+    """
+    if (out.shape, out.dtype) != (shape, dtype) or not (out.flags.c_contiguous and out.flags.writeable):
+        raise UsageError(
+            f"the buffer for a frame is {out.dtype} {out.shape}; it must be {dtype} {shape}, C-contiguous and writable"
+        )

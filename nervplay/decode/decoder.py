@@ -55,6 +55,11 @@ class Decoder(Protocol):
         ...
 
     @property
+    def backend_note(self) -> str:
+        """What a user should know of the backend, in one line: why it was taken, what it really computes; or empty."""
+        ...
+
+    @property
     def continuous_time(self) -> bool:
         """Whether `frame_at` can give pictures between two frames."""
         ...

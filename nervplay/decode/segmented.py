@@ -65,7 +65,8 @@ class SegmentedDecoder:
         self._closed = False
         self._cancelled = threading.Event()
         first = self._decoder(0)
-        self._device, self._backend, self._continuous = first.device, first.backend, first.continuous_time
+        self._device, self._backend, self._note = first.device, first.backend, first.backend_note
+        self._continuous = first.continuous_time
 
     @property
     def spec(self) -> VideoSpec:
@@ -86,6 +87,11 @@ class SegmentedDecoder:
     def backend(self) -> str:
         """The engine of the segments' decoders."""
         return self._backend
+
+    @property
+    def backend_note(self) -> str:
+        """Why this backend and no faster one."""
+        return self._note
 
     @property
     def continuous_time(self) -> bool:

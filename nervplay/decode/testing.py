@@ -60,6 +60,11 @@ class FakeDecoder:
         return "fake"
 
     @property
+    def backend_note(self) -> str:
+        """Nothing to say."""
+        return ""
+
+    @property
     def continuous_time(self) -> bool:
         """Always: a picture between two frames shows the bar code of the earlier one."""
         return True

@@ -37,9 +37,11 @@ def path(model: VideoModel, tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(file)
 
 
-@pytest.fixture(params=["torch", "fake"])
+@pytest.fixture(params=["torch", "torch-fast", "native", "fake"])
 def opened(request: pytest.FixtureRequest, path: str) -> Callable[[], Decoder]:
-    return (lambda: open_decoder(path, device="cpu")) if request.param == "torch" else (lambda: FakeDecoder(SPEC))
+    if request.param == "fake":
+        return lambda: FakeDecoder(SPEC)
+    return lambda: open_decoder(path, device="cpu", backend=request.param)
 
 
 def test_a_decoder_is_a_frame_source(opened: Callable[[], Decoder]) -> None:
@@ -155,7 +157,7 @@ def test_unknown_precision_leaves_the_decoder_as_it_was(opened: Callable[[], Dec
 
 
 def test_bf16_is_close_and_fp32_comes_back_exactly(path: str) -> None:
-    with open_decoder(path, device="cpu") as decoder:
+    with open_decoder(path, device="cpu", backend="torch") as decoder:
         reference = decoder.float_frame(1)
         decoder.set_precision("bf16")
         coarse = decoder.float_frame(1)
@@ -167,13 +169,20 @@ def test_bf16_is_close_and_fp32_comes_back_exactly(path: str) -> None:
 
 def test_int8_is_refused_with_the_way_out(path: str) -> None:
     assert "int8" in PRECISIONS
-    with open_decoder(path, device="cpu") as decoder, pytest.raises(CapabilityError, match="use fp32 or bf16"):
+    with (
+        open_decoder(path, device="cpu", backend="torch") as decoder,
+        pytest.raises(CapabilityError, match="use fp32 or bf16"),
+    ):
         decoder.set_precision("int8")
 
 
-def test_two_decoders_of_one_video_do_not_disturb_each_other(path: str) -> None:
+@pytest.mark.parametrize("backend", ["torch", "torch-fast", "native"])
+def test_two_decoders_of_one_video_do_not_disturb_each_other(path: str, backend: str) -> None:
     video = open_nerv(path)
-    with open_decoder(video, device="cpu") as one, open_decoder(video, device="cpu", precision="bf16") as two:
+    with (
+        open_decoder(video, device="cpu", backend=backend) as one,
+        open_decoder(video, device="cpu", backend=backend, precision="bf16") as two,
+    ):
         before = one.frame(3)
         two.frame(3)
         two.close()

@@ -1,0 +1,123 @@
+/* Activations on vectors, in single precision: each within 5e-7 of the exact value, relative above 1. */
+#ifndef NK_ACTIVATION_H
+#define NK_ACTIVATION_H
+
+#include "gelu_table.h"
+#include "nk.h"
+#include "simd.h"
+
+/* 2^n * e^f with n = round(x / ln 2): Cody-Waite reduction and a polynomial (Cephes expf). */
+NK_INLINE vf vexp(vf x) {
+    x = vmax(vmin(x, vset(88.0f)), vset(-87.0f));
+    vi n = vround(x * 1.44269504f);
+    vf k = vtofloat(n);
+    vf f = x - k * 0.693145751953125f;
+    f = f - k * 1.42860677e-6f;
+    vf p = vset(1.3981999e-3f);
+    p = p * f + 8.3334519e-3f;
+    p = p * f + 4.1665795e-2f;
+    p = p * f + 1.6666665e-1f;
+    p = p * f + 0.5f;
+    p = p * f + 1.0f;
+    p = p * f + 1.0f;
+    return (vf)((vi)p + (n << 23));
+}
+
+NK_INLINE vf vsigmoid(vf x) { return vrecip(1.0f + vexp(-x)); }
+
+#if defined(NK_AVX512)
+/* x Phi(x) = max(x, 0) + h(|x|), h even and 0 beyond GELU_END: cubics on 32 pieces, coefficients in registers. */
+NK_INLINE vf vgelu(vf x) {
+    vf a = vmin(vabs(x) * (GELU_PIECES / GELU_END), vset(GELU_PIECES - 1e-5f));
+    __m512i piece = _mm512_cvttps_epi32((__m512)a);
+    vf t = a - (vf)_mm512_cvtepi32_ps(piece);
+#define COEFFICIENT(k) ((vf)_mm512_permutex2var_ps(_mm512_loadu_ps(GELU[k]), piece, _mm512_loadu_ps(GELU[k] + 16)))
+    vf p = COEFFICIENT(3);
+    p = p * t + COEFFICIENT(2);
+    p = p * t + COEFFICIENT(1);
+    p = p * t + COEFFICIENT(0);
+#undef COEFFICIENT
+    return vmax(x, vset(0.0f)) + p;
+}
+#else
+/* x/2 (1 + erf(x / sqrt 2)), erf by Abramowitz and Stegun 7.1.26 (error below 1.5e-7). */
+NK_INLINE vf vgelu(vf x) {
+    vf a = vabs(x * 0.70710678f);
+    vf t = vrecip(a * 0.3275911f + 1.0f);
+    vf p = vset(1.061405429f);
+    p = p * t - 1.453152027f;
+    p = p * t + 1.421413741f;
+    p = p * t - 0.284496736f;
+    p = p * t + 0.254829592f;
+    vf half = x * 0.5f * p * t * vexp(-a * a);
+    return vpick(x < 0.0f, half, x - half);
+}
+#endif
+
+/* sin after reduction by pi in three parts; good to |x| of some thousands (Cephes sinf). */
+NK_INLINE vf vsin(vf x) {
+    vi n = vround(x * 0.31830988618f);
+    vf k = vtofloat(n);
+    vf r = x - k * 3.140625f;
+    r = r - k * 9.67025756835938e-4f;
+    r = r - k * 6.27711415290833e-7f;
+    r = r - k * 1.21542010e-10f;
+    vf s = r * r;
+    vf p = vset(2.6083159809786593541503e-06f);
+    p = p * s - 1.9810690719168633222580e-04f;
+    p = p * s + 8.3330785855650901794434e-03f;
+    p = p * s - 1.6666659712791442871094e-01f;
+    return (vf)((vi)(r + r * s * p) ^ (n << 31));
+}
+
+/* log(1 + e^x) = max(x, 0) + log1p(e^-|x|), the logarithm by its series in z = e / (2 + e), z <= 1/3. */
+NK_INLINE vf vsoftplus(vf x) {
+    vf e = vexp(-vabs(x));
+    vf z = e * vrecip(2.0f + e);
+    vf s = z * z;
+    vf p = vset(1.0f / 13.0f);
+    p = p * s + 1.0f / 11.0f;
+    p = p * s + 1.0f / 9.0f;
+    p = p * s + 1.0f / 7.0f;
+    p = p * s + 0.2f;
+    p = p * s + 1.0f / 3.0f;
+    p = p * s + 1.0f;
+    return vmax(x, vset(0.0f)) + 2.0f * z * p;
+}
+
+#define NK_EACH(expression)                  \
+    do {                                     \
+        for (int i = 0; i < n; i++) {        \
+            vf x = v[i];                     \
+            v[i] = (expression);             \
+        }                                    \
+        return;                              \
+    } while (0)
+
+static __attribute__((noinline)) void activate_rare(vf *v, int n, int act, float slope) {
+    switch (act) {
+    case NK_RELU: NK_EACH(vmax(x, vset(0.0f)));
+    case NK_LEAKY: NK_EACH(vmax(x, vset(0.0f)) + vmin(x, vset(0.0f)) * slope);
+    case NK_RELU6: NK_EACH(vmin(vmax(x, vset(0.0f)), vset(6.0f)));
+    case NK_SOFTPLUS: NK_EACH(vsoftplus(x));
+    case NK_HARDSWISH: NK_EACH(x * vmin(vmax(x + 3.0f, vset(0.0f)), vset(6.0f)) * (1.0f / 6.0f));
+    case NK_SIN: NK_EACH(vsin(x));
+    case NK_SIGMOID: NK_EACH(vsigmoid(x));
+    case NK_TANH: NK_EACH(2.0f * vsigmoid(2.0f * x) - 1.0f);
+    case NK_HALF_TANH: NK_EACH(vsigmoid(2.0f * x));
+    default: return;
+    }
+}
+
+/* Apply an activation to n vectors; the choice is made once for all of them. */
+NK_INLINE void activate(vf *v, const int n, int act, float slope) {
+    if (act == NK_GELU) {
+        NK_UNROLL for (int i = 0; i < n; i++) v[i] = vgelu(v[i]);
+    } else if (act == NK_SILU) {
+        NK_UNROLL for (int i = 0; i < n; i++) v[i] = v[i] * vsigmoid(v[i]);
+    } else if (act != NK_NONE) {
+        activate_rare(v, n, act, slope);
+    }
+}
+
+#endif

@@ -1,0 +1,123 @@
+"""Compile the kernels: one shared library, each instruction set of the processor family once, chosen at run time.
+
+Only the standard library is imported, so that the build hook of a wheel (`hatch_build.py`) can load this file by path.
+Where there is no C compiler nothing breaks: decoding then runs in PyTorch.
+"""
+
+import contextlib
+import hashlib
+import os
+import platform
+import secrets
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+__all__ = ["BuildError", "build", "find_compiler", "library_name", "source_hash"]
+
+HERE = Path(__file__).resolve().parent
+UNITS = ("pool.c", "chain.c")
+"""Sources that are compiled once, for any processor of the family."""
+VARIED = {"isa.c": "-ffp-contract=fast", "colour.c": "-ffp-contract=off"}
+"""Sources that are compiled once per instruction set, and how they may round: colours are defined to the bit."""
+
+FLAGS = ("-std=gnu11", "-O3", "-fPIC", "-fvisibility=hidden", "-fno-math-errno", "-fno-trapping-math", "-pthread", "-w")
+"""No -ffast-math: sums keep their order, NaN stays NaN."""
+
+X86 = {
+    "avx512": (
+        "-DNK_AVX512 -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vnni -mavx2 -mfma -mprefer-vector-width=512"
+    ),
+    "avx2": "-DNK_AVX2 -mavx2 -mfma",
+}
+"""Flags by table name (`nk.h`); "generic" is compiled everywhere, with NEON where the processor has it."""
+
+
+class BuildError(RuntimeError):
+    """There is no compiler, or it failed; the message is one line."""
+
+
+def find_compiler() -> str | None:
+    """Return the C compiler: $CC, cc, gcc or clang, whichever is there first; None without any."""
+    for name in (os.environ.get("CC", ""), "cc", "gcc", "clang"):
+        found = shutil.which(name) if name else None
+        if found:
+            return found
+    return None
+
+
+def source_hash() -> str:
+    """Return a hash of sources, flags and processor family: the name under which a built library is kept."""
+    digest = hashlib.sha256(repr((FLAGS, X86, UNITS, VARIED, platform.machine())).encode())
+    for path in sorted(HERE.glob("*.[ch]")):
+        digest.update(path.name.encode() + path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def library_name() -> str:
+    """Return the file name of a library made from the sources as they are."""
+    return f"nervplay-kernels-{source_hash()}{sysconfig.get_config_var('SHLIB_SUFFIX') or '.so'}"
+
+
+def _compile(compiler: str, arguments: list[str]) -> None:
+    """Run the compiler.
+
+    Raises:
+        BuildError: it cannot be run or fails.
+    """
+    try:
+        result = subprocess.run([compiler, *arguments], capture_output=True, text=True, check=False)  # noqa: S603 - the user's own compiler
+    except OSError as error:
+        raise BuildError(f"the compiler {compiler} cannot be run: {error.strerror}") from None
+    if result.returncode:
+        reason = next((line for line in result.stderr.splitlines() if "error" in line), "no message")
+        raise BuildError(f"the compiler {compiler} failed: {reason.strip()}")
+
+
+def build(folder: Path) -> Path:
+    """Compile the library into `folder` and return its path; a library that is there already is kept.
+
+    Several processes may do so at the same time: the file appears whole or not at all.
+
+    Args:
+        folder: where to put it; made where it is missing.
+
+    Raises:
+        BuildError: no compiler, a compiler that fails, a folder that cannot be written.
+    """
+    target = folder / library_name()
+    if target.is_file():
+        return target
+    compiler = find_compiler()
+    if compiler is None:
+        raise BuildError("no C compiler is here (cc, gcc or clang)")
+    variants = dict(X86) if platform.machine().lower() in ("x86_64", "amd64") else {}
+    with contextlib.ExitStack() as stack:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            work = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="nervplay-build-")))
+        except OSError as error:
+            raise BuildError(f"the kernels cannot be written to {folder}: {error.strerror}") from None
+        jobs = []
+        for name, flags in {**variants, "generic": ""}.items():
+            common = [*FLAGS, f"-DNK_NAME={name}", *flags.split()]
+            jobs += [
+                [*common, rounding, "-c", str(HERE / unit), "-o", str(work / f"{name}-{unit}.o")]
+                for unit, rounding in VARIED.items()
+            ]
+        with_x86 = ["-DNK_WITH_X86"] if variants else []
+        jobs += [[*FLAGS, *with_x86, "-c", str(HERE / unit), "-o", str(work / f"{unit}.o")] for unit in UNITS]
+        with ThreadPoolExecutor(len(os.sched_getaffinity(0)) if sys.platform == "linux" else 2) as pool:
+            list(pool.map(lambda arguments: _compile(compiler, arguments), jobs))
+        part = folder / f".{target.name}.{secrets.token_hex(4)}.part"
+        try:
+            objects = [str(path) for path in sorted(work.glob("*.o"))]
+            _compile(compiler, ["-shared", "-pthread", *objects, "-o", str(part), "-lm"])
+            part.replace(target)
+        finally:
+            part.unlink(missing_ok=True)
+    return target

@@ -1,0 +1,177 @@
+/* The entry points: choice of instruction set, and chains of convolutions computed strip by strip.
+
+   A chain never holds a whole map between two of its convolutions: each op has a ring of rows for its input. The
+   deepest op that has the rows for its next strip runs it; when none has, the first op adds a strip. So a ring of one
+   strip of the producer and what one strip of the consumer reads is enough (`plan.py` sizes it). */
+#include "nk.h"
+
+#if defined(NK_WITH_X86)
+extern const nk_kernels nk_avx512, nk_avx2;
+extern const nk_colour nk_colour_avx512, nk_colour_avx2;
+#endif
+extern const nk_kernels nk_generic;
+extern const nk_colour nk_colour_generic;
+
+const nk_kernels *const nk_all[] = {
+#if defined(NK_WITH_X86)
+    &nk_avx512, &nk_avx2,
+#endif
+    &nk_generic, NULL,
+};
+
+static const nk_colour *const colours[] = {
+#if defined(NK_WITH_X86)
+    &nk_colour_avx512, &nk_colour_avx2,
+#endif
+    &nk_colour_generic,
+};
+
+int nk_abi(void) { return NK_ABI; }
+int nk_isa_count(void) { return (int)(sizeof nk_all / sizeof *nk_all) - 1; }
+const char *nk_isa_name(int isa) { return nk_all[isa]->name; }
+int nk_isa_supported(int isa) { return nk_all[isa]->supported(); }
+int nk_isa_lanes(int isa) { return nk_all[isa]->lanes; }
+int nk_isa_panel(int isa) { return nk_all[isa]->panel; }
+
+typedef struct {
+    const nk_kernels *kernels;
+    const nk_op *op;
+    nk_map *maps; /* input, output */
+    int row0, row1;
+    char *scratch;
+    size_t scratch_size;
+} nk_strip;
+
+static void run_piece(void *context, int item, int worker) {
+    nk_strip *s = context;
+    s->kernels->piece(s->op, &s->maps[0], &s->maps[1], s->row0, s->row1, item, s->scratch + (size_t)worker * s->scratch_size);
+}
+
+/* Whether op i has the input rows for its next strip, `done` rows of it being computed. */
+static int ready(const nk_op *ops, const int *done, int i) {
+    const nk_op *op = &ops[i];
+    if (done[i] == op->out_height) return 0;
+    if (i == 0) return 1;
+    int end = done[i] + op->strip < op->out_height ? done[i] + op->strip : op->out_height;
+    int need = end - 1 + op->kh - op->top;
+    return done[i - 1] * ops[i - 1].shuffle >= (need < op->height ? need : op->height);
+}
+
+static void run_chain(nk_pool *pool, nk_strip *strip, const nk_op *ops, int count, nk_map *maps, int *done) {
+    for (int i = count - 1; done[count - 1] < ops[count - 1].out_height; i = count - 1) {
+        while (!ready(ops, done, i)) i--;
+        strip->op = &ops[i], strip->maps = &maps[i], strip->row0 = done[i];
+        strip->row1 = done[i] + ops[i].strip < ops[i].out_height ? done[i] + ops[i].strip : ops[i].out_height;
+        nk_parallel(pool, run_piece, strip, strip->kernels->pieces(&ops[i], strip->row0, strip->row1));
+        done[i] = strip->row1;
+    }
+}
+
+static size_t whole_lines(size_t bytes) { return (bytes + 127) / 64 * 64; }
+
+/* Bytes of the ring of rows in front of op i; the vector behind the last channel may be read. */
+static size_t ring_bytes(const nk_op *op, int rows) {
+    return whole_lines(sizeof(float) * (size_t)op->width * (size_t)op->channels * (size_t)rows);
+}
+
+static int ring_rows(const nk_op *op) { return op->ring < op->height ? op->ring : op->height; }
+
+int nk_chain(nk_pool *pool, int isa, const nk_op *ops, int count, const float *in, float *out) {
+    nk_strip strip = {.kernels = nk_all[isa]};
+    nk_map maps[NK_MAX_CHAIN + 1];
+    int done[NK_MAX_CHAIN] = {0};
+    if (count > NK_MAX_CHAIN) return -1;
+    size_t rings = 0;
+    for (int i = 0; i < count; i++) {
+        size_t need = whole_lines(strip.kernels->scratch(&ops[i]));
+        if (need > strip.scratch_size) strip.scratch_size = need;
+        if (i) rings += ring_bytes(&ops[i], ring_rows(&ops[i]));
+    }
+    char *memory = nk_pool_memory(pool, rings + strip.scratch_size * (size_t)nk_pool_threads(pool));
+    if (!memory) return -1;
+    for (int i = 0; i < count; i++) {
+        maps[i] = (nk_map){i ? (float *)(void *)memory : (float *)in, (size_t)ops[i].width * (size_t)ops[i].channels,
+                           i ? ring_rows(&ops[i]) : ops[i].height};
+        if (i) memory += ring_bytes(&ops[i], ring_rows(&ops[i]));
+    }
+    strip.scratch = memory;
+    const nk_op *last = &ops[count - 1];
+    size_t each = (size_t)(last->out_channels / last->shuffle) * (size_t)last->out_width;
+    maps[count] = (nk_map){out, each, last->out_height * last->shuffle};
+    run_chain(pool, &strip, ops, count, maps, done);
+    return 0;
+}
+
+typedef struct {
+    const nk_kernels *kernels;
+    const nk_op *op;
+    const float *x, *weights, *bias;
+    int inputs, vectors, share, act;
+    float slope, *out;
+} nk_job;
+
+static void run_linear(void *context, int item, int worker) {
+    nk_job *j = context;
+    (void)worker;
+    int first = item * j->share, count = j->vectors - first < j->share ? j->vectors - first : j->share;
+    j->kernels->linear(j->x, j->weights, j->bias, j->inputs, first, count, j->act, j->slope, j->out);
+}
+
+void nk_linear(nk_pool *pool, int isa, const float *x, const float *weights, const float *bias, int inputs, int padded,
+               int act, float slope, float *out) {
+    nk_job job = {.kernels = nk_all[isa], .x = x, .weights = weights, .bias = bias, .inputs = inputs,
+                  .vectors = padded / nk_all[isa]->lanes, .share = 16, .act = act, .slope = slope, .out = out};
+    nk_parallel(pool, run_linear, &job, (job.vectors + job.share - 1) / job.share);
+}
+
+static void run_depthwise(void *context, int item, int worker) {
+    nk_job *j = context;
+    (void)worker;
+    j->kernels->depthwise(j->op, j->x, j->out, item);
+}
+
+void nk_depthwise(nk_pool *pool, int isa, const nk_op *op, const float *in, float *out) {
+    nk_job job = {.kernels = nk_all[isa], .op = op, .x = in, .out = out};
+    nk_parallel(pool, run_depthwise, &job, op->out_height);
+}
+
+void nk_peak(int isa, const nk_op *op, const float *in, float *peak) { nk_all[isa]->peak(op, in, peak); }
+
+/* Rows of a task: enough to be worth handing out. */
+#define BANDS 16
+
+typedef struct {
+    const nk_colour *colour;
+    const nk_yuv *yuv;
+    const float *rgb;
+    int height, width;
+    uint8_t *out;
+} nk_picture;
+
+static void run_rgb8(void *context, int item, int worker) {
+    nk_picture *p = context;
+    (void)worker;
+    const size_t plane = (size_t)p->height * (size_t)p->width;
+    for (int y = item * BANDS; y < (item + 1) * BANDS && y < p->height; y++) {
+        const float *row = p->rgb + (size_t)y * (size_t)p->width;
+        const float *rows[3] = {row, row + plane, row + 2 * plane};
+        p->colour->rgb8_row(rows, p->width, p->out + (size_t)y * (size_t)p->width * 3);
+    }
+}
+
+void nk_rgb8(nk_pool *pool, int isa, const float *rgb, int height, int width, uint8_t *out) {
+    nk_picture picture = {.colour = colours[isa], .rgb = rgb, .height = height, .width = width, .out = out};
+    nk_parallel(pool, run_rgb8, &picture, (height + BANDS - 1) / BANDS);
+}
+
+static void run_yuv(void *context, int item, int worker) {
+    nk_picture *p = context;
+    (void)worker;
+    for (int band = item * BANDS; band < (item + 1) * BANDS && 2 * band < p->yuv->height; band++)
+        p->colour->yuv_band(p->yuv, band);
+}
+
+void nk_to_yuv(nk_pool *pool, int isa, const nk_yuv *job) {
+    nk_picture picture = {.colour = colours[isa], .yuv = job};
+    nk_parallel(pool, run_yuv, &picture, ((job->height + 1) / 2 + BANDS - 1) / BANDS);
+}

@@ -1,0 +1,190 @@
+/* Convolutions of any kernel by plain multiplication, in float32: dense, the head, and each channel by itself. */
+#ifndef NK_DIRECT_H
+#define NK_DIRECT_H
+
+#include "activation.h"
+#include "gemm.h"
+#include "store.h"
+
+#define MAX_TAPS 64
+
+static int row_pieces(const nk_op *op, int row0, int row1) {
+    return (row1 - row0) * ((op->out_width + op->block - 1) / op->block) * op->groups;
+}
+
+static size_t direct_scratch(const nk_op *op) {
+    size_t block = (size_t)up_to(op->block, NK_ROWS);
+    size_t patch = (size_t)op->kh * (block + (size_t)op->kw) * (size_t)op->channels;
+    return 4 * (patch + block * NK_COLUMNS) + 256;
+}
+
+/* Point lines[tap] at the input of `pixels` outputs from column x, in row y of the output: into the map where all of it
+   lies inside, else into a copy with zeros around. Behind the last pixel there are rows enough for a register block. */
+static void gather(const nk_op *op, const nk_map *in, int y, int x, int pixels, float *patch, const float **lines) {
+    const int need = up_to(pixels, NK_ROWS) + op->kw - 1, x0 = x - op->left;
+    const size_t channels = (size_t)op->channels;
+    for (int tap = 0; tap < op->kh; tap++) {
+        const int from = y + tap - op->top, exists = from >= 0 && from < op->height;
+        const float *row = exists ? nk_row(in, from) : NULL;
+        if (exists && x0 >= 0 && x0 + need <= op->width) {
+            lines[tap] = row + (size_t)x0 * channels;
+            continue;
+        }
+        float *copy = patch + (size_t)tap * (size_t)need * channels;
+        int first = x0 < 0 ? -x0 : 0, last = op->width - x0 < need ? op->width - x0 : need;
+        memset(copy, 0, sizeof(float) * (size_t)need * channels);
+        if (exists && last > first)
+            memcpy(copy + (size_t)first * channels, row + (size_t)(x0 + first) * channels,
+                   sizeof(float) * (size_t)(last - first) * channels);
+        lines[tap] = copy;
+    }
+}
+
+NK_INLINE void direct_panel(const nk_op *op, const float *const *lines, int pixels, int vector, float *sums,
+                            const int count) {
+    const int depth = op->kw * op->channels;
+    const float *weights = (const float *)op->weights + (size_t)vector * NK_LANES * (size_t)(op->kh * depth);
+    const float *at[MAX_TAPS];
+    for (int i = 0; i < pixels; i += NK_ROWS) {
+        for (int tap = 0; tap < op->kh; tap++) at[tap] = lines[tap] + (size_t)i * (size_t)op->channels;
+        product(at, op->kh, (size_t)op->channels, weights, depth, sums + (size_t)i * NK_COLUMNS, NK_COLUMNS, NK_ROWS, count);
+    }
+}
+
+static void direct_piece(const nk_op *op, const nk_map *in, nk_map *out, int row0, int row1, int piece, void *scratch) {
+    (void)row1;
+    const int blocks = (op->out_width + op->block - 1) / op->block, group = piece % op->groups;
+    const int y = row0 + piece / op->groups / blocks, x = piece / op->groups % blocks * op->block;
+    const int pixels = op->out_width - x < op->block ? op->out_width - x : op->block;
+    const int vectors = (op->out_channels + NK_LANES - 1) / NK_LANES, panels = (vectors + NK_PANEL - 1) / NK_PANEL;
+    const size_t each = (size_t)(op->out_channels / op->shuffle);
+    float *sums = (float *)(((uintptr_t)scratch + 63) & ~(uintptr_t)63);
+    float *patch = sums + (size_t)up_to(op->block, NK_ROWS) * NK_COLUMNS;
+    const float *lines[MAX_TAPS];
+    float *out_rows[16];
+    gather(op, in, y, x, pixels, patch, lines);
+    for (int r = 0; r < op->shuffle; r++) out_rows[r] = nk_row(out, y * op->shuffle + r);
+    for (int panel = panels * group / op->groups; panel < panels * (group + 1) / op->groups; panel++) {
+        const int vector = panel_start(panel, vectors), count = panel_start(panel + 1, vectors) - vector;
+        if (count == 3) direct_panel(op, lines, pixels, vector, sums, 3);
+        else if (count == 2) direct_panel(op, lines, pixels, vector, sums, 2);
+        else direct_panel(op, lines, pixels, vector, sums, 1);
+        for (int j = 0; j < count; j++) {
+            nk_run runs[NK_LANES];
+            const int channel = (vector + j) * NK_LANES, found = find_runs(op, channel, runs);
+            const vf bias = vload(op->bias + channel);
+            for (int i = 0; i < pixels; i++) {
+                vf v = vload(sums + (size_t)i * NK_COLUMNS + (size_t)(j * NK_LANES)) + bias;
+                activate(&v, 1, op->act, op->slope);
+                store_line(runs, found, out_rows, (size_t)(x + i) * each, each, &v, 1, 1);
+            }
+        }
+    }
+}
+
+/* The head: at most 4 output channels, stored as planes. Weights [tap][out_channels][padded channels]; lanes are
+   channels, HEAD_PIXELS pixels at a time so that the sums of 3 outputs stay in registers. */
+#define HEAD_PIXELS NK_ROWS
+
+/* One vector of channels of one tap: `n` channels of pixels that are `step` floats apart. */
+NK_INLINE void head_taps(vf acc[4][HEAD_PIXELS], const float *p, size_t step, const float *w, size_t weight_step, int n,
+                         const int outs) {
+    vf weight[4];
+    NK_UNROLL for (int o = 0; o < outs; o++) weight[o] = vload(w + (size_t)o * weight_step);
+    NK_UNROLL for (int i = 0; i < HEAD_PIXELS; i++) {
+        vf v = n == NK_LANES ? vload(p + (size_t)i * step) : vload_n(p + (size_t)i * step, n);
+        NK_KEEP(v);
+        NK_UNROLL for (int o = 0; o < outs; o++) acc[o][i] += v * weight[o];
+    }
+}
+
+NK_INLINE void head_sums(const nk_op *op, const float *const *lines, int x, float *sums, const int outs) {
+    const size_t channels = (size_t)op->channels, padded = (size_t)up_to(op->channels, NK_LANES);
+    const int whole = op->channels / NK_LANES * NK_LANES, rest = op->channels - whole;
+    vf acc[4][HEAD_PIXELS] = {{{0}}};
+    const float *w = op->weights;
+    for (int tap = 0; tap < op->kh; tap++) {
+        const float *p = lines[tap] + (size_t)x * channels;
+        for (int side = 0; side < op->kw; side++, p += channels, w += (size_t)outs * padded) {
+            for (int c = 0; c < whole; c += NK_LANES) head_taps(acc, p + c, channels, w + c, padded, NK_LANES, outs);
+            if (rest) head_taps(acc, p + whole, channels, w + whole, padded, rest, outs);
+        }
+    }
+    NK_UNROLL for (int o = 0; o < outs; o++) vsum_each(acc[o], HEAD_PIXELS, sums + o * NK_COLUMNS);
+}
+
+static size_t head_scratch(const nk_op *op) {
+    size_t block = (size_t)up_to(op->block, NK_COLUMNS) + NK_COLUMNS;
+    return 4 * (size_t)op->kh * (block + (size_t)op->kw) * (size_t)op->channels + 256;
+}
+
+static void head_piece(const nk_op *op, const nk_map *in, nk_map *out, int row0, int row1, int piece, void *scratch) {
+    (void)row1;
+    const int blocks = (op->out_width + op->block - 1) / op->block;
+    const int y = row0 + piece / blocks, x = piece % blocks * op->block;
+    const int pixels = op->out_width - x < op->block ? op->out_width - x : op->block;
+    const size_t plane = (size_t)op->out_height * (size_t)op->out_width;
+    const float *lines[MAX_TAPS];
+    float sums[4 * NK_COLUMNS + HEAD_PIXELS];
+    gather(op, in, y, x, pixels, (float *)(((uintptr_t)scratch + 63) & ~(uintptr_t)63), lines);
+    for (int i = 0; i < pixels; i += NK_LANES) {
+        const int n = pixels - i < NK_LANES ? pixels - i : NK_LANES;
+        for (int k = 0; k < n; k += HEAD_PIXELS) {
+            if (op->out_channels == 3) head_sums(op, lines, i + k, sums + k, 3);
+            else if (op->out_channels == 1) head_sums(op, lines, i + k, sums + k, 1);
+            else if (op->out_channels == 2) head_sums(op, lines, i + k, sums + k, 2);
+            else head_sums(op, lines, i + k, sums + k, 4);
+        }
+        for (int o = 0; o < op->out_channels; o++) {
+            vf v = vload(sums + o * NK_COLUMNS) + op->bias[o];
+            activate(&v, 1, op->act, op->slope);
+            float *to = out->base + (size_t)o * plane + (size_t)y * (size_t)op->out_width + (size_t)(x + i);
+            if (n == NK_LANES) vstore(to, v);
+            else vstore_part(to, v, 0, n);
+        }
+    }
+}
+
+/* One row of the output, each channel by itself. */
+static void depthwise_row(const nk_op *op, const float *in, float *out, int y) {
+    const int padded = up_to(op->channels, NK_LANES);
+    const float *weights = op->weights;
+    for (int x = 0; x < op->out_width; x++) {
+        for (int c = 0; c < op->channels; c += NK_LANES) {
+            const int left = op->channels - c, n = left < NK_LANES ? left : NK_LANES;
+            vf sum = vload(op->bias + c);
+            for (int r = 0; r < op->kh; r++) {
+                const int from = y + r - op->top;
+                if (from < 0 || from >= op->height) continue;
+                for (int s = 0; s < op->kw; s++) {
+                    const int column = x + s - op->left;
+                    if (column < 0 || column >= op->width) continue;
+                    const size_t at = ((size_t)from * (size_t)op->width + (size_t)column) * (size_t)op->channels;
+                    sum += vload_n(in + at + c, n) * vload(weights + (r * op->kw + s) * padded + c);
+                }
+            }
+            activate(&sum, 1, op->act, op->slope);
+            float *to = out + ((size_t)y * (size_t)op->out_width + (size_t)x) * (size_t)op->channels + c;
+            if (n == NK_LANES) vstore(to, sum);
+            else vstore_part(to, sum, 0, n);
+        }
+    }
+}
+
+/* `count` vectors of a linear layer from vector `first`, weights in panels of one vector: [vector][input][lane]. */
+static void linear_part(const float *x, const float *weights, const float *bias, int inputs, int first, int count,
+                        int act, float slope, float *out) {
+    for (int v = first; v < first + count; v++) {
+        const float *w = weights + (size_t)v * (size_t)inputs * NK_LANES;
+        vf part[4] = {{0}};
+        int k = 0;
+        for (; k + 4 <= inputs; k += 4)
+            NK_UNROLL for (int i = 0; i < 4; i++) part[i] += vload(w + (size_t)(k + i) * NK_LANES) * x[k + i];
+        for (; k < inputs; k++) part[0] += vload(w + (size_t)k * NK_LANES) * x[k];
+        vf sum = (part[0] + part[1]) + (part[2] + part[3]) + vload(bias + (size_t)v * NK_LANES);
+        activate(&sum, 1, act, slope);
+        vstore(out + (size_t)v * NK_LANES, sum);
+    }
+}
+
+#endif

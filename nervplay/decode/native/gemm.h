@@ -1,0 +1,52 @@
+/* Small products on packed weights: NK_ROWS rows of values by one panel of columns, accumulators in registers. */
+#ifndef NK_GEMM_H
+#define NK_GEMM_H
+
+#include "simd.h"
+
+/* Panels of a weight matrix are as equal as can be, none wider than NK_PANEL: 7 vectors are 3 + 2 + 2. Python packs
+   by the same rule. The first vector of panel `panel`: */
+NK_INLINE int panel_start(int panel, int vectors) {
+    int panels = (vectors + NK_PANEL - 1) / NK_PANEL, each = vectors / panels, more = vectors % panels;
+    return panel * each + (panel < more ? panel : more);
+}
+
+/* out[i][j] = sum over row, k of values[row][i * stride + k] * weights[row * depth + k][j], for `rows` <= NK_ROWS
+   values of i and `wide` vectors of j. */
+NK_INLINE void product(const float *const *values, int taps, size_t stride, const float *weights, int depth, float *out,
+                       size_t pitch, const int rows, const int wide) {
+    vf c[NK_ROWS][NK_PANEL] = {{{0}}};
+    for (int tap = 0; tap < taps; tap++) {
+        const float *v = values[tap];
+        for (int k = 0; k < depth; k++) {
+            vf b[NK_PANEL];
+            NK_UNROLL for (int j = 0; j < wide; j++) b[j] = vload(weights + j * NK_LANES);
+            weights += wide * NK_LANES;
+            NK_UNROLL for (int i = 0; i < rows; i++) {
+                vf a = vset(v[i * stride + (size_t)k]);
+                NK_UNROLL for (int j = 0; j < wide; j++) c[i][j] += a * b[j];
+            }
+        }
+    }
+    NK_UNROLL for (int i = 0; i < rows; i++)
+        NK_UNROLL for (int j = 0; j < wide; j++) vstore(out + i * pitch + j * NK_LANES, c[i][j]);
+}
+
+/* The same of 16-bit integers in pairs: depth and stride count pairs; accumulators of 32 bits. */
+NK_INLINE void product16(const int32_t *values, size_t stride, const int32_t *weights, int depth, int32_t *out,
+                         size_t pitch, const int rows, const int wide) {
+    vi c[NK_ROWS][NK_PANEL] = {{{0}}};
+    for (int k = 0; k < depth; k++) {
+        vi b[NK_PANEL];
+        NK_UNROLL for (int j = 0; j < wide; j++) b[j] = *(const vi_any *)(weights + j * NK_LANES);
+        weights += wide * NK_LANES;
+        NK_UNROLL for (int i = 0; i < rows; i++) {
+            vi a = (vi){0} + values[i * stride + (size_t)k];
+            NK_UNROLL for (int j = 0; j < wide; j++) c[i][j] = vdot16(c[i][j], a, b[j]);
+        }
+    }
+    NK_UNROLL for (int i = 0; i < rows; i++)
+        NK_UNROLL for (int j = 0; j < wide; j++) *(vi_any *)(out + i * pitch + j * NK_LANES) = c[i][j];
+}
+
+#endif

@@ -1,0 +1,37 @@
+/* All kernels once for one instruction set: compiled several times, NK_NAME naming the table. */
+#include "direct.h"
+#include "wino.h"
+
+#define TEXT(x) #x
+#define QUOTED(x) TEXT(x)
+#define JOIN(a, b) a##b
+#define TABLE(name) JOIN(nk_, name)
+
+static int supported(void) {
+#if defined(NK_AVX512)
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
+           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vnni");
+#elif defined(NK_AVX2)
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+#else
+    return 1;
+#endif
+}
+
+static size_t scratch(const nk_op *op) {
+    return op->kind == NK_DIRECT ? direct_scratch(op) : op->kind == NK_HEAD ? head_scratch(op) : wino_scratch(op);
+}
+
+static int pieces(const nk_op *op, int row0, int row1) {
+    return op->kind == NK_WINO || op->kind == NK_WINO16 ? wino_pieces(op, row0, row1) : row_pieces(op, row0, row1);
+}
+
+static void piece(const nk_op *op, const nk_map *in, nk_map *out, int row0, int row1, int number, void *work) {
+    if (op->kind == NK_DIRECT) direct_piece(op, in, out, row0, row1, number, work);
+    else if (op->kind == NK_HEAD) head_piece(op, in, out, row0, row1, number, work);
+    else wino_piece(op, in, out, row0, row1, number, work);
+}
+
+const nk_kernels TABLE(NK_NAME) = {
+    QUOTED(NK_NAME), NK_LANES, NK_PANEL, supported, scratch, pieces, piece, linear_part, depthwise_row, wino_peak,
+};

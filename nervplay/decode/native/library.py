@@ -1,0 +1,195 @@
+"""The compiled kernels from Python: finding or building the library, and its structs and calls (`nk.h`)."""
+
+import ctypes
+import logging
+import os
+import threading
+from ctypes import POINTER, c_char_p, c_float, c_int, c_int32, c_void_p
+from pathlib import Path
+from typing import ClassVar, NamedTuple
+
+from nervplay.decode.native.build import BuildError, build, library_name
+from nervplay.errors import CapabilityError
+
+__all__ = ["ABI", "ACTIVATIONS", "KINDS", "MAX_CHAIN", "Isa", "Op", "Pool", "Yuv", "kernels", "load", "why_not"]
+
+ABI = 1
+"""`NK_ABI` of the sources that this module mirrors."""
+MAX_CHAIN = 32
+"""`NK_MAX_CHAIN`."""
+KINDS = {name: number for number, name in enumerate(("direct", "wino", "wino16", "head"))}
+"""`enum nk_kind`."""
+_NAMES = (
+    "none",
+    "relu",
+    "leaky",
+    "relu6",
+    "gelu",
+    "silu",
+    "softplus",
+    "hardswish",
+    "sin",
+    "sigmoid",
+    "tanh",
+    "half_tanh",
+)
+ACTIVATIONS = {name: number for number, name in enumerate(_NAMES)}
+"""`enum nk_act`."""
+
+_LOG = logging.getLogger(__name__)
+
+
+class Op(ctypes.Structure):
+    """`nk_op`: one convolution with bias, activation and pixel shuffle."""
+
+    _fields_: ClassVar = [
+        *((name, c_int32) for name in ("kind", "act", "height", "width", "channels", "out_channels")),
+        *((name, c_int32) for name in ("kh", "kw", "top", "left", "out_height", "out_width")),
+        *((name, c_int32) for name in ("shuffle", "strip", "ring", "block", "groups")),
+        ("slope", c_float),
+        *((name, c_void_p) for name in ("weights", "bias", "scale", "norm")),
+    ]
+
+
+class Yuv(ctypes.Structure):
+    """`nk_yuv`: a picture and where its planes of samples go."""
+
+    _fields_: ClassVar = [
+        ("rgb", c_void_p),
+        *((name, c_int32) for name in ("height", "width", "wide", "subsampled")),
+        ("top", c_float),
+        ("matrix", c_float * 12),
+        ("planes", c_void_p * 3),
+    ]
+
+
+class Isa(NamedTuple):
+    """One instruction set of the library.
+
+    Args:
+        number: what the calls take.
+        name: "avx512", "avx2" or "generic".
+        lanes: floats of a vector.
+        panel: vectors of the widest panel of packed weights.
+    """
+
+    number: int
+    name: str
+    lanes: int
+    panel: int
+
+
+class _State:
+    """What `load` found, once per process."""
+
+    lock = threading.Lock()
+    library: ctypes.CDLL | None = None
+    reason: str | None = None
+
+
+def _cache() -> Path:
+    """Return the folder of built libraries in the user's cache."""
+    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(base) / "nervplay" / "kernels"
+
+
+def _declare(library: ctypes.CDLL) -> ctypes.CDLL:
+    """Give the functions of the library their types."""
+    for name in ("count", "supported", "lanes", "panel"):
+        getattr(library, f"nk_isa_{name}").argtypes = [] if name == "count" else [c_int]
+    library.nk_isa_name.argtypes, library.nk_isa_name.restype = [c_int], c_char_p
+    library.nk_pool_new.argtypes, library.nk_pool_new.restype = [c_int], c_void_p
+    library.nk_pool_free.argtypes, library.nk_pool_free.restype = [c_void_p], None
+    library.nk_chain.argtypes = [c_void_p, c_int, POINTER(Op), c_int, c_void_p, c_void_p]
+    library.nk_linear.argtypes = [c_void_p, c_int, c_void_p, c_void_p, c_void_p, c_int, c_int, c_int, c_float, c_void_p]
+    library.nk_depthwise.argtypes = [c_void_p, c_int, POINTER(Op), c_void_p, c_void_p]
+    library.nk_peak.argtypes = [c_int, POINTER(Op), c_void_p, c_void_p]
+    library.nk_rgb8.argtypes = [c_void_p, c_int, c_void_p, c_int, c_int, c_void_p]
+    library.nk_to_yuv.argtypes = [c_void_p, c_int, POINTER(Yuv)]
+    for name in ("nk_linear", "nk_depthwise", "nk_peak", "nk_rgb8", "nk_to_yuv"):
+        getattr(library, name).restype = None
+    return library
+
+
+def _find() -> ctypes.CDLL:
+    """Return the library of the wheel, or one from the user's cache, built on first use.
+
+    Raises:
+        BuildError: there is none and none can be built.
+    """
+    shipped = Path(__file__).resolve().parent / library_name()
+    try:
+        library = ctypes.CDLL(str(shipped if shipped.is_file() else build(_cache())))
+    except OSError as error:
+        raise BuildError(f"the library cannot be loaded: {error}") from None
+    if library.nk_abi() != ABI:
+        raise BuildError(f"the library has interface {library.nk_abi()}, this nervplay {ABI}")
+    return _declare(library)
+
+
+def load() -> ctypes.CDLL:
+    """Return the library; the first call of a process may compile it, which takes some seconds.
+
+    Raises:
+        CapabilityError: there is none and none can be built; the message says why.
+    """
+    with _State.lock:
+        if _State.library is None and _State.reason is None:
+            try:
+                _State.library = _find()
+            except BuildError as error:
+                _State.reason = str(error)
+                _LOG.info("native kernels are off: %s; decoding runs in PyTorch", error)
+        if _State.library is None:
+            raise CapabilityError(f"the native kernels are not available: {_State.reason}; use --backend torch")
+        return _State.library
+
+
+def why_not() -> str | None:
+    """Return why there are no native kernels here, in a few words; None where there are."""
+    try:
+        load()
+    except CapabilityError:
+        return _State.reason
+    return None
+
+
+def kernels(name: str | None = None) -> Isa:
+    """Return the best instruction set of this processor, or the one of that name.
+
+    Raises:
+        CapabilityError: no library, or this processor lacks the instruction set.
+    """
+    library = load()
+    for number in range(library.nk_isa_count()):
+        found = library.nk_isa_name(number).decode()
+        if name in (None, found) and library.nk_isa_supported(number):
+            return Isa(number, found, library.nk_isa_lanes(number), library.nk_isa_panel(number))
+    raise CapabilityError(f"this processor cannot run the '{name}' kernels; leave the choice to nervplay")
+
+
+class Pool:
+    """Threads that compute together, and their scratch memory; one call at a time.
+
+    Args:
+        threads: how many, the caller's among them; at least 1.
+
+    Raises:
+        CapabilityError: no library.
+        MemoryError: the system gives no memory.
+    """
+
+    def __init__(self, threads: int) -> None:
+        self._library = load()
+        self.handle: int | None = self._library.nk_pool_new(threads)
+        if not self.handle:
+            raise MemoryError(f"no memory for {threads} threads")
+
+    def close(self) -> None:
+        """End the threads and free the memory; idempotent."""
+        handle, self.handle = self.handle, None
+        if handle:
+            self._library.nk_pool_free(handle)
+
+    def __del__(self) -> None:
+        self.close()

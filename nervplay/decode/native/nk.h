@@ -1,0 +1,124 @@
+/* The C ABI of the kernels, and what their files share. Python mirrors the structs in `library.py`.
+
+   Maps are float32 [row][column][channel], channels innermost and unpadded. A convolution has stride 1 and zero padding;
+   its output channels are stored in the order (i, j, c) of the pixel shuffle behind it, so that shuffling is storing.
+   Nothing here allocates per frame but the scratch of a call; nothing keeps a pointer of the caller. */
+#ifndef NK_H
+#define NK_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#if defined(__GNUC__)
+#define NK_API __attribute__((visibility("default")))
+#else
+#define NK_API
+#endif
+
+/* Bump when a struct or a packed layout changes: a library of another version is not used. */
+#define NK_ABI 1
+/* Most convolutions of one chain. */
+#define NK_MAX_CHAIN 32
+
+enum nk_kind { NK_DIRECT, NK_WINO, NK_WINO16, NK_HEAD };
+enum nk_act {
+    NK_NONE, NK_RELU, NK_LEAKY, NK_RELU6, NK_GELU, NK_SILU, NK_SOFTPLUS, NK_HARDSWISH, NK_SIN, NK_SIGMOID, NK_TANH,
+    NK_HALF_TANH /* tanh(x) / 2 + 1/2 */
+};
+
+/* One convolution with bias, activation and pixel shuffle. */
+typedef struct {
+    int32_t kind, act;
+    int32_t height, width;          /* of the input, in pixels */
+    int32_t channels, out_channels; /* out_channels before the shuffle */
+    int32_t kh, kw, top, left;      /* taps, and zeros above and to the left */
+    int32_t out_height, out_width;  /* of the convolution, before the shuffle */
+    int32_t shuffle;                /* factor, 1 for none */
+    int32_t strip;                  /* rows of the convolution computed at a time, a multiple of the tile */
+    int32_t ring;                   /* rows of the input that are kept; >= height keeps all */
+    int32_t block;                  /* tiles (NK_DIRECT, NK_HEAD: pixels) of one row that are computed together */
+    int32_t groups;                 /* parts of the output channels that are computed apart, for small maps */
+    float slope;                    /* NK_LEAKY */
+    const void *weights;            /* packed by Python, see `packing.py` */
+    const float *bias;              /* padded with zeros to whole vectors */
+    const float *scale;             /* 16 bits: what one unit of an accumulator is worth, [position][padded out_channels] */
+    const float *norm;              /* 16 bits: 1 / calibrated maximum, [position][padded channels] */
+} nk_op;
+
+typedef struct nk_pool nk_pool;
+typedef void (*nk_task)(void *context, int item, int worker);
+
+NK_API nk_pool *nk_pool_new(int threads);
+NK_API void nk_pool_free(nk_pool *pool);
+int nk_pool_threads(const nk_pool *pool);
+/* At least `size` bytes at a multiple of 4096, valid until the next call or the end of the pool; NULL when memory is
+   short. Kept between calls: fresh pages every frame would cost more than some convolutions. */
+void *nk_pool_memory(nk_pool *pool, size_t size);
+/* Run task(context, 0 .. items - 1, worker) on all threads of the pool, the caller's among them, and wait. */
+void nk_parallel(nk_pool *pool, nk_task task, void *context, int items);
+
+/* A map of which only the last `ring` rows exist. */
+typedef struct {
+    float *base;
+    size_t pitch; /* floats per row */
+    int ring;
+} nk_map;
+
+static inline float *nk_row(const nk_map *map, int y) { return map->base + (size_t)(y % map->ring) * map->pitch; }
+
+/* The kernels of one instruction set. */
+typedef struct {
+    const char *name;
+    int lanes;  /* floats of a vector */
+    int panel;  /* vectors of a column panel of packed weights */
+    int (*supported)(void);
+    /* Bytes of scratch that one worker needs for an op, and pieces of a strip that can be computed apart. */
+    size_t (*scratch)(const nk_op *op);
+    int (*pieces)(const nk_op *op, int row0, int row1);
+    void (*piece)(const nk_op *op, const nk_map *in, nk_map *out, int row0, int row1, int piece, void *scratch);
+    void (*linear)(const float *x, const float *weights, const float *bias, int inputs, int first, int count, int act,
+                   float slope, float *out);
+    void (*depthwise)(const nk_op *op, const float *in, float *out, int row);
+    void (*peak)(const nk_op *op, const float *in, float *peak);
+} nk_kernels;
+
+/* A picture to planes of samples. matrix: three rows of the weights of R, G and B and an offset, in samples; top: largest
+   sample plus one half; wide: samples of 16 bits; subsampled: chroma of half the width and height, rounded up. */
+typedef struct {
+    const float *rgb; /* [3][height][width] */
+    int32_t height, width, wide, subsampled;
+    float top, matrix[12];
+    void *planes[3];
+} nk_yuv;
+
+typedef struct {
+    void (*rgb8_row)(const float *const planes[3], int width, uint8_t *out);
+    void (*yuv_band)(const nk_yuv *job, int band);
+} nk_colour;
+
+/* Tables, best first; NULL behind the last. */
+extern const nk_kernels *const nk_all[];
+
+NK_API int nk_abi(void);
+NK_API int nk_isa_count(void);
+NK_API const char *nk_isa_name(int isa);
+NK_API int nk_isa_supported(int isa);
+NK_API int nk_isa_lanes(int isa);
+NK_API int nk_isa_panel(int isa);
+
+/* Run a chain of convolutions, each reading what the one before it writes; 0, or -1 when memory is short.
+   in: [height][width][channels] of the first op. out: [rows][columns][channels] behind the last one, or, when that is
+   NK_HEAD, [3][rows][columns]. Of the maps between only a few rows exist at a time. */
+NK_API int nk_chain(nk_pool *pool, int isa, const nk_op *ops, int count, const float *in, float *out);
+/* out[n] = act(bias + sum x[k] weights[k][n]); weights packed in panels, `padded` a whole number of these. */
+NK_API void nk_linear(nk_pool *pool, int isa, const float *x, const float *weights, const float *bias, int inputs,
+                      int padded, int act, float slope, float *out);
+/* Each channel by itself; weights [kh * kw][padded channels]. */
+NK_API void nk_depthwise(nk_pool *pool, int isa, const nk_op *op, const float *in, float *out);
+/* [3][height][width] to [height][width][3], rounded. */
+NK_API void nk_rgb8(nk_pool *pool, int isa, const float *rgb, int height, int width, uint8_t *out);
+NK_API void nk_to_yuv(nk_pool *pool, int isa, const nk_yuv *job);
+/* Raise peak[position][padded channels] to the largest magnitudes of the transformed input. */
+NK_API void nk_peak(int isa, const nk_op *op, const float *in, float *peak);
+
+#endif

@@ -1,0 +1,200 @@
+"""Weights as the kernels read them: Winograd's transform, panels of vectors, 16-bit products that cannot overflow.
+
+Layouts (L lanes of a vector, P = 3 vectors of a panel at most; `gemm.h` splits by the same rule):
+
+    Winograd    [panel][position][channel][L * vectors]      float32
+    16 bits     [panel][position][channel pair][L * vectors][2]   int16
+    direct      [panel][tap][channel][L * vectors]           float32
+    head        [tap][output][channels padded to L]          float32
+    depthwise   [tap][channels padded to L]                  float32
+    linear      [vector][input][L]                           float32
+
+Winograd's method: Lavin and Gray, arXiv 1509.09308; points 0, 1, -1, 2, -2, 1/2, -1/2, infinity (`winograd.h`).
+"""
+
+from functools import lru_cache
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = [
+    "LIMIT",
+    "Packed16",
+    "pack_depthwise",
+    "pack_direct",
+    "pack_head",
+    "pack_linear",
+    "pack_winograd",
+    "pack_winograd16",
+    "padded",
+    "panels",
+    "shuffle_order",
+    "transformed",
+]
+
+Float = NDArray[np.float32]
+
+LIMIT = 8191
+"""Largest 16-bit value of the transformed input: 14 bits with sign (`wino.h`)."""
+
+_POINTS = (0.0, 1.0, -1.0, 2.0, -2.0, 0.5, -0.5)
+_INPUT = np.array(
+    [
+        [1, 0, -5.25, 0, 5.25, 0, -1, 0],
+        [0, 1, 1, -4.25, -4.25, 1, 1, 0],
+        [0, -1, 1, 4.25, -4.25, -1, 1, 0],
+        [0, 0.5, 0.25, -2.5, -1.25, 2, 1, 0],
+        [0, -0.5, 0.25, 2.5, -1.25, -2, 1, 0],
+        [0, 2, 4, -2.5, -5, 0.5, 1, 0],
+        [0, -2, 4, 2.5, -5, -0.5, 1, 0],
+        [0, -1, 0, 5.25, 0, -5.25, 0, 1],
+    ]
+)
+"""B^T of the paper: what `transform_input` computes."""
+
+
+class Packed16(NamedTuple):
+    """Weights of 16-bit products.
+
+    Args:
+        weights: int16, flat.
+        scale: float32 (positions, padded outputs), what one unit of a sum is worth, apart from the input's unit.
+        norm: float32 (positions, padded channels), 1 / calibrated maximum.
+    """
+
+    weights: NDArray[np.int16]
+    scale: Float
+    norm: Float
+
+
+def padded(count: int, step: int) -> int:
+    """Return the smallest multiple of `step` that is at least `count`."""
+    return -(-count // step) * step
+
+
+def panels(outputs: int, lanes: int, most: int) -> list[tuple[int, int]]:
+    """Return (first, last + 1) output of each panel; they cover `outputs` padded to whole vectors.
+
+    Args:
+        outputs: channels or values.
+        lanes: L.
+        most: vectors of the widest panel.
+    """
+    vectors = -(-outputs // lanes)
+    count = -(-vectors // most)
+    each, more = divmod(vectors, count)
+    starts = [panel * each + min(panel, more) for panel in range(count + 1)]
+    return [(a * lanes, b * lanes) for a, b in pairwise(starts)]
+
+
+def shuffle_order(outputs: int, factor: int) -> NDArray[np.int64]:
+    """Return the output channels (c, i, j) of a convolution in the order (i, j, c) in which the kernels store them."""
+    return np.arange(outputs).reshape(outputs // factor**2, factor**2).T.ravel()
+
+
+@lru_cache
+def _weight_transform(taps: int) -> NDArray[np.float64]:
+    """Return G of the paper, float64 (8, taps); solved from A^T [(G g) * (B^T d)] = correlation of d with g, for all d.
+
+    For one tap it is (1, 1): nothing is transformed in that direction.
+    """
+    if taps == 1:
+        return np.ones((1, 1))
+    outputs = 9 - taps
+    back = np.zeros((outputs, 8))
+    back[:, :7] = [[point**row for point in _POINTS] for row in range(outputs)]
+    back[-1, 7] = 1
+    # One equation per output o, input d and tap k, in the unknowns G[position, k]; columns of G are independent.
+    columns = []
+    for tap in range(taps):
+        left = np.concatenate([back[row] * _INPUT.T for row in range(outputs)])
+        right = np.concatenate([np.eye(8)[row + tap] for row in range(outputs)])
+        columns.append(np.linalg.lstsq(left, right, rcond=None)[0])
+    return np.stack(columns, axis=1)
+
+
+def transformed(weight: Float) -> NDArray[np.float64]:
+    """Return Winograd's transform of a weight: float32 (C', C, kh, kw) to float64 (positions, C, C').
+
+    Args:
+        weight: kernels of 1, 3 or 5 taps in each direction.
+    """
+    outputs, channels, rows, columns = weight.shape
+    u: NDArray[np.float64] = np.einsum(
+        "ak,oikl,bl->abio", _weight_transform(rows), weight, _weight_transform(columns), optimize=True
+    )
+    return np.ascontiguousarray(u.reshape(-1, channels, outputs))
+
+
+def _wide(values: NDArray[Any], lanes: int) -> Float:
+    """Return values as C-contiguous float32, with zeros behind the last axis, up to whole vectors."""
+    wide = np.zeros((*values.shape[:-1], padded(values.shape[-1], lanes)), np.float32)
+    wide[..., : values.shape[-1]] = values
+    return wide
+
+
+def pack_winograd(weight: Float, lanes: int, most: int) -> Float:
+    """Return the weights of `NK_WINO`, flat.
+
+    Args:
+        weight: float32 (C', C, kh, kw), outputs in stored order.
+        lanes: L.
+        most: vectors of the widest panel.
+    """
+    u = _wide(transformed(weight), lanes)
+    return np.concatenate([u[:, :, a:b].ravel() for a, b in panels(weight.shape[0], lanes, most)])
+
+
+def pack_winograd16(weight: Float, peak: Float, lanes: int, most: int) -> Packed16:
+    """Return the weights of `NK_WINO16`.
+
+    Each (position, output) has its own unit, the smallest for which neither a weight leaves 16 bits nor the sum of all
+    |weight| * LIMIT leaves 31.
+
+    Args:
+        weight: float32 (C', C, kh, kw), outputs in stored order.
+        peak: float32 (positions, padded C), largest magnitudes of the transformed input; from calibration.
+        lanes: L.
+        most: vectors of the widest panel.
+    """
+    u = transformed(weight)
+    positions, channels, outputs = u.shape
+    top = peak[:, :channels].astype(np.float64)
+    top = np.maximum(top, top.max(axis=1, keepdims=True) * 0.02 + 1e-9)  # a silent channel may speak elsewhere
+    u = u * top[:, :, None]
+    room = 2.0**31 / LIMIT - channels  # rounding adds at most 1/2 per weight
+    unit = np.maximum(np.maximum(np.abs(u).sum(axis=1) / room, np.abs(u).max(axis=1) / 32767), 1e-30)
+    pairs = np.zeros((positions, channels + channels % 2, padded(outputs, lanes)), np.int16)
+    pairs[:, :channels, :outputs] = np.rint(u / unit[:, None, :])
+    pairs = pairs.reshape(positions, -1, 2, pairs.shape[-1]).transpose(0, 1, 3, 2)
+    norm = np.zeros(peak.shape, np.float32)
+    norm[:, :channels] = 1 / top
+    parts = [pairs[:, :, a:b].ravel() for a, b in panels(outputs, lanes, most)]
+    return Packed16(np.concatenate(parts), _wide(unit, lanes), norm)
+
+
+def pack_direct(weight: Float, lanes: int, most: int) -> Float:
+    """Return the weights of `NK_DIRECT`, flat, from float32 (C', C, kh, kw) with outputs in stored order."""
+    outputs, channels = weight.shape[:2]
+    taps = _wide(weight.transpose(2, 3, 1, 0).reshape(-1, channels, outputs), lanes)
+    return np.concatenate([taps[:, :, a:b].ravel() for a, b in panels(outputs, lanes, most)])
+
+
+def pack_head(weight: Float, lanes: int) -> Float:
+    """Return the weights of `NK_HEAD`, float32 (taps, C', padded C), from float32 (C', C, kh, kw)."""
+    outputs, channels = weight.shape[:2]
+    return _wide(weight.transpose(2, 3, 0, 1).reshape(-1, outputs, channels), lanes)
+
+
+def pack_depthwise(weight: Float, lanes: int) -> Float:
+    """Return the weights of a depthwise convolution, float32 (taps, padded C), from float32 (C, 1, kh, kw)."""
+    channels = weight.shape[0]
+    return _wide(weight.reshape(channels, -1).T, lanes)
+
+
+def pack_linear(weight: Float, lanes: int) -> Float:
+    """Return the weights of a linear layer, float32 (vectors, inputs, L), from float32 (outputs, inputs)."""
+    wide = _wide(weight.T, lanes)
+    return np.ascontiguousarray(wide.reshape(wide.shape[0], -1, lanes).transpose(1, 0, 2))

@@ -1,0 +1,166 @@
+"""How a chain of convolutions runs: which kernel takes each, packed weights, and the sizes of blocks and strips.
+
+Rules, measured on 2 cores with 1 MiB of second-level cache each:
+  * Winograd where the kernel is 3x3, 5x5 or a line of 3 or 5 taps and the map has at least `MIN_TILES` tiles: below,
+    reading 64 transformed weights per pair of channels costs more than it saves;
+  * 1024 positions of transformed tiles per block: 16 tiles of 8x8, 128 of 8x1;
+  * strips of as few rows as give every thread `SHARE` pieces; the rings of a chain then fit the cache.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nervplay.decode.lowering import Conv
+from nervplay.decode.native.library import ACTIVATIONS, KINDS, Isa, Op
+from nervplay.decode.native.packing import (
+    pack_depthwise,
+    pack_direct,
+    pack_head,
+    pack_linear,
+    pack_winograd,
+    pack_winograd16,
+    padded,
+    panels,
+    shuffle_order,
+)
+
+__all__ = ["Plan", "kind_of", "plan_chain", "positions_of"]
+
+Float = NDArray[np.float32]
+
+MIN_TILES = 16
+SHARE = 4
+_WINOGRAD = ((3, 3), (5, 5), (3, 1), (1, 3), (5, 1), (1, 5))
+_BLOCK_POSITIONS = 1024
+_BLOCK_PIXELS = 64
+_HEAD_PIXELS = 320
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A chain, ready to run.
+
+    Args:
+        convolutions: what it computes.
+        kinds: the kernel of each: a name of `KINDS`, "depthwise" or "linear".
+        ops: the structs of the kernels, an array of `Op`.
+        arrays: what they point to; kept alive here.
+    """
+
+    convolutions: Sequence[Conv]
+    kinds: Sequence[str]
+    ops: Any
+    arrays: list[NDArray[Any]] = field(default_factory=list)
+
+
+def _tile(taps: int) -> int:
+    """Return the outputs of a Winograd tile in one direction."""
+    return 1 if taps == 1 else 9 - taps
+
+
+def positions_of(conv: Conv) -> int:
+    """Return the input positions of a Winograd tile."""
+    return int(np.prod([1 if taps == 1 else 8 for taps in conv.weight.shape[2:]]))
+
+
+def kind_of(conv: Conv, *, last: bool) -> str:
+    """Return the kernel that computes a convolution in float32.
+
+    Args:
+        conv: the convolution.
+        last: whether it ends its chain.
+    """
+    if conv.depthwise:
+        return "depthwise"
+    if conv.rows and conv.size[1] == 1:
+        return "linear"
+    if last and conv.is_head:
+        return "head"
+    kh, kw = conv.weight.shape[2:]
+    tiles = -(-conv.out_size[0] // _tile(kh)) * -(-conv.out_size[1] // _tile(kw))
+    if (kh, kw) in _WINOGRAD and tiles >= MIN_TILES:
+        return "wino"
+    return "direct"
+
+
+def _pack(op: Op, conv: Conv, kind: str, isa: Isa, peak: Float | None) -> list[NDArray[Any]]:
+    """Point an op at its weights, and return them."""
+    outputs = conv.weight.shape[0]
+    order = shuffle_order(outputs, conv.shuffle)
+    weight, bias = conv.weight[order], np.zeros(padded(outputs, isa.lanes), np.float32)
+    bias[:outputs] = conv.bias[order]
+    arrays: list[NDArray[Any]] = [bias]
+    op.bias = bias.ctypes.data
+    if kind == "wino16":
+        assert peak is not None
+        packed = pack_winograd16(weight, peak, isa.lanes, isa.panel)
+        arrays += [packed.weights, packed.scale, packed.norm]
+        op.scale, op.norm = packed.scale.ctypes.data, packed.norm.ctypes.data
+    elif kind == "wino":
+        arrays.append(pack_winograd(weight, isa.lanes, isa.panel))
+    elif kind == "direct":
+        arrays.append(pack_direct(weight, isa.lanes, isa.panel))
+    elif kind == "head":
+        arrays.append(pack_head(weight, isa.lanes))
+    elif kind == "depthwise":
+        arrays.append(pack_depthwise(weight, isa.lanes))
+    else:
+        arrays.append(pack_linear(weight[:, :, 0, 0], isa.lanes))
+    op.weights = arrays[1].ctypes.data
+    return arrays
+
+
+def _divide(op: Op, conv: Conv, kind: str, isa: Isa, threads: int) -> None:
+    """Choose the sizes of blocks and strips."""
+    winograd = kind in ("wino", "wino16")
+    tall, wide = (_tile(taps) if winograd else 1 for taps in conv.weight.shape[2:])
+    if winograd:
+        op.block = _BLOCK_POSITIONS // positions_of(conv)
+    else:
+        op.block = _HEAD_PIXELS if kind == "head" else _BLOCK_PIXELS
+    height, width = conv.out_size
+    across, bands = -(-width // wide), -(-height // tall)
+    blocks = -(-across // op.block)
+    wanted = 1 if threads == 1 else SHARE * threads
+    op.strip = min(bands, -(-wanted // blocks)) * tall
+    op.groups = 1
+    if kind != "head" and blocks * bands < wanted:
+        op.groups = min(len(panels(conv.weight.shape[0], isa.lanes, isa.panel)), -(-wanted // (blocks * bands)))
+
+
+def plan_chain(convolutions: Sequence[Conv], isa: Isa, threads: int, peaks: Mapping[Conv, Float] | None = None) -> Plan:
+    """Return a chain ready to run.
+
+    Args:
+        convolutions: each reads what the one before it makes.
+        isa: instruction set.
+        threads: of the pool that will run it; changes speed only.
+        peaks: for those that are to have 16-bit products, the largest magnitudes of their transformed input.
+    """
+    count = len(convolutions)
+    ops = (Op * count)()
+    kinds, arrays = [], []
+    for i, (op, conv) in enumerate(zip(ops, convolutions, strict=True)):
+        kind = kind_of(conv, last=i == count - 1)
+        peak = (peaks or {}).get(conv)
+        if peak is not None and kind == "wino":
+            kind = "wino16"
+        kinds.append(kind)
+        op.kind = KINDS.get(kind, 0)
+        op.act, op.slope = ACTIVATIONS[conv.activation], conv.slope
+        (op.height, op.width), (op.out_height, op.out_width) = conv.size, conv.out_size
+        op.out_channels, op.channels, op.kh, op.kw = conv.weight.shape
+        if conv.depthwise:
+            op.channels = op.out_channels
+        (op.top, op.left), op.shuffle = conv.padding, conv.shuffle
+        _divide(op, conv, kind, isa, threads)
+        arrays += _pack(op, conv, kind, isa, peak)
+        op.ring = op.height
+        if i:
+            # What one strip reads, and what one strip of the op before adds: see native/chain.c.
+            op.ring = op.strip + op.kh - 1 + ops[i - 1].strip * ops[i - 1].shuffle
+    return Plan(convolutions, kinds, ops, arrays)

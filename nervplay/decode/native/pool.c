@@ -1,0 +1,136 @@
+/* A pool of threads that share numbered items of work. Rules: one call at a time uses a pool; the caller works, too;
+   items are taken in order by whoever is free, so which thread computes an item is open and must not matter. */
+#include "nk.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+/* How often a thread looks for new work before it sleeps: some tens of microseconds. */
+#define SPINS 4000
+
+struct nk_pool {
+    int threads;
+    pthread_t *handles;
+    pthread_mutex_t lock;
+    pthread_cond_t wake, idle;
+    nk_task task;
+    void *context;
+    int items;
+    atomic_int next;
+    atomic_uint round;  /* changes when there is work */
+    atomic_int working; /* threads of the pool that have not finished the round */
+    atomic_int stop;
+    void *memory;
+    size_t size;
+};
+
+typedef struct {
+    nk_pool *pool;
+    int worker;
+} nk_seat;
+
+static inline void relax(void) {
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#endif
+}
+
+static void work(nk_pool *pool, int worker) {
+    for (int item; (item = atomic_fetch_add(&pool->next, 1)) < pool->items;) pool->task(pool->context, item, worker);
+}
+
+static void *serve(void *argument) {
+    nk_seat seat = *(nk_seat *)argument;
+    nk_pool *pool = seat.pool;
+    free(argument);
+    unsigned seen = 0;
+    for (;;) {
+        for (int spin = 0; spin < SPINS && atomic_load(&pool->round) == seen; spin++) relax();
+        if (atomic_load(&pool->round) == seen) {
+            pthread_mutex_lock(&pool->lock);
+            while (atomic_load(&pool->round) == seen) pthread_cond_wait(&pool->wake, &pool->lock);
+            pthread_mutex_unlock(&pool->lock);
+        }
+        seen = atomic_load(&pool->round);
+        if (atomic_load(&pool->stop)) return NULL;
+        work(pool, seat.worker);
+        if (atomic_fetch_sub(&pool->working, 1) == 1) {
+            pthread_mutex_lock(&pool->lock);
+            pthread_cond_signal(&pool->idle);
+            pthread_mutex_unlock(&pool->lock);
+        }
+    }
+}
+
+static void begin_round(nk_pool *pool) {
+    pthread_mutex_lock(&pool->lock);
+    atomic_store(&pool->next, 0);
+    atomic_store(&pool->working, pool->threads - 1);
+    atomic_fetch_add(&pool->round, 1);
+    pthread_cond_broadcast(&pool->wake);
+    pthread_mutex_unlock(&pool->lock);
+}
+
+nk_pool *nk_pool_new(int threads) {
+    nk_pool *pool = calloc(1, sizeof *pool);
+    if (!pool || !(pool->handles = calloc((size_t)threads, sizeof *pool->handles))) {
+        free(pool);
+        return NULL;
+    }
+    pthread_mutex_init(&pool->lock, NULL);
+    pthread_cond_init(&pool->wake, NULL);
+    pthread_cond_init(&pool->idle, NULL);
+    pool->threads = 1;
+    for (int i = 1; i < threads; i++) { /* fewer threads than asked for are no failure */
+        nk_seat *seat = malloc(sizeof *seat);
+        if (!seat) break;
+        *seat = (nk_seat){pool, i};
+        if (pthread_create(&pool->handles[i], NULL, serve, seat)) {
+            free(seat);
+            break;
+        }
+        pool->threads = i + 1;
+    }
+    return pool;
+}
+
+void nk_pool_free(nk_pool *pool) {
+    if (!pool) return;
+    atomic_store(&pool->stop, 1);
+    begin_round(pool);
+    for (int i = 1; i < pool->threads; i++) pthread_join(pool->handles[i], NULL);
+    pthread_mutex_destroy(&pool->lock);
+    pthread_cond_destroy(&pool->wake);
+    pthread_cond_destroy(&pool->idle);
+    free(pool->handles);
+    free(pool->memory);
+    free(pool);
+}
+
+void *nk_pool_memory(nk_pool *pool, size_t size) {
+    if (size > pool->size) {
+        free(pool->memory);
+        pool->size = posix_memalign(&pool->memory, 4096, size) ? 0 : size;
+        if (!pool->size) pool->memory = NULL;
+    }
+    return pool->memory;
+}
+
+int nk_pool_threads(const nk_pool *pool) { return pool->threads; }
+
+void nk_parallel(nk_pool *pool, nk_task task, void *context, int items) {
+    pool->task = task, pool->context = context, pool->items = items;
+    if (pool->threads == 1 || items <= 1) {
+        for (int item = 0; item < items; item++) task(context, item, 0);
+        return;
+    }
+    begin_round(pool);
+    work(pool, 0);
+    for (int spin = 0; spin < SPINS && atomic_load(&pool->working); spin++) relax();
+    if (atomic_load(&pool->working)) {
+        pthread_mutex_lock(&pool->lock);
+        while (atomic_load(&pool->working)) pthread_cond_wait(&pool->idle, &pool->lock);
+        pthread_mutex_unlock(&pool->lock);
+    }
+}

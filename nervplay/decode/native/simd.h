@@ -1,0 +1,162 @@
+/* Vectors of NK_LANES floats in GCC's vector extension, which GCC and Clang turn into AVX-512, AVX2, NEON or scalar
+   code; what the extension lacks stands here once per instruction set. Fused multiply-adds come from -ffp-contract. */
+#ifndef NK_SIMD_H
+#define NK_SIMD_H
+
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+#if defined(NK_AVX512) || defined(NK_AVX2)
+#include <immintrin.h>
+#endif
+
+#if defined(NK_AVX512)
+#define NK_LANES 16
+#define NK_ROWS 8  /* register block: rows x NK_PANEL vectors of accumulators */
+#elif defined(NK_AVX2)
+#define NK_LANES 8
+#define NK_ROWS 4
+#elif defined(__ARM_NEON)
+#define NK_LANES 4
+#define NK_ROWS 8
+#else
+#define NK_LANES 4
+#define NK_ROWS 4
+#endif
+#define NK_PANEL 3
+#define NK_COLUMNS (NK_PANEL * NK_LANES)
+
+#define NK_INLINE static inline __attribute__((always_inline))
+#define NK_UNROLL _Pragma("GCC unroll 16")
+
+typedef float vf __attribute__((vector_size(4 * NK_LANES)));
+typedef int32_t vi __attribute__((vector_size(4 * NK_LANES)));
+typedef int16_t vh __attribute__((vector_size(2 * NK_LANES)));
+typedef float vf_any __attribute__((vector_size(4 * NK_LANES), aligned(4), may_alias));
+typedef int32_t vi_any __attribute__((vector_size(4 * NK_LANES), aligned(4), may_alias));
+typedef int16_t vh_any __attribute__((vector_size(2 * NK_LANES), aligned(2), may_alias));
+
+/* Keep a value in a register: compilers fold a load into each of its uses, which costs a load per use. */
+#if defined(__x86_64__)
+#define NK_KEEP(v) __asm__("" : "+v"(v))
+#elif defined(__ARM_NEON)
+#define NK_KEEP(v) __asm__("" : "+w"(v))
+#else
+#define NK_KEEP(v) ((void)0)
+#endif
+
+NK_INLINE vf vload(const float *p) { return *(const vf_any *)p; }
+NK_INLINE void vstore(float *p, vf v) { *(vf_any *)p = v; }
+NK_INLINE vf vset(float x) { return (vf){0} + x; }
+NK_INLINE int up_to(int n, int step) { return (n + step - 1) / step * step; }
+
+/* The first n lanes, n >= 1; the others are 0 and their memory is not touched. */
+NK_INLINE vf vload_n(const float *p, int n) {
+    if (n >= NK_LANES) return vload(p);
+#if defined(NK_AVX512)
+    return (vf)_mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1), p);
+#else
+    vf v = {0};
+    memcpy(&v, p, sizeof(float) * (size_t)n);
+    return v;
+#endif
+}
+
+/* Store lanes [first, first + n) to p. */
+NK_INLINE void vstore_part(float *p, vf v, int first, int n) {
+#if defined(NK_AVX512)
+    _mm512_mask_storeu_ps(p - first, (__mmask16)(((1u << n) - 1) << first), (__m512)v);
+#else
+    float lanes[NK_LANES];
+    vstore(lanes, v);
+    memcpy(p, lanes + first, sizeof(float) * (size_t)n);
+#endif
+}
+
+NK_INLINE vf vabs(vf x) { return (vf)((vi)x & 0x7fffffff); }
+NK_INLINE vf vpick(vi mask, vf yes, vf no) { return (vf)(((vi)yes & mask) | ((vi)no & ~mask)); }
+NK_INLINE vf vtofloat(vi x) { return __builtin_convertvector(x, vf); }
+
+#if defined(NK_AVX512)
+NK_INLINE vf vmax(vf a, vf b) { return (vf)_mm512_max_ps((__m512)a, (__m512)b); }
+NK_INLINE vf vmin(vf a, vf b) { return (vf)_mm512_min_ps((__m512)a, (__m512)b); }
+NK_INLINE vi vround(vf x) { return (vi)_mm512_cvtps_epi32((__m512)x); }
+NK_INLINE vh vnarrow(vi x) { return (vh)_mm512_cvtepi32_epi16((__m512i)x); }
+NK_INLINE float vtop(vf x) { return _mm512_reduce_max_ps((__m512)x); }
+NK_INLINE vf vrecip(vf x) {
+    vf r = (vf)_mm512_rcp14_ps((__m512)x);
+    return r * (2.0f - x * r); /* one Newton step: 2^-28 */
+}
+#elif defined(NK_AVX2)
+NK_INLINE vf vmax(vf a, vf b) { return (vf)_mm256_max_ps((__m256)a, (__m256)b); }
+NK_INLINE vf vmin(vf a, vf b) { return (vf)_mm256_min_ps((__m256)a, (__m256)b); }
+NK_INLINE vi vround(vf x) { return (vi)_mm256_cvtps_epi32((__m256)x); }
+NK_INLINE vf vrecip(vf x) { return 1.0f / x; }
+#else
+NK_INLINE vf vmax(vf a, vf b) { return vpick(a > b, a, b); }
+NK_INLINE vf vmin(vf a, vf b) { return vpick(a < b, a, b); }
+NK_INLINE vi vround(vf x) { /* half to even, |x| < 2^22: the mantissa of x + 1.5 * 2^23 */
+    const vf big = vset(12582912.0f);
+    return (vi)(x + big) - (vi)big;
+}
+NK_INLINE vf vrecip(vf x) { return 1.0f / x; }
+#endif
+
+#if !defined(NK_AVX512)
+NK_INLINE vh vnarrow(vi x) { return __builtin_convertvector(x, vh); }
+NK_INLINE float vtop(vf x) {
+    float top = x[0];
+    for (int i = 1; i < NK_LANES; i++) top = x[i] > top ? x[i] : top;
+    return top;
+}
+#endif
+
+/* acc + a.low * b.low + a.high * b.high in each lane, of pairs of 16-bit integers; exact. */
+NK_INLINE vi vdot16(vi acc, vi a, vi b) {
+#if defined(NK_AVX512)
+    return (vi)_mm512_dpwssd_epi32((__m512i)acc, (__m512i)a, (__m512i)b);
+#elif defined(NK_AVX2)
+    return acc + (vi)_mm256_madd_epi16((__m256i)a, (__m256i)b);
+#else
+    return acc + ((a << 16) >> 16) * ((b << 16) >> 16) + (a >> 16) * (b >> 16);
+#endif
+}
+
+/* The sum of all lanes, added in the same order on every call. */
+NK_INLINE float vsum(vf x) {
+#if defined(NK_AVX512)
+    return _mm512_reduce_add_ps((__m512)x);
+#else
+    float part[NK_LANES];
+    vstore(part, x);
+    for (int half = NK_LANES / 2; half; half /= 2)
+        for (int i = 0; i < half; i++) part[i] += part[i + half];
+    return part[0];
+#endif
+}
+
+/* out[i] = the sum of all lanes of v[i], i < n. */
+NK_INLINE void vsum_each(const vf *v, const int n, float *out) {
+#if defined(NK_AVX512)
+    /* Eight at a time: add halves of pairs until each lane holds one sum. */
+    for (int first = 0; first < n; first += 8) {
+        __m512 s[4], u[2];
+        for (int i = 0; i < 4; i++) {
+            __m512 a = (__m512)v[first + 2 * i], b = (__m512)v[first + 2 * i + 1];
+            s[i] = _mm512_add_ps(_mm512_shuffle_f32x4(a, b, 0x44), _mm512_shuffle_f32x4(a, b, 0xee));
+        }
+        for (int i = 0; i < 2; i++)
+            u[i] = _mm512_add_ps(_mm512_shuffle_f32x4(s[2 * i], s[2 * i + 1], 0x88),
+                                 _mm512_shuffle_f32x4(s[2 * i], s[2 * i + 1], 0xdd));
+        __m512 t = _mm512_add_ps(_mm512_shuffle_ps(u[0], u[1], 0x88), _mm512_shuffle_ps(u[0], u[1], 0xdd));
+        t = _mm512_add_ps(_mm512_shuffle_ps(t, t, 0x88), _mm512_shuffle_ps(t, t, 0xdd));
+        const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 0, 0, 0, 0, 0, 0, 0, 0);
+        _mm256_storeu_ps(out + first, _mm512_castps512_ps256(_mm512_permutexvar_ps(order, t)));
+    }
+#else
+    for (int i = 0; i < n; i++) out[i] = vsum(v[i]);
+#endif
+}
+
+#endif

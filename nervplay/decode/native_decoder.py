@@ -1,0 +1,256 @@
+"""The decoder on the native kernels: float32 by Winograd's method, or products of 16-bit integers.
+
+Precisions, by what is really computed:
+    fp32    float32; frames within 1e-4 of the reference
+    bf16    float32 as well: there is no bfloat16 kernel, and float32 is faster here than PyTorch's bfloat16
+    int8    the file's weights (8 bits, as everywhere) times inputs of 14 bits, as 16-bit integers with sums of 32 bits
+            (W8A16), after Winograd's transform; transforms, biases and activations in float32
+
+Threads: each decoder has its own, `threads` in all, the caller's among them; they wait without turning when no frame is
+asked for. Which of them computes what is left open and changes no byte. Operations that the kernels lack run in PyTorch
+with as many threads.
+"""
+
+import logging
+import os
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from nervplay.decode.buffers import check_buffer
+from nervplay.decode.calibration import Progress, calibrate
+from nervplay.decode.decoder import PRECISIONS
+from nervplay.decode.graph import Graph, UntraceableError, trace
+from nervplay.decode.lowering import Conv, Lowered, lower
+from nervplay.decode.native.library import MAX_CHAIN, Isa, Pool, kernels, load
+from nervplay.decode.native.packing import padded
+from nervplay.decode.native.plan import kind_of, plan_chain, positions_of
+from nervplay.decode.prefetch import ahead
+from nervplay.decode.program import Program, Watch
+from nervplay.decode.torch_decoder import TorchDecoder, torch_threads
+from nervplay.errors import CapabilityError, UnknownNameError, UsageError
+from nervplay.models import VideoModel
+from nervplay.video.source import Frame
+from nervplay.video.spec import VideoSpec
+
+__all__ = ["NativeDecoder", "core_count"]
+
+Float = NDArray[np.float32]
+
+_LOG = logging.getLogger(__name__)
+
+
+def core_count() -> int:
+    """Return the number of processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class NativeDecoder(TorchDecoder):
+    """A `Decoder` (contract there) on the native kernels.
+
+    Args:
+        model: a network in eval mode on the CPU; its weights are read once and stay as they are.
+        spec: the clip that comes out.
+        precision: one of `PRECISIONS`; see the head of this module.
+        threads: processor cores to use; None for all.
+        instructions: a name of `native.library.kernels`; None for the best.
+        progress: told how far the calibration of "int8" is, when it has to be made.
+
+    Raises:
+        CapabilityError: no kernels here, or a network that they cannot run; the message says why.
+        UnknownNameError: a precision that does not exist.
+    """
+
+    def __init__(
+        self,
+        model: VideoModel,
+        spec: VideoSpec,
+        *,
+        precision: str = "fp32",
+        threads: int | None = None,
+        instructions: str | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        self._isa = kernels(instructions)
+        try:
+            self._graph = trace(model)
+        except UntraceableError as error:
+            raise CapabilityError(f"the native kernels cannot run this {model.architecture}: {error}") from None
+        self._lock = threading.Lock()
+        self._programs: dict[str, Program] = {}
+        self._calibration = progress
+        count = threads or core_count()
+        self._pool = Pool(count)
+        self._lowered = lower(self._graph, MAX_CHAIN)
+        super().__init__(model, spec, device=torch.device("cpu"), precision=precision, threads=count)
+
+    @property
+    def backend(self) -> str:
+        """Always "native"."""
+        return "native"
+
+    @property
+    def backend_note(self) -> str:
+        """What is really computed, and what PyTorch does of it."""
+        words = {
+            "fp32": "float32",
+            "bf16": "float32, which is faster here than bfloat16",
+            "int8": "8-bit weights times 14-bit inputs as 16-bit integers (W8A16)",
+        }
+        left = sorted(set(self._lowered.unsupported))
+        rest = f"; in PyTorch: convolutions with {', '.join(left)}" if left else ""
+        return f"{self._isa.name}, {self._threads} threads, {words[self._precision]}{rest}"
+
+    @backend_note.setter
+    def backend_note(self, note: str) -> None:
+        """Take the note of the base class; there is none to keep."""
+
+    def prepare(self, precision: str) -> None:
+        """Make a precision ready, so that a later `set_precision` takes no time; callable from any thread.
+
+        Raises:
+            UnknownNameError: not one of `PRECISIONS`.
+            UsageError: the decoder is closed.
+        """
+        self._program(precision)
+
+    def set_precision(self, precision: str) -> None:
+        """Change the arithmetic; the next frame uses it. The first "int8" of a file is calibrated.
+
+        Raises:
+            UnknownNameError: not one of `PRECISIONS`.
+            UsageError: the decoder is closed.
+        """
+        self._program(precision)
+        self._precision = precision
+        self._model = self._reference
+
+    def _program(self, precision: str) -> Program:
+        """Return what computes a precision, made on first use."""
+        if precision not in PRECISIONS:
+            raise UnknownNameError("precision", precision, PRECISIONS)
+        if self._reference is None:
+            raise UsageError("the decoder is closed; open it again")
+        name = "int8" if precision == "int8" else "fp32"
+        with self._lock:
+            if name not in self._programs:
+                peaks = None
+                if name == "int8":
+                    with _Workbench(self._graph, self._lowered, self._isa, self._threads or 1) as bench:
+                        peaks = calibrate(bench, len(self), self._calibration)
+                self._programs[name] = Program(
+                    self._graph,
+                    self._lowered,
+                    isa=self._isa,
+                    pool=self._pool,
+                    threads=self._threads or 1,
+                    peaks=peaks,
+                )
+            return self._programs[name]
+
+    def frame(self, index: int, out: Frame | None = None) -> Frame:
+        """Return frame `index` as uint8 (H, W, 3) RGB, in `out` when it is given.
+
+        Raises:
+            FrameIndexError: index outside 0 .. T - 1.
+            UsageError: the decoder is closed, or `out` does not fit.
+        """
+        shape = (self._spec.height, self._spec.width, 3)
+        if out is not None:
+            check_buffer(out, shape, np.dtype(np.uint8))
+        with self._lock:
+            planes = self._run(index)[0].contiguous()
+            rgb = np.empty(shape, np.uint8) if out is None else out
+            load().nk_rgb8(self._pool.handle, self._isa.number, planes.data_ptr(), shape[0], shape[1], rgb.ctypes.data)
+        return rgb
+
+    def float_frame(self, index: int, out: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
+        """Return frame `index` as float32 (3, H, W), before rounding and clipping, in `out` when it is given.
+
+        Raises:
+            FrameIndexError: index outside 0 .. T - 1.
+            UsageError: the decoder is closed, or `out` does not fit.
+        """
+        shape = (3, self._spec.height, self._spec.width)
+        if out is not None:
+            check_buffer(out, shape, np.dtype(np.float32))
+        with self._lock:
+            values = np.empty(shape, np.float32) if out is None else out
+            values[...] = self._run(index)[0].numpy()  # the kernels' own buffer is overwritten by the next frame
+        return values
+
+    def frames(self, indices: Iterable[int] | None = None) -> Iterator[Frame]:
+        """Yield the frames at `indices` in that order, all frames when None; the next one is decoded meanwhile.
+
+        Raises:
+            FrameIndexError: an index outside 0 .. T - 1, when its turn comes.
+            UsageError: the decoder is closed.
+        """
+        self._cancelled.clear()
+        wanted = range(len(self)) if indices is None else indices
+        return ahead(self.frame, wanted, self._cancelled, lambda: self._precision)
+
+    def _run(self, index: int) -> Tensor:
+        """Return frame `index`, float32 (1, 3, H, W), which the next call overwrites."""
+        self._network().check_index(index)
+        with torch_threads(self._threads):
+            return self._programs["int8" if self._precision == "int8" else "fp32"].run(index)
+
+    def close(self) -> None:
+        """Free weights and threads; idempotent. Waits for a frame that is being decoded."""
+        with self._lock:
+            super().close()
+            self._programs.clear()
+            self._pool.close()
+
+
+class _Workbench:
+    """Runs a network with each convolution by itself, to look at what goes in (`calibration.Bench`)."""
+
+    def __init__(self, graph: Graph, lowered: Lowered, isa: Isa, threads: int) -> None:
+        self._graph, self._whole, self._isa, self._threads = graph, lowered, isa, threads
+        self._apart = lower(graph, 1)
+        self._pool = Pool(threads)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *args: object) -> None:
+        self._pool.close()
+
+    def convolutions(self) -> Sequence[Conv]:
+        """Return the convolutions that could have 16-bit products, in order of execution."""
+        chains = [step for step in self._whole.steps if isinstance(step, list)]
+        return [conv for chain in chains for conv in chain if kind_of(conv, last=conv is chain[-1]) == "wino"]
+
+    def measure(self, index: int, peaks: dict[Conv, Float]) -> None:
+        """Run a frame and raise the peaks of each of these convolutions."""
+        places = {conv.source: conv for conv in self.convolutions()}
+
+        def watch(conv: Conv, maps: Tensor) -> None:
+            wanted = places.get(conv.source)
+            if wanted is None or wanted.weight.shape != conv.weight.shape:
+                return
+            peak = peaks.setdefault(
+                wanted, np.zeros((positions_of(conv), padded(conv.weight.shape[1], 16)), np.float32)
+            )
+            ops = plan_chain([conv], self._isa, 1).ops
+            for picture in maps:
+                load().nk_peak(self._isa.number, ops, picture.data_ptr(), peak.ctypes.data)
+
+        self._program(self._apart, None, watch).run(index)
+
+    def frame(self, index: int, peaks: Mapping[Conv, Float]) -> Tensor:
+        """Return a frame, (1, 3, H, W), in which the convolutions of `peaks` have 16-bit products."""
+        return self._program(self._whole, peaks, None).run(index)
+
+    def _program(self, lowered: Lowered, peaks: Mapping[Conv, Float] | None, watch: Watch | None) -> Program:
+        """Return a program of this network."""
+        return Program(
+            self._graph, lowered, isa=self._isa, pool=self._pool, threads=self._threads, peaks=peaks, watch=watch
+        )

@@ -1,0 +1,178 @@
+"""A network that runs on the native kernels: chains of convolutions there, everything else in PyTorch.
+
+Maps are kept with channels innermost; PyTorch sees them as (B, C, H, W) tensors in channels_last order, so nothing is
+copied between the two. Each chain writes into a buffer of its own, which the next frame overwrites.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils._pytree import tree_map
+
+from nervplay.decode.graph import Graph, Node, Value
+from nervplay.decode.lowering import Conv, Lowered, TorchStep
+from nervplay.decode.native.library import ACTIVATIONS, Isa, Pool, load
+from nervplay.decode.native.packing import padded
+from nervplay.decode.native.plan import Plan, plan_chain
+from nervplay.decode.torch_decoder import torch_threads
+
+__all__ = ["Program", "Watch"]
+
+aten = torch.ops.aten
+Float = NDArray[np.float32]
+Values = dict[Value, Tensor]
+Watch = Callable[[Conv, Tensor], None]
+"""Called with a convolution and its input, float32 (B, H, W, C), before it runs."""
+
+# A view of a map in another memory order may need a copy, which reshape makes.
+_REPLACED = {aten.view.default: aten.reshape.default, aten._unsafe_view.default: aten.reshape.default}  # noqa: SLF001
+
+# Their sums depend on how many threads share them; a frame must not.
+_ALONE = {
+    aten.convolution.default,
+    aten.addmm.default,
+    aten.mm.default,
+    aten.bmm.default,
+    aten.native_batch_norm.default,
+    aten.native_group_norm.default,
+    aten.native_layer_norm.default,
+    aten.mean.dim,
+    aten.sum.dim_IntList,
+}
+
+
+class Program:
+    """Runs a lowered network; one thread at a time.
+
+    Args:
+        graph: the network.
+        lowered: the same, as steps.
+        isa: instruction set of the kernels.
+        pool: the threads; it must outlive the program's last run.
+        threads: how many they are.
+        peaks: for convolutions that are to have 16-bit products, the largest magnitudes of their transformed input.
+        watch: sees the input of every chain; chains must be of one convolution then.
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        lowered: Lowered,
+        *,
+        isa: Isa,
+        pool: Pool,
+        threads: int,
+        peaks: Mapping[Conv, Float] | None = None,
+        watch: Watch | None = None,
+    ) -> None:
+        self._graph = graph
+        self._steps: list[Callable[[Values], None]] = []
+        self._free: list[list[Value]] = []
+        self.plans: list[Plan] = []
+        reads: list[list[Value]] = []
+        for step in lowered.steps:
+            if isinstance(step, TorchStep):
+                self._steps.append(_TorchCall(step.node))
+                reads.append(list(step.node.inputs()))
+            else:
+                plan = plan_chain(step, isa, threads, peaks)
+                self.plans.append(plan)
+                self._steps.append(_chain_call(plan, isa, pool, watch))
+                reads.append([step[0].source])
+        last = {value: i for i, values in enumerate(reads) for value in values}
+        self._free = [[value for value, at in last.items() if at == i] for i in range(len(reads))]
+
+    @torch.inference_mode()
+    def run(self, index: int) -> Tensor:
+        """Return frame `index`, float32 (1, 3, H, W); the next run may overwrite it."""
+        values: Values = {self._graph.index: torch.tensor([index])}
+        for step, finished in zip(self._steps, self._free, strict=True):
+            step(values)
+            for value in finished:
+                values.pop(value, None)
+        return values[self._graph.output]
+
+
+class _TorchCall:
+    """An operation of PyTorch."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._target = _REPLACED.get(node.target, node.target)
+
+    def __call__(self, values: Values) -> None:
+        node = self._node
+
+        def known(leaf: Any) -> Any:
+            return values[leaf] if isinstance(leaf, Value) else leaf
+
+        args, kwargs = tree_map(known, (node.args, node.kwargs), is_leaf=lambda leaf: isinstance(leaf, Value))
+        with torch_threads(1 if node.target in _ALONE else None):
+            result = self._target(*args, **kwargs)
+        for value, tensor in zip(node.outputs, (result,) if node.single else result, strict=True):
+            if value is not None:
+                values[value] = tensor
+
+
+def _chain_call(plan: Plan, isa: Isa, pool: Pool, watch: Watch | None) -> Callable[[Values], None]:
+    """Return what runs a chain."""
+    if plan.kinds == ["linear"]:
+        return _Linear(plan, isa, pool)
+    return _Chain(plan, isa, pool, watch)
+
+
+class _Chain:
+    """Convolutions; also one that works channel by channel, or a linear layer over many rows."""
+
+    def __init__(self, plan: Plan, isa: Isa, pool: Pool, watch: Watch | None) -> None:
+        first, last = plan.convolutions[0], plan.convolutions[-1]
+        self._plan, self._isa, self._pool, self._watch = plan, isa.number, pool, watch
+        self._source, self._target, self._rows = first.source, last.target, first.rows
+        self._call = load().nk_depthwise if plan.kinds == ["depthwise"] else load().nk_chain
+        self._planes = plan.kinds[-1] == "head"
+        height, width = (size * last.shuffle for size in last.out_size)
+        channels = last.weight.shape[0] // last.shuffle**2
+        shape = (channels, height, width) if self._planes else (height, width, channels)
+        self._out = torch.empty(first.batch, *shape)
+
+    def __call__(self, values: Values) -> None:
+        x = values[self._source]
+        maps = x.contiguous() if self._rows else x.permute(0, 2, 3, 1).contiguous()
+        if self._watch:
+            self._watch(self._plan.convolutions[0], maps)
+        for b in range(len(self._out)):
+            self._run(maps.data_ptr() + b * maps.stride(0) * 4 * (not self._rows), self._out[b].data_ptr())
+        if self._rows:
+            values[self._target] = self._out[0, 0]
+        else:
+            values[self._target] = self._out if self._planes else self._out.permute(0, 3, 1, 2)
+
+    def _run(self, source: int, target: int) -> None:
+        handle, ops, count = self._pool.handle, self._plan.ops, len(self._plan.convolutions)
+        if self._plan.kinds == ["depthwise"]:
+            self._call(handle, self._isa, ops, source, target)
+        elif self._call(handle, self._isa, ops, count, source, target):
+            raise MemoryError("no memory for the rows between convolutions")
+
+
+class _Linear:
+    """A linear layer of one row."""
+
+    def __init__(self, plan: Plan, isa: Isa, pool: Pool) -> None:
+        (self._conv,) = plan.convolutions
+        self._plan, self._isa, self._pool = plan, isa.number, pool
+        self._outputs, self._inputs = self._conv.weight.shape[:2]
+        self._padded = padded(self._outputs, isa.lanes)
+        self._out = torch.empty(1, self._padded)
+        self._call = load().nk_linear
+
+    def __call__(self, values: Values) -> None:
+        x = values[self._conv.source].contiguous()
+        op, act = self._plan.ops[0], ACTIVATIONS[self._conv.activation]
+        sizes = (self._inputs, self._padded, act, self._conv.slope, self._out.data_ptr())
+        self._call(self._pool.handle, self._isa, x.data_ptr(), op.weights, op.bias, *sizes)
+        values[self._conv.target] = self._out[:, : self._outputs]

@@ -1,0 +1,82 @@
+"""Building the library: whole or not at all, and never needed."""
+
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from nervplay.decode.native import build, library
+from nervplay.errors import CapabilityError
+
+
+@pytest.fixture
+def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that has not looked for the library yet."""
+    monkeypatch.setattr(library._State, "library", None)
+    monkeypatch.setattr(library._State, "reason", None)
+
+
+def script(folder: Path, text: str) -> str:
+    path = folder / "cc"
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+    return str(path)
+
+
+def test_a_library_that_is_there_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / build.library_name()).write_bytes(b"there")
+    monkeypatch.setenv("PATH", "")
+    assert build.build(tmp_path).read_bytes() == b"there"
+
+
+def test_no_compiler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CC", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(build.BuildError, match="no C compiler"):
+        build.build(tmp_path / "cache")
+
+
+@pytest.mark.parametrize("text", ['echo "x.c:1: error: no" >&2; exit 1', "exit 1"])
+def test_a_compiler_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setenv("CC", script(tmp_path, text))
+    with pytest.raises(build.BuildError, match=r"failed: (x\.c:1: error: no|no message)"):
+        build.build(tmp_path / "cache")
+    assert list((tmp_path / "cache").iterdir()) == []
+
+
+def test_the_hash_knows_sources_and_flags(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = build.source_hash()
+    monkeypatch.setattr(build, "FLAGS", (*build.FLAGS, "-O0"))
+    assert build.source_hash() != before
+
+
+@pytest.mark.usefixtures("fresh")
+def test_without_a_library_there_is_one_clear_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("CC", script(tmp_path, "exit 1"))
+    with pytest.raises(CapabilityError, match=r"not available: the compiler .* use --backend torch"):
+        library.load()
+    assert "failed" in str(library.why_not())
+
+
+@pytest.mark.usefixtures("fresh")
+def test_a_library_that_cannot_be_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    folder = tmp_path / "nervplay" / "kernels"
+    folder.mkdir(parents=True)
+    (folder / build.library_name()).write_bytes(b"no library")
+    with pytest.raises(CapabilityError, match="cannot be loaded"):
+        library.load()
+
+
+def test_an_instruction_set_that_is_not_here() -> None:
+    with pytest.raises(CapabilityError, match="cannot run the 'mmx' kernels"):
+        library.kernels("mmx")
+
+
+def test_the_build_hook_needs_the_standard_library_only() -> None:
+    code = "import runpy, sys; runpy.run_path(sys.argv[1]); assert not {'numpy', 'torch'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-I", "-c", code, str(build.__file__)], check=True, env=dict(os.environ))

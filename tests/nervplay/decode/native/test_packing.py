@@ -1,0 +1,54 @@
+"""Weights as the kernels read them."""
+
+import numpy as np
+import pytest
+
+from nervplay.decode.native.packing import (
+    LIMIT,
+    pack_winograd,
+    pack_winograd16,
+    padded,
+    panels,
+    shuffle_order,
+    transformed,
+)
+
+
+@pytest.mark.parametrize(("vectors", "widths"), [(1, [1]), (3, [3]), (4, [2, 2]), (7, [3, 2, 2]), (9, [3, 3, 3])])
+def test_panels_are_as_equal_as_can_be(vectors: int, widths: list[int]) -> None:
+    found = panels(vectors * 16 - 3, 16, 3)
+    assert [(b - a) // 16 for a, b in found] == widths
+    assert found[0][0] == 0
+    assert found[-1][1] == vectors * 16
+
+
+def test_the_order_of_the_shuffle() -> None:
+    # channel c * 4 + i * 2 + j of PyTorch stands at place (i * 2 + j) * C + c
+    assert shuffle_order(8, 2).tolist() == [0, 4, 1, 5, 2, 6, 3, 7]
+
+
+@pytest.mark.parametrize("taps", [3, 5])
+def test_the_transform_of_a_constant_kernel(taps: int) -> None:
+    # Position 0 sees the point 0: its weight is the first tap up to the scale of the input transform, (0 - 1)(0 - 4)...
+    weight = np.zeros((1, 1, 1, taps), np.float32)
+    weight[..., 0] = 1
+    u = transformed(weight)[:, 0, 0]
+    np.testing.assert_allclose(u[0], 1, atol=1e-12)
+    np.testing.assert_allclose(u[7], 0, atol=1e-12)
+
+
+def test_sums_cannot_leave_32_bits() -> None:
+    rng = np.random.default_rng(0)
+    weight = (rng.standard_normal((20, 33, 3, 3)) * rng.uniform(1e-4, 1e3, (20, 1, 1, 1))).astype(np.float32)
+    peak = rng.uniform(1e-6, 50, (64, padded(33, 16))).astype(np.float32)
+    packed = pack_winograd16(weight, peak, 16, 3)
+    sums = np.abs(packed.weights.astype(np.int64)).reshape(64, 17, 32, 2).sum(axis=(1, 3))
+    assert sums.max() * LIMIT < 2**31
+    assert sums[:, :20].min() * LIMIT > 2**28, "no bits are wasted"
+    assert not packed.norm[:, 33:].any()
+
+
+def test_sizes() -> None:
+    weight = np.ones((50, 9, 5, 5), np.float32)
+    assert pack_winograd(weight, 16, 3).size == 64 * 9 * 64
+    assert pack_winograd(weight[:, :, :1], 8, 3).size == 8 * 9 * 56

@@ -1,0 +1,192 @@
+"""The kernels against PyTorch, on shapes that hypothesis chooses: the C sources, the packing and the plan at once."""
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from nervplay.decode.graph import Value
+from nervplay.decode.lowering import Conv
+from nervplay.decode.native.library import Isa, Pool, load
+from nervplay.decode.native.packing import padded
+from nervplay.decode.native.plan import kind_of, plan_chain, positions_of
+
+ACTIVATIONS = {
+    "none": lambda x: x,
+    "relu": F.relu,
+    "leaky": lambda x: F.leaky_relu(x, 0.1),
+    "relu6": F.relu6,
+    "gelu": F.gelu,
+    "silu": F.silu,
+    "softplus": F.softplus,
+    "hardswish": F.hardswish,
+    "sin": torch.sin,
+    "sigmoid": torch.sigmoid,
+    "tanh": torch.tanh,
+    "half_tanh": lambda x: torch.tanh(x) * 0.5 + 0.5,
+}
+
+
+def convolution(
+    seed: int,
+    size: tuple[int, int],
+    channels: int,
+    outputs: int,
+    kernel: tuple[int, int],
+    *,
+    shuffle: int = 1,
+    activation: str = "none",
+    depthwise: bool = False,
+    padding: tuple[int, int] | None = None,
+) -> Conv:
+    rng = np.random.default_rng(seed)
+    outputs = channels if depthwise else outputs * shuffle**2
+    shape = (outputs, 1 if depthwise else channels, *kernel)
+    weight = rng.standard_normal(shape).astype(np.float32) / np.float32(np.sqrt(np.prod(shape[1:])))
+    top, left = padding or (kernel[0] // 2, kernel[1] // 2)
+    out_size = (size[0] + 2 * top - kernel[0] + 1, size[1] + 2 * left - kernel[1] + 1)
+    return Conv(
+        weight=weight,
+        bias=rng.standard_normal(outputs).astype(np.float32),
+        padding=(top, left),
+        source=Value(2 * seed, (), torch.float32),
+        target=Value(2 * seed + 1, (), torch.float32),
+        size=size,
+        out_size=out_size,
+        shuffle=shuffle,
+        activation=activation,
+        slope=0.1,
+        depthwise=depthwise,
+    )
+
+
+def expected(conv: Conv, x: np.ndarray) -> np.ndarray:
+    """Return float (H, W, C) by PyTorch in double precision."""
+    maps = torch.from_numpy(x.astype(np.float64)).permute(2, 0, 1)[None]
+    weight, bias = (torch.from_numpy(a.astype(np.float64)) for a in (conv.weight, conv.bias))
+    groups = maps.shape[1] if conv.depthwise else 1
+    out = F.conv2d(maps, weight, bias, padding=conv.padding, groups=groups)
+    return ACTIVATIONS[conv.activation](F.pixel_shuffle(out, conv.shuffle))[0].permute(1, 2, 0).numpy()
+
+
+def run(convs: list[Conv], x: np.ndarray, isa: Isa, threads: int = 1, **options: object) -> np.ndarray:
+    """Return what the kernels give for a chain, float32 (H, W, C)."""
+    plan = plan_chain(convs, isa, threads, **options)  # type: ignore[arg-type]
+    last = convs[-1]
+    height, width = (size * last.shuffle for size in last.out_size)
+    channels = len(last.bias) // last.shuffle**2
+    planes = plan.kinds[-1] == "head"
+    out = np.full((channels, height, width) if planes else (height, width, channels), np.nan, np.float32)
+    pool = Pool(threads)
+    if plan.kinds == ["depthwise"]:
+        load().nk_depthwise(pool.handle, isa.number, plan.ops, x.ctypes.data, out.ctypes.data)
+    else:
+        assert load().nk_chain(pool.handle, isa.number, plan.ops, len(convs), x.ctypes.data, out.ctypes.data) == 0
+    pool.close()
+    return out.transpose(1, 2, 0) if planes else out
+
+
+def picture(size: tuple[int, int], channels: int) -> np.ndarray:
+    return np.random.default_rng(5).standard_normal((*size, channels)).astype(np.float32)
+
+
+SIZES = st.tuples(st.integers(1, 40), st.integers(1, 70))
+TAPS = st.sampled_from([1, 2, 3, 4, 5, 7])
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    size=SIZES,
+    channels=st.integers(1, 40),
+    outputs=st.integers(1, 20),
+    kernel=st.tuples(TAPS, TAPS),
+    shuffle=st.sampled_from([1, 1, 2, 3, 5]),
+    activation=st.sampled_from(sorted(ACTIVATIONS)),
+)
+def test_any_convolution(isa, size, channels, outputs, kernel, shuffle, activation) -> None:  # noqa: PLR0917 - hypothesis calls by name
+    size = (max(size[0], kernel[0]), max(size[1], kernel[1]))
+    conv = convolution(1, size, channels, outputs, kernel, shuffle=shuffle, activation=activation)
+    x = picture(size, channels)
+    np.testing.assert_allclose(run([conv], x, isa), expected(conv, x), atol=1e-4)
+
+
+@pytest.mark.parametrize("kernel", [(3, 3), (5, 5), (3, 1), (1, 3), (5, 1), (1, 5)])
+@pytest.mark.parametrize("channels", [1, 16, 33])
+def test_winograd(isa: Isa, kernel: tuple[int, int], channels: int) -> None:
+    conv = convolution(2, (47, 61), channels, 9, kernel, shuffle=2, activation="gelu")
+    assert kind_of(conv, last=True) == "wino"
+    x = picture(conv.size, channels)
+    np.testing.assert_allclose(run([conv], x, isa), expected(conv, x), atol=1e-4)
+
+
+@pytest.mark.parametrize("kernel", [(3, 3), (5, 5), (3, 1), (1, 5)])
+@pytest.mark.parametrize("channels", [1, 17, 96])
+def test_products_of_16_bits(isa: Isa, kernel: tuple[int, int], channels: int) -> None:
+    conv = convolution(3, (47, 61), channels, 9, kernel, shuffle=2, activation="silu")
+    x = picture(conv.size, channels)
+    x[10:20] *= 100  # one bright part must not cost the others their precision
+    peak = np.zeros((positions_of(conv), padded(channels, 16)), np.float32)
+    load().nk_peak(isa.number, plan_chain([conv], isa, 1).ops, x.ctypes.data, peak.ctypes.data)
+    plan = plan_chain([conv], isa, 1, {conv: peak})
+    assert plan.kinds == ["wino16"]
+    out, exact = run([conv], x, isa, peaks={conv: peak}), expected(conv, x)
+    far = np.r_[0:6, 60:94]  # rows whose tiles see nothing of the bright part
+    assert np.abs(out - exact)[far].max() < 0.06
+    assert np.abs(out - exact)[far].mean() < 0.003
+    assert np.abs(out - exact).max() < 6
+    assert np.abs(out - exact).max() > 0, "they would be exact in float32 only"
+
+
+def test_peaks_beyond_calibration_do_not_overflow(isa: Isa) -> None:
+    conv = convolution(4, (30, 30), 24, 8, (3, 3))
+    x = picture(conv.size, 24)
+    peak = np.full((64, 32), 1e-3, np.float32)
+    out = run([conv], x, isa, peaks={conv: peak})
+    assert np.abs(out - expected(conv, x)).max() < 0.1
+
+
+@pytest.mark.parametrize("channels", [3, 16, 21])
+@pytest.mark.parametrize("kernel", [(3, 3), (1, 3), (7, 7)])
+def test_depthwise(isa: Isa, channels: int, kernel: tuple[int, int]) -> None:
+    conv = convolution(5, (12, 19), channels, channels, kernel, depthwise=True, activation="leaky")
+    x = picture(conv.size, channels)
+    np.testing.assert_allclose(run([conv], x, isa), expected(conv, x), atol=1e-5)
+
+
+def chain() -> list[Conv]:
+    """Return stages like those of HNeRV and LRConv-NeRV, with a head."""
+    return [
+        convolution(6, (8, 13), 7, 11, (1, 1), shuffle=5, activation="gelu"),
+        convolution(7, (40, 65), 11, 9, (5, 5), shuffle=2, activation="gelu"),
+        convolution(8, (80, 130), 9, 4, (3, 1)),
+        convolution(9, (80, 130), 4, 8, (1, 3), shuffle=2, activation="silu"),
+        convolution(10, (160, 260), 8, 6, (2, 4), activation="sin", padding=(1, 2)),
+        convolution(11, (161, 261), 6, 3, (3, 3), activation="half_tanh"),
+    ]
+
+
+def test_a_chain_is_its_convolutions(isa: Isa) -> None:
+    convs, x = chain(), picture((8, 13), 7)
+    assert [kind_of(c, last=c is convs[-1]) for c in convs] == ["direct", "wino", "wino", "wino", "direct", "head"]
+    want = x
+    for conv in convs:
+        want = expected(conv, want)
+    np.testing.assert_allclose(run(convs, x, isa), want, atol=1e-4)
+
+
+def test_threads_and_strips_change_no_byte(isa: Isa) -> None:
+    convs, x = chain(), picture((8, 13), 7)
+    one = run(convs, x, isa, 1)
+    for threads in (2, 3, 8):
+        assert run(convs, x, isa, threads).tobytes() == one.tobytes()
+
+
+def test_nan_is_not_hidden(isa: Isa) -> None:
+    conv = convolution(12, (9, 9), 4, 8, (1, 1))
+    x = picture(conv.size, 4)
+    x[4, 4, 2] = np.nan
+    out = run([conv], x, isa)
+    assert np.isnan(out[4, 4]).all()
+    assert np.isfinite(out[0, 0]).all()
