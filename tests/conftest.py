@@ -22,6 +22,8 @@ import pytest
 from loopback_hub import LoopbackHub
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+KERNELS = REPOSITORY / ".pytest_cache" / "kernels"
+"""Where the C kernels are compiled to: once for all tests, again when their sources change."""
 
 
 @pytest.fixture(scope="session")
@@ -41,8 +43,13 @@ def clip() -> Path:
 
 @pytest.fixture(autouse=True)
 def _private_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test reads or writes the user's own cache or configuration."""
+    """No test reads or writes the user's own cache or configuration; compiled kernels stay beside pytest's."""
     home = tmp_path_factory.getbasetemp() / "home"
+    kernels = home / "xdg_cache_home" / "nervplay" / "kernels"
+    if not kernels.is_symlink():
+        KERNELS.mkdir(parents=True, exist_ok=True)
+        kernels.parent.mkdir(parents=True, exist_ok=True)
+        kernels.symlink_to(KERNELS, target_is_directory=True)
     for variable in ("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "HF_HOME"):
         monkeypatch.setenv(variable, str(home / variable.lower()))
 
