@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from huggingface_hub import CommitOperationAdd, HfApi
+from huggingface_hub.errors import HfHubHTTPError
 from huggingface_hub.hf_api import ModelInfo
 
 from models_hub.address import Address
@@ -13,7 +14,7 @@ from models_hub.card import make_card, make_config
 from models_hub.entries import Published
 from models_hub.layout import CARD, CONFIG, POSTER, PREVIEW, TAG, VIDEO, variant_path
 from models_hub.publication import Publication
-from models_hub.running import Progress, again, check_cancel
+from models_hub.running import Progress, again, check_cancel, notify
 from nervplay.bitstream import NervHeader, peek_nerv
 from nervplay.errors import UsageError
 
@@ -68,16 +69,40 @@ def push(
             again(partial(_send, api, url.repo_id, operation))
         check_cancel()
         small = [CommitOperationAdd(path, data) for path, data in texts.items()]
-        commit = api.create_commit(
-            url.repo_id, [*small, *uploads.operations], commit_message=message, parent_commit=present.sha
-        )
+        revision = _commit(api, url.repo_id, [*small, *uploads.operations], message, present.sha)
     finally:
         uploads.close()
     if tag is not None:
-        again(lambda: api.create_tag(url.repo_id, tag=tag, revision=commit.oid, exist_ok=True))
+        _name(api, url.repo_id, revision, tag)
     progress(uploads.total, uploads.total)
     sizes = {path: len(data) for path, data in texts.items()} | uploads.sizes
-    return Published(repository=url.repo_id, revision=commit.oid, url=str(url), files=sizes)
+    return Published(repository=url.repo_id, revision=revision, url=str(url), files=sizes)
+
+
+def _commit(api: HfApi, repository: str, operations: list[CommitOperationAdd], message: str, parent: str | None) -> str:
+    """Return the new commit; asked for once, because an answer that is lost does not undo it.
+
+    Raises:
+        UsageError: the Hub does not take the card.
+        library and network errors, which the runner explains.
+    """
+    try:
+        return api.create_commit(repository, operations, commit_message=message, parent_commit=parent).oid
+    except ValueError as error:
+        if type(error) is not ValueError:  # the library's own errors are ValueErrors, too
+            raise
+        reason = " ".join(str(error).split())[:300]
+        raise UsageError(f"the Hub does not take the card: {reason}; check licence and title") from None
+
+
+def _name(api: HfApi, repository: str, revision: str, tag: str) -> None:
+    """Give a commit a tag; one that is there already stays where it is, which the user is told."""
+    try:
+        again(lambda: api.create_tag(repository, tag=tag, revision=revision))
+    except HfHubHTTPError as error:
+        if error.response.status_code != 409:
+            raise
+        notify(f"the tag {tag} of {repository} is there already and stays at its version; choose another name")
 
 
 def _send(api: HfApi, repository: str, operation: CommitOperationAdd) -> None:

@@ -6,7 +6,7 @@ import re
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from loopback_hub.videos import make_nerv
 
@@ -71,6 +71,7 @@ def test_poster_without_preview() -> None:
     assert "![poster](preview/poster.webp)" in card
 
 
+@settings(deadline=None)
 @given(st.text(max_size=60), st.text(max_size=60), st.text(max_size=30))
 def test_text_of_strangers_stays_text(title: str, name: str, recipe: str) -> None:
     header = dataclasses.replace(HEADER, source={"name": name}, recipe={"note": recipe})

@@ -1,6 +1,6 @@
 """Entries of strangers: any card gives a figure or none."""
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models_hub import Entry
@@ -12,6 +12,7 @@ JSON = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(JSON, JSON)
 def test_any_card_has_a_figure_or_none(index: object, licence: object) -> None:
     entry = Entry(repository="a/b", revision=None, card={"model-index": index, "license": licence})

@@ -185,8 +185,20 @@ def test_a_commit_is_never_sent_twice(server, hubs, publication) -> None:
     assert len(server.seen("POST .*/commit/")) == 1
 
 
-def test_a_tag_that_is_there_stays_quietly(server, hubs, publication) -> None:
+def test_a_tag_that_is_there_stays_and_is_told(server, hubs, publication) -> None:
     hub = hubs(ALICE)
-    hub.push(publication, "alice/bunny", tag="v1")
+    first = hub.push(publication, "alice/bunny", tag="v1")
+    assert hubs.said == []
     hub.push(dataclasses.replace(publication, title="z"), "alice/bunny", tag="v1")
-    assert server.repositories["alice/bunny"].tags["v1"] != server.repositories["alice/bunny"].head.sha
+    assert server.repositories["alice/bunny"].tags["v1"] == first.revision
+    assert hubs.said == ["the tag v1 of alice/bunny is there already and stays at its version; choose another name"]
+
+
+def test_a_card_that_the_hub_does_not_take(server, hubs, publication) -> None:
+    answer = {"errors": [{"message": '"license" must be one of [...]'}], "warnings": []}
+    server.fail("POST /api/validate-yaml", status=400, body=json.dumps(answer).encode())
+    with pytest.raises(
+        UsageError, match=r'does not take the card: .*"license" must be one of.*; check licence and title'
+    ):
+        hubs(ALICE).push(publication, "alice/bunny")
+    assert len(server.repositories["alice/bunny"].commits) == 1

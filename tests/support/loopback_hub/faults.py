@@ -14,6 +14,7 @@ class Fault:
         match: regular expression on "METHOD path", begun at its start.
         status: answer with this status instead of serving.
         headers: of that answer; without `status`, put over the headers of the true answer.
+        body: of that answer.
         times: how many requests it hits; -1 for all.
         cut_after: serve, but drop the connection after so many bytes of the body.
         reset: drop it with a TCP reset instead of an orderly close.
@@ -26,6 +27,7 @@ class Fault:
     match: str
     status: int | None = None
     headers: dict[str, str] = field(default_factory=dict)
+    body: bytes = b""
     times: int = 1
     cut_after: int | None = None
     reset: bool = False

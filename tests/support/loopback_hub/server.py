@@ -141,7 +141,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             return
         if fault.status is not None:
-            answer = Answer(fault.status, b"", **fault.headers)
+            answer = Answer(fault.status, fault.body, **fault.headers)
         else:
             answer = self._route(parts.path, Request(self.command, parse_qs(parts.query), seen.headers, body))
             answer.headers |= fault.headers
