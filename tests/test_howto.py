@@ -12,7 +12,17 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parent.parent
 PAGE = REPOSITORY / "docs" / "howto" / "add-an-architecture.md"
 STEP = re.compile(r"^(Write|Change|Run)(?: `([^`]+)`)?:\n\n```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-COPIED = ("nervplay", "ffmpeg_bridge", "models_hub", "app", "tools", "docs/models", "tests/nervplay/models", "samples")
+COPIED = (
+    "nervplay",
+    "ffmpeg_bridge",
+    "models_hub",
+    "app",
+    "tools",
+    "docs/models",
+    "tests/nervplay/models",
+    "tests/support",
+    "samples",
+)
 
 
 @pytest.fixture
