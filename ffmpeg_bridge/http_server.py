@@ -19,6 +19,7 @@ from urllib.parse import quote
 from ffmpeg_bridge.frame_cache import DEFAULT_CACHE_BYTES, FrameCache
 from ffmpeg_bridge.matroska import VirtualMatroska
 from ffmpeg_bridge.raw import default_raw_format
+from ffmpeg_bridge.sink import Piece
 from nervplay.bitstream.layout import Audio
 from nervplay.errors import OutputError
 from nervplay.video.source import FrameSource
@@ -195,21 +196,31 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def _send(self, listener: _Listener, clip: _Clip, start: int, end: int) -> None:
         """Send bytes start .. end - 1; a decoder that fails ends the connection short."""
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BYTES)
-        pieces = clip.layout.pieces(start, end, clip.cache.picture)
         self.close_connection = True  # until all is sent
-        while True:
-            try:
-                piece = next(pieces, None)
-            except Exception as error:  # noqa: BLE001 - whatever a decoder raises is for the owner of the server
-                listener.note(error)
-                return
-            if piece is None:
-                break
-            try:
-                self.connection.sendall(piece)
-            except OSError:  # the reader has gone to another place, or away
-                return
+        with clip.cache.reader() as picture:
+            pieces = clip.layout.pieces(start, end, picture)
+            while True:
+                try:
+                    head = next(pieces, None)
+                    body = next(pieces, None)  # what stands before a picture goes with it
+                except Exception as error:  # noqa: BLE001 - whatever a decoder raises is for the owner of the server
+                    listener.note(error)
+                    return
+                if head is None:
+                    break
+                try:
+                    self._send_both(head, body or b"")
+                except OSError:  # the reader has gone to another place, or away
+                    return
         self.close_connection = False
+
+    def _send_both(self, first: Piece, second: Piece) -> None:
+        """Send two pieces, with one call where the system takes them at once."""
+        sent = self.connection.sendmsg([first, second])
+        for piece in (first, second):
+            if sent < len(piece):
+                self.connection.sendall(memoryview(piece)[sent:])
+            sent = max(0, sent - len(piece))
 
 
 def _span(header: str | None, size: int) -> tuple[int, int] | None:

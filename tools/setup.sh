@@ -30,7 +30,11 @@ missing=()
 python=${PYTHON:-$(command -v python3 || true)}
 [ -n "$python" ] || missing+=(python3)
 if [ -z "$python" ] || ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then missing+=(python3-venv); fi
-if [ "$extra" = dev ]; then command -v ffmpeg >/dev/null && command -v ffprobe >/dev/null || missing+=(ffmpeg); fi
+if [ "$extra" = dev ]; then  # the programs that the tests feed; melt, which they also know, is 200 MB and left out
+    command -v ffmpeg >/dev/null && command -v ffprobe >/dev/null || missing+=(ffmpeg)
+    command -v mpv >/dev/null || missing+=(mpv)
+    command -v cc >/dev/null || command -v gcc >/dev/null || missing+=(gcc libc6-dev)
+fi
 need_packages "${missing[@]}"
 python=${PYTHON:-$(command -v python3)}
 "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||

@@ -12,11 +12,11 @@ class PassThroughCommand(NervplayCommand):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Split the arguments where ours end."""
-        ours = self._ours(args)
+        ours = self.count_ours(args)
         rest = args[ours:]
         return super().parse_args(ctx, [*args[:ours], "--", *rest] if rest else args[:ours])
 
-    def _ours(self, args: list[str]) -> int:
+    def count_ours(self, args: list[str]) -> int:
         """Return how many words at the start are options of ours with their values."""
         options = {word: option for option in self.params if isinstance(option, click.Option) for word in option.opts}
         count = 0

@@ -40,7 +40,7 @@ def serving_options(function: Function) -> Function:
     cache = click.option(
         "--cache",
         type=click.IntRange(min=1),
-        default=256,
+        default=32,
         show_default=True,
         metavar="MIB",
         help="Memory for decoded frames.",
