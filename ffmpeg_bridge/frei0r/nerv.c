@@ -71,8 +71,8 @@ typedef struct {
     uint8_t *frames;
     size_t stride, mapped;
     char *model, *options;
-    double mode, split;
-    int opened, failed, strict, told, seconds;
+    double mode, split, last_time;
+    int opened, failed, strict, told, seconds, unit_given;
     char error[512];
 } instance;
 
@@ -327,8 +327,8 @@ EXPORT void *f0r_construct(unsigned width, unsigned height)
     self->split = 0.5;
     self->model = strdup("");
     self->options = strdup("");
-    /* frei0r's time is in seconds. FFmpeg passes milliseconds: it is our caller when its filter library is, or when the
-     * program itself is (a static ffmpeg). */
+    /* frei0r's time is in seconds. FFmpeg passes milliseconds, at least to sources: it is our caller when its filter
+     * library is, or when the program itself is (a static ffmpeg). in_seconds() corrects this guess. */
     Dl_info caller;
     const char *module = dladdr(__builtin_return_address(0), &caller) && caller.dli_fname ? caller.dli_fname : "";
     const char *slash = strrchr(module, '/');
@@ -360,8 +360,8 @@ EXPORT void f0r_set_param_value(void *data, void *value, int index)
     *old = strdup(text);
     if (index == 1) {
         self->strict = strstr(text, "strict") != NULL;
-        if (strstr(text, "time=s")) self->seconds = 1;
-        if (strstr(text, "time=ms")) self->seconds = 0;
+        self->unit_given = strstr(text, "time=") != NULL;
+        if (self->unit_given) self->seconds = strstr(text, "time=ms") == NULL;
         message change = { .magic = MAGIC, .type = OPTIONS, .length = (uint32_t)strlen(text) };
         if (self->frames && change.length < TEXT && !transfer(self->socket, &change, sizeof change, 1, SHORT_WAIT, NULL))
             transfer(self->socket, *old, change.length, 1, SHORT_WAIT, NULL); /* a failure shows with the next frame */
@@ -414,10 +414,19 @@ static void show(instance *self, const uint8_t *neural, const uint32_t *input, u
 }
 #endif
 
+/* FFmpeg 9 passes seconds to filters. Frames less than a unit apart can only mean that: nobody has over 1000 a second. */
+static double in_seconds(instance *self, double time)
+{
+    double step = time > self->last_time ? time - self->last_time : self->last_time - time;
+    if (!self->unit_given && step > 0 && step < 0.9) self->seconds = 1;
+    self->last_time = time;
+    return self->seconds ? time : time / 1000;
+}
+
 EXPORT void f0r_update(void *data, double time, const uint32_t *input, uint32_t *output)
 {
     instance *self = data;
-    show(self, picture_at(self, self->seconds ? time : time / 1000), input, output);
+    show(self, picture_at(self, in_seconds(self, time)), input, output);
 }
 
 EXPORT void f0r_update2(void *data, double time, const uint32_t *first, const uint32_t *second, const uint32_t *third,
