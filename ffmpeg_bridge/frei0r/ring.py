@@ -54,12 +54,10 @@ class FrameRing:
         """Make all slots free, because frames will come out otherwise."""
         self._held.clear()
 
-    def slot_of(self, index: int, keep: int | None = None) -> int:
+    def slot_of(self, index: int) -> int:
         """Return the slot that holds a frame, decoding it where none does.
 
-        Args:
-            index: the frame.
-            keep: a frame whose slot the host may be reading.
+        The slots named by the last 3 calls stay as they are.
 
         Raises:
             NervplayError: what the decoder raises.
@@ -67,17 +65,17 @@ class FrameRing:
         slot = self._held.pop(index, None)
         if slot is None:
             frame = self._decode(index)
-            slot = self._free(keep)
+            slot = self._free()
             self._fill(slot, frame)
         self._held[index] = slot
         return slot
 
-    def _free(self, keep: int | None) -> int:
+    def _free(self) -> int:
         """Return a slot that may be written to, the one unused longest where all hold frames."""
         free = set(range(self.slots)) - set(self._held.values())
         if free:
             return min(free)
-        return self._held.pop(next(index for index in self._held if index != keep))
+        return self._held.pop(next(iter(self._held)))
 
     def _fill(self, slot: int, frame: Frame) -> None:
         """Write a frame into a slot."""

@@ -20,7 +20,7 @@ OpenClip = Callable[[str, str, str], FrameSource]
 
 _HOSTS_OWN = {"strict", "time"}
 _MILLISECOND_HALF = 500
-_AHEAD = 2
+_AHEAD = 2  # the ring keeps three frames: these, and the one that the host is reading
 
 
 def run_session(connection: socket, open_clip: OpenClip) -> None:
@@ -57,7 +57,7 @@ def _answer(connection: socket, session: "_Session", ring: FrameRing) -> None:
             last = min(shown + _AHEAD, session.frame_count - 1)
             ahead = next((index for index in range(shown + 1, last + 1) if index not in ring), None)
             if ahead is not None:
-                problem = _problem(ring.slot_of, ahead, shown)
+                problem = _problem(ring.slot_of, ahead)
                 continue
         request = receive(connection)
         if request is None:

@@ -1,5 +1,6 @@
 """Building with the compilers that are here, and the words where none is."""
 
+import platform
 import shutil
 import subprocess
 import sys
@@ -74,6 +75,17 @@ def test_a_compiler_that_fails_is_passed_over(plugins, monkeypatch, tmp_path):
     monkeypatch.setattr(install, "_compilers", lambda: iter([[str(broken)]]))
     with pytest.raises(CapabilityError, match=r"does not compile here \(no headers\)"):
         install_plugins(tmp_path / "b")
+
+
+def test_prebuilt_libraries_are_taken_first(monkeypatch, tmp_path):
+    machine = f"{platform.system()}-{platform.machine()}".lower()
+    (tmp_path / "prebuilt" / machine).mkdir(parents=True)
+    for name in install.PLUGINS:
+        (tmp_path / "prebuilt" / machine / f"{name}.so").write_bytes(name.encode())
+    monkeypatch.setattr(install, "_PREBUILT", tmp_path / "prebuilt")
+    report = install_plugins(tmp_path / "lib")
+    assert report.made_by == "prebuilt"
+    assert (report.folder / "nervcmp.so").read_bytes() == b"nervcmp"
 
 
 def test_folders(monkeypatch, tmp_path):
