@@ -131,6 +131,21 @@ def packets(path):
     return [line.split(",")[5] for line in lines if not line.startswith("#")]
 
 
+CODECS = ["aac", "ac3", "alac", "flac", "libmp3lame", "libopus", "libvorbis", "pcm_s16le", "pcm_s24be"]
+
+
+@pytest.mark.parametrize("codec", CODECS)
+def test_sound_of_every_usual_codec(codec, run_ffmpeg, tmp_path):
+    original, out = tmp_path / "a.mov", tmp_path / "a.mkv"
+    if codec in ("flac", "libopus", "libvorbis"):
+        original = tmp_path / "b.mkv"
+    source = ("-f", "lavfi", "-i", "sine=d=1:r=48000", "-f", "lavfi", "-i", "color=s=64x48:d=1:r=25")
+    run_ffmpeg(*source, "-ac", 2, "-c:a", codec, "-c:v", "libx264", original)
+    piped(out, FakeDecoder(replace(SPEC, frame_count=24)), "mkv", "yuv420p", extract_audio(original))
+    assert packets(out) == packets(original)
+    run_ffmpeg("-xerror", "-i", out, "-map", "0:a", "-f", "null", "-")  # and the decoder knows what they are
+
+
 def test_a_late_sound_stays_late(sounding, run_ffmpeg, ffprobe, tmp_path):
     run_ffmpeg(
         "-i",
