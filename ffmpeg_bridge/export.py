@@ -17,7 +17,7 @@ from ffmpeg_bridge.rgb_frames import stored_colour
 from ffmpeg_bridge.targets import EXPORT_SUFFIXES, Target, find_target
 from nervplay.bitstream.layout import Audio
 from nervplay.errors import Interrupted, UsageError
-from nervplay.video.source import FrameSource
+from nervplay.video.source import Frame, FrameSource
 from nervplay.video.spec import Colour, VideoSpec
 
 __all__ = ["EXPORT_SUFFIXES", "ExportReport", "export_video"]
@@ -108,21 +108,28 @@ def export_video(
                 target, out, choice, spec, audio=sound, known_size=filter_graph is None, overwrite=overwrite
             )
         )
-        frames = stack.enter_context(frames_ahead(source))
-        converter, total, index = choice.converter(spec), len(source), -1
-        for index, frame in enumerate(frames):
-            picture = converter.convert(frame)
-            picture.pts, picture.duration, picture.time_base = index, 1, 1 / spec.rate
+        done = 0
+        for picture in _pictures(source, choice, stack.enter_context(frames_ahead(source))):
             _feed(stages, picture, sink)
+            done += 1
             if progress is not None:
-                progress(index + 1, total)
-        if index + 1 < total:
-            raise Interrupted(f"decoding was stopped after {index + 1} of {total} frames; {out} was not written")
-        for place in range(len(stages)):
-            for last in stages[place].run(None):
+                progress(done, len(source))
+        if done < len(source):
+            raise Interrupted(f"decoding was stopped after {done} of {len(source)} frames; {out} was not written")
+        for place, stage in enumerate(stages):
+            for last in stage.run(None):
                 _feed(stages[place + 1 :], last, sink)
         sink.finish()
     return _report(target, out, choice, sink, sound)
+
+
+def _pictures(source: FrameSource, choice: EncoderChoice, frames: Iterator[Frame]) -> Iterator[VideoFrame]:
+    """Yield frames converted for the encoder, time-stamped by index."""
+    converter, tick = choice.converter(source.spec), 1 / source.spec.rate
+    for index, frame in enumerate(frames):
+        picture = converter.convert(frame)
+        picture.pts, picture.duration, picture.time_base = index, 1, tick
+        yield picture
 
 
 class _Stage(Protocol):

@@ -25,7 +25,7 @@ from ffmpeg_bridge.sound import SoundCopier
 from ffmpeg_bridge.targets import Target
 from nervplay.bitstream.atomic import replacing
 from nervplay.bitstream.layout import Audio
-from nervplay.errors import OutputError, OutputExistsError, UsageError
+from nervplay.errors import NervplayError, OutputError, OutputExistsError, UsageError
 from nervplay.video.spec import VideoSpec
 
 __all__ = ["ExportSink", "container_sink", "picture_sink"]
@@ -209,7 +209,7 @@ def picture_sink(out: Path, spec: VideoSpec, *, overwrite: bool) -> Iterator[Exp
         for number in range(sink.frame_count):
             (folder / str(number)).replace(place(number))
     except OSError as error:
-        if isinstance(error, OutputError):
+        if isinstance(error, NervplayError):  # of the clip that is read, or one of ours
             raise
         raise OutputError(f"{out} cannot be written ({error.strerror}); choose another folder or make room") from None
     finally:
