@@ -1,7 +1,6 @@
 """Clips out: an ordinary video file, tagged, timed to the frame, with the original's sound."""
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Protocol
 
 from av import VideoFrame
 
-from ffmpeg_bridge.ahead import frames_ahead
+from ffmpeg_bridge.behind import worked_behind
 from ffmpeg_bridge.encoder_choice import EncoderChoice, choose_encoder
 from ffmpeg_bridge.export_sink import ExportSink, container_sink, picture_sink
 from ffmpeg_bridge.frame_filter import FrameFilter
@@ -68,8 +67,8 @@ def export_video(
     """Write a clip as a video file, a GIF or numbered PNG pictures; it is there whole or not at all.
 
     Frame i is shown at i / rate seconds: to the tick in MP4 and MOV, to the millisecond in Matroska and WebM, to the
-    hundredth in GIF. Colour is converted and tagged by `source.spec.colour`. Frames are read in a thread of their own
-    while the encoder works.
+    hundredth in GIF. Colour is converted and tagged by `source.spec.colour`. Frames are read in the caller's thread and
+    encoded in another.
 
     Args:
         source: the clip; read from its first frame to its last.
@@ -100,36 +99,37 @@ def export_video(
         )
     stages = _stages(filter_graph, spec, choice)
     sound = audio if target.sound else None
-    with ExitStack() as stack:
-        sink = stack.enter_context(
-            picture_sink(out, spec, overwrite=overwrite)
-            if target.container == "png"
-            else container_sink(
-                target, out, choice, spec, audio=sound, known_size=filter_graph is None, overwrite=overwrite
-            )
-        )
-        done = 0
-        for picture in _pictures(source, choice, stack.enter_context(frames_ahead(source))):
-            _feed(stages, picture, sink)
-            done += 1
-            if progress is not None:
-                progress(done, len(source))
-        if done < len(source):
-            raise Interrupted(f"decoding was stopped after {done} of {len(source)} frames; {out} was not written")
-        for place, stage in enumerate(stages):
-            for last in stage.run(None):
-                _feed(stages[place + 1 :], last, sink)
-        sink.finish()
+    if target.container == "png":
+        opened = picture_sink(out, spec, overwrite=overwrite)
+    else:
+        known = filter_graph is None
+        opened = container_sink(target, out, choice, spec, audio=sound, known_size=known, overwrite=overwrite)
+    with opened as sink:
+        staged = _Staged(stages, sink)
+        _encode(source, choice, staged, progress or (lambda _done, _all: None), out)
+        staged.finish()
     return _report(target, out, choice, sink, sound)
 
 
-def _pictures(source: FrameSource, choice: EncoderChoice, frames: Iterator[Frame]) -> Iterator[VideoFrame]:
-    """Yield frames converted for the encoder, time-stamped by index."""
+def _encode(
+    source: FrameSource, choice: EncoderChoice, sink: "_Staged", progress: Callable[[int, int], None], out: Path
+) -> None:
+    """Read all frames here, while a thread converts them, time-stamps them by index and encodes them."""
     converter, tick = choice.converter(source.spec), 1 / source.spec.rate
-    for index, frame in enumerate(frames):
-        picture = converter.convert(frame)
-        picture.pts, picture.duration, picture.time_base = index, 1, tick
-        yield picture
+
+    def write(numbered: tuple[int, Frame]) -> None:
+        picture = converter.convert(numbered[1])
+        picture.pts, picture.duration, picture.time_base = numbered[0], 1, tick
+        sink.write(picture)
+
+    done = 0
+    with worked_behind(write) as give:
+        for frame in source.frames():
+            give((done, frame))
+            done += 1
+            progress(done, len(source))
+    if done < len(source):
+        raise Interrupted(f"decoding was stopped after {done} of {len(source)} frames; {out} was not written")
 
 
 class _Stage(Protocol):
@@ -182,13 +182,26 @@ def _stages(filter_graph: str | None, spec: VideoSpec, choice: EncoderChoice) ->
     return stages
 
 
-def _feed(stages: list[_Stage], picture: VideoFrame, sink: ExportSink) -> None:
-    """Send a frame through the stages into the sink."""
-    if not stages:
-        sink.write(picture)
-        return
-    for shown in stages[0].run(picture):
-        _feed(stages[1:], shown, sink)
+class _Staged:
+    """A sink behind stages."""
+
+    def __init__(self, stages: list[_Stage], sink: ExportSink) -> None:
+        self._stages, self._sink = stages, sink
+
+    def write(self, picture: VideoFrame, first: int = 0) -> None:
+        """Send a frame through the stages from number `first` on, into the sink."""
+        if first == len(self._stages):
+            self._sink.write(picture)
+            return
+        for shown in self._stages[first].run(picture):
+            self.write(shown, first + 1)
+
+    def finish(self) -> None:
+        """Write what stages and sink still hold."""
+        for place, stage in enumerate(self._stages):
+            for last in stage.run(None):
+                self.write(last, place + 1)
+        self._sink.finish()
 
 
 def _report(target: Target, out: Path, choice: EncoderChoice, sink: ExportSink, sound: Audio | None) -> ExportReport:
