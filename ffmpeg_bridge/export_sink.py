@@ -211,7 +211,7 @@ def picture_sink(out: Path, spec: VideoSpec, *, overwrite: bool) -> Iterator[Exp
     except OSError as error:
         if isinstance(error, NervplayError):  # of the clip that is read, or one of ours
             raise
-        raise OutputError(f"{out} cannot be written ({error.strerror}); choose another folder or make room") from None
+        raise OutputError(f"{out} was not written: {error.strerror}; choose another folder or make room") from None
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
