@@ -97,7 +97,8 @@ def command(
     against = "the source" if source is not None else f"what {file.name} decodes to"
     note(f"{summary_line(target, report)} against {against}; it was {human_bytes(video.file_bytes)}")
     if as_json:
-        emit_json({"reference": "source" if source else "input", **_summary(target, report, work, choices)})
+        before = {"reference": "source" if source else "input", "file_bytes_before": video.file_bytes}
+        emit_json({**before, **_summary(target, report, work, choices)})
 
 
 def _limits(video: NeuralVideo, size: str | None, bpp: float | None, psnr_db: float | None) -> Limits:

@@ -52,6 +52,18 @@ def test_options_reach_the_file(nervplay, small_clip: Path, tmp_path: Path) -> N
     assert header.recipe["training"]["epochs"] == 1
 
 
+def test_weights_that_pay_for_their_bits_are_smaller(nervplay, small_clip: Path, tmp_path: Path) -> None:
+    sizes = []
+    for price in ("1e-6", "0.1"):
+        target = tmp_path / f"{price}.nerv"
+        ran = nervplay("encode", small_clip, target, *TINY, "--epochs", "25", "--rate-lambda", price, "--audio", "none")
+        assert ran.code == 0, ran.err
+        assert peek_nerv(target).recipe["rate_lambda"] == float(price)
+        sizes.append(target.stat().st_size)
+    assert sizes[1] < 0.85 * sizes[0]
+    assert nervplay("encode", small_clip, tmp_path / "a.nerv", *TINY, "--rate-lambda", "0").code == 2
+
+
 def sound_of(path: Path) -> tuple[float, list[bytes]]:
     """Return the seconds and the packets of a file's sound."""
     audio = read_nerv(path).audio

@@ -1,0 +1,160 @@
+"""`nervplay compress`: settings reach the file, targets are kept, and what is said is what was measured."""
+
+import json
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nervplay.bitstream import QuantisedTensor, peek_nerv, read_nerv
+from nervplay.codec import open_nerv
+from nervplay.codec.prune import prunable
+
+
+@pytest.fixture(scope="module")
+def fitted_nerv(small_clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The small clip, fitted well enough that rounding weights costs quality."""
+    from app.cli.main import main
+
+    path = tmp_path_factory.mktemp("fitted") / "fitted.nerv"
+    assert main(["encode", str(small_clip), str(path), "--preset", "hnerv-tiny", "--epochs", "15"]) == 0
+    return path
+
+
+def test_fixed_bits(nervplay, fitted_nerv: Path, small_clip: Path, tmp_path: Path) -> None:
+    target = tmp_path / "a.nerv"
+    ran = nervplay(
+        "compress", fitted_nerv, target, "--bits", "5", "--embed-bits", "4", "--source", small_clip, "--json"
+    )
+    assert ran.code == 0, ran.err
+    summary, header = json.loads(ran.out), peek_nerv(target)
+    widths = {t.name: t.bits for t in header.segments[0].tensors}
+    assert widths.pop("embedding") == 4
+    assert all(bits == (5 if name.endswith("weight") else 8) for name, bits in widths.items())
+    assert summary["file_bytes"] == target.stat().st_size < fitted_nerv.stat().st_size == summary["file_bytes_before"]
+    assert summary["reference"] == "source"
+    report = json.loads(nervplay("eval", target, small_clip, "--metrics", "psnr", "--json").out)
+    assert summary["psnr_db"] == pytest.approx(report["metrics"]["psnr"]["mean"])
+    assert (summary["bpp"], summary["weights_sha256"]) == (report["bpp"], header.weights_sha256)
+    before = read_nerv(fitted_nerv)
+    after = read_nerv(target)
+    assert (after.video, after.source, after.audio) == (before.video, before.source, before.audio)
+    assert after.recipe["training"] == before.recipe["training"]
+    assert after.recipe["compression"]["bits"] == 5
+
+
+def test_a_target_size_is_kept_and_used(nervplay, fitted_nerv: Path, tmp_path: Path) -> None:
+    quality = []
+    for option, share in (("bytes", 0.85), ("bpp", 0.6)):
+        limit = int(share * fitted_nerv.stat().st_size)
+        given = str(limit) if option == "bytes" else str(8.0 * limit / (64 * 48 * 10) + 1e-9)
+        target = tmp_path / f"{share}.nerv"
+        ran = nervplay("compress", fitted_nerv, target, f"--target-{option}", given, "--json")
+        assert ran.code == 0, ran.err
+        assert limit * 0.93 < target.stat().st_size <= limit
+        summary = json.loads(ran.out)
+        assert summary["reference"] == "input"
+        assert summary["trials"][-1]["file_bytes"] == summary["file_bytes"]
+        assert f"{summary['file_bytes']:>10}" in ran.err, "the search is printed"
+        quality.append(float(summary["psnr_db"]))
+    assert quality == sorted(quality, reverse=True)
+
+
+def test_mixed_precision_beats_equal_bits(nervplay, fitted_nerv: Path, tmp_path: Path) -> None:
+    equal, mixed = tmp_path / "equal.nerv", tmp_path / "mixed.nerv"
+    same = json.loads(nervplay("compress", fitted_nerv, equal, "--bits", "5", "--embed-bits", "5", "--json").out)
+    limit = ("--target-bytes", same["file_bytes"])
+    own = json.loads(nervplay("compress", fitted_nerv, mixed, *limit, "--json").out)
+    assert own["file_bytes"] <= same["file_bytes"]
+    assert own["psnr_db"] > same["psnr_db"] + 0.5
+
+
+def test_a_target_quality_is_kept_over_all_frames(
+    nervplay, fitted_nerv: Path, small_clip: Path, tmp_path: Path
+) -> None:
+    target = tmp_path / "a.nerv"
+    ran = nervplay("compress", fitted_nerv, target, "--target-psnr", "42", "--json")
+    assert ran.code == 0, ran.err
+    summary = json.loads(ran.out)
+    assert 42 <= summary["psnr_db"] < 47
+    assert summary["file_bytes"] < 0.9 * fitted_nerv.stat().st_size
+    ran = nervplay("compress", fitted_nerv, tmp_path / "b.nerv", "--target-psnr", "70", "--source", small_clip)
+    assert ran.code == 2
+    assert "70 dB cannot be reached: the finest setting has" in ran.err
+    assert not (tmp_path / "b.nerv").exists()
+
+
+def test_pruned_weights_are_zeros_in_the_file(nervplay, fitted_nerv: Path, tmp_path: Path) -> None:
+    target = tmp_path / "a.nerv"
+    assert nervplay("compress", fitted_nerv, target, "--prune", "0.4", "--bits", "6").code == 0
+    video = open_nerv(target)
+    tensors = video.file.segments[0].tensors
+    zeros = total = 0
+    for name in prunable(video.model):
+        tensor = tensors[name]
+        assert isinstance(tensor, QuantisedTensor)
+        zeros += int((tensor.dequantise() == 0).sum())
+        total += tensor.codes.size
+    assert 0.399 < zeros / total < 0.6, "those that were pruned, and some that round to 0"
+    biases = [t.dequantise() for n, t in tensors.items() if n.endswith("bias") and isinstance(t, QuantisedTensor)]
+    assert np.mean(np.concatenate(biases) == 0) < 0.1
+
+
+def test_fitting_on_stays_under_the_target(nervplay, fitted_nerv: Path, small_clip: Path, tmp_path: Path) -> None:
+    target, limit = tmp_path / "a.nerv", int(0.55 * fitted_nerv.stat().st_size)
+    ran = nervplay(
+        "compress", fitted_nerv, target, "--target-bytes", limit, "--source", small_clip, "--qat-epochs", "4", "--json"
+    )
+    assert ran.code == 0, ran.err
+    trials = json.loads(ran.out)["trials"]
+    assert target.stat().st_size == trials[-1]["file_bytes"] <= limit
+    assert trials[-1]["psnr_db"] > trials[0]["psnr_db"]
+    assert trials[-1]["file_bytes"] != trials[0]["file_bytes"], "the weights have moved"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--qat-epochs", "3"), "give --source SRC"),
+        (("--target-bytes", "9k", "--target-bpp", "1"), "--target-bytes and --target-bpp are two targets"),
+        (("--target-bytes", "many"), "write it as 200000, 200k or 1.5M"),
+        (("--target-bytes", ""), "write it as 200000, 200k or 1.5M"),
+        (("--target-bytes", "1e999"), "write it as 200000, 200k or 1.5M"),
+        (("--target-bpp", "-1"), "must be above 0"),
+        (("--target-bytes", "900"), "900 bytes cannot be reached: the smallest file of this network has about"),
+        (("--prune", "1"), "give what is removed"),
+        (("--prune", "-0.1"), "give what is removed"),
+        (("--prune", "nan"), "give what is removed"),
+        (("--source", "nowhere.mp4"), "nowhere.mp4"),
+    ],
+)
+def test_refusals(nervplay, small_nerv: Path, tmp_path: Path, options: tuple[str, ...], message: str) -> None:
+    ran = nervplay("compress", small_nerv, tmp_path / "a.nerv", *options)
+    assert ran.code == (3 if "--source" in options else 2)
+    assert message in ran.err.splitlines()[-1]
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_existing_target_stays(nervplay, small_nerv: Path, tmp_path: Path) -> None:
+    target = tmp_path / "a.nerv"
+    target.write_bytes(b"mine")
+    assert nervplay("compress", small_nerv, target).code == 4
+    assert target.read_bytes() == b"mine"
+    assert nervplay("compress", small_nerv, target, "--overwrite").code == 0
+
+
+def test_ctrl_c_leaves_nothing(start: Callable, small_nerv: Path, small_clip: Path, tmp_path: Path) -> None:
+    target = tmp_path / "a.nerv"
+    run = start("compress", small_nerv, target, "--qat-epochs", "100000", "--source", small_clip)
+    line = b""
+    while b"     1" not in line:  # the first trial is done, fitting begins
+        line = run.stderr.readline()
+        assert line, "it ended before it was stopped"
+    time.sleep(1.0)
+    run.send_signal(signal.SIGINT)
+    _, err = run.communicate(timeout=120)
+    assert run.returncode == 130, err
+    assert not list(tmp_path.iterdir())
