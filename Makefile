@@ -1,8 +1,9 @@
 # Two commands for a fresh Debian or Ubuntu: `make demo` and `make test`. Both do all the set-up (tools/setup.sh).
 VENV := .venv/bin
 DEMO ?= demo-out
+FUZZ_SECONDS ?= 60
 
-.PHONY: demo test lint slow setup sample docs clean
+.PHONY: demo test lint slow fuzz setup sample docs clean
 
 demo: ## fit nothing, show everything: the bundled model as MP4, contact sheet and metrics
 	@tools/setup.sh run
@@ -10,6 +11,14 @@ demo: ## fit nothing, show everything: the bundled model as MP4, contact sheet a
 
 test: lint ## linters, type checks, import floors and all tests but the slow ones
 	@OMP_NUM_THREADS=1 $(VENV)/python -m pytest -m "not slow and not cuda" -n auto --dist loadfile
+test: lint ## linters, type checks, import floors, all tests but the slow ones, a minute of fuzzing
+	@$(VENV)/python -m pytest -m "not slow and not cuda"
+	@$(MAKE) --no-print-directory fuzz
+
+fuzz: setup ## a minute of the .nerv reader under atheris (FUZZ_SECONDS=600 for longer); x86-64 Linux, which has its wheel
+	@if $(VENV)/python -c 'import atheris' 2>/dev/null; \
+	then $(VENV)/python tools/fuzz.py --seconds $(FUZZ_SECONDS); \
+	else echo 'fuzz: atheris is not installed for this machine; left out'; fi
 
 slow: setup ## the proofs that take minutes
 	@$(VENV)/python -m pytest -m slow

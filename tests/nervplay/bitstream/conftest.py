@@ -1,7 +1,7 @@
 """Networks to store, boxes to bend, and hypothesis' view of both."""
 
 import json
-import struct
+import runpy
 import zlib
 from collections.abc import Callable
 from fractions import Fraction
@@ -87,35 +87,8 @@ def same_content(a: NervFile, b: NervFile) -> bool:
     return bool(plain(a) == plain(b))
 
 
-def take_box(data: bytes) -> tuple[dict[str, Any], dict[str, bytes]]:
-    """Return the header of a box, without offsets, and its chunks."""
-    (length,) = struct.unpack_from("<Q", data)
-    header = json.loads(data[8 : 8 + length])
-    base, chunks = 8 + length, {}
-    for name, entry in sorted(header.items(), key=lambda item: item[1].get("data_offsets", [0])):
-        if name != "__metadata__":
-            start, stop = entry.pop("data_offsets")
-            chunks[name] = data[base + start : base + stop]
-    return header, chunks
-
-
-def make_box(header: dict[str, Any], chunks: dict[str, bytes], *, repair: bool = True) -> bytes:
-    """Build a box again; with `repair`, sizes of U8 chunks and all checksums fit what is in it."""
-    header = json.loads(json.dumps(header))
-    offset = 0
-    for name, data in chunks.items():
-        entry = header.setdefault(name, {"dtype": "U8", "shape": [len(data)]})
-        entry["data_offsets"] = [offset, offset + len(data)]
-        if repair and entry["dtype"] == "U8":
-            entry["shape"] = [len(data)]
-        offset += len(data)
-    if repair:
-        header["__metadata__"]["crc32"] = json.dumps({name: zlib.crc32(data) for name, data in chunks.items()})
-    return box_of(json.dumps(header).encode(), b"".join(chunks.values()))
-
-
-def box_of(header: bytes, payload: bytes = b"") -> bytes:
-    return struct.pack("<Q", len(header)) + header + payload
+_MUTANTS = runpy.run_path(str(Path(__file__).resolve().parents[3] / "tools" / "nerv_mutants.py"))
+take_box, make_box, box_of, mutant = (_MUTANTS[name] for name in ("take_box", "make_box", "box_of", "mutant"))
 
 
 def change_head(data: bytes, change: Callable[[dict[str, Any]], None]) -> bytes:
@@ -124,7 +97,7 @@ def change_head(data: bytes, change: Callable[[dict[str, Any]], None]) -> bytes:
     head = json.loads(zlib.decompress(chunks["head.z"]))
     change(head)
     chunks["head.z"] = zlib.compress(json.dumps(head).encode())
-    return make_box(header, chunks)
+    return bytes(make_box(header, chunks))
 
 
 @st.composite
@@ -149,7 +122,7 @@ def tool() -> SimpleNamespace:
     """The functions above, for test modules, which are imported one by one and cannot import this file."""
     return SimpleNamespace(
         make_tensor=make_tensor, make_file=make_file, same_content=same_content, take_box=take_box, make_box=make_box,
-        box_of=box_of, change_head=change_head, tensors=tensors, golden_files=GOLDEN_FILES,
+        box_of=box_of, mutant=mutant, change_head=change_head, tensors=tensors, golden_files=GOLDEN_FILES,
     )  # fmt: skip
 
 

@@ -103,6 +103,36 @@ def endless(tool: SimpleNamespace, small: bytes) -> bytes:
     return bytes(tool.make_box(header, chunks))
 
 
+def huge_frames(tool: SimpleNamespace, small: bytes) -> bytes:
+    """A head that claims a clip of 16384x16384."""
+    return bytes(tool.change_head(small, lambda head: head["video"].update(width=16384, height=16384)))
+
+
+def endless_runs(tool: SimpleNamespace, small: bytes) -> bytes:
+    """A tensor of 4 Mi weights as runs whose 4 Mi gaps take no words."""
+    header, chunks = tool.take_box(claim([1 << 22], model="runs")(tool, small))
+    number = bytes([0x80, 0x80, 0x80, 2])  # 2**22 as a varint
+    side = b"\0" + number + number + b"\x12" + bytes([0, 0, 2, 0, 0, 0]) + bytes([0x70, 0, 2, 0x88, 0x7F, 0x3F, 1])
+    chunks["seg.0000"] = struct.pack("<IIIH", len(side), 0, 0, 1) + side + struct.pack("<I", 1 << 16)
+    return bytes(tool.make_box(header, chunks))
+
+
+def wide_maps(tool: SimpleNamespace, small: bytes) -> bytes:
+    """A tensor with 4 Mi float16 maps that are coded without words."""
+
+    def change(head: dict[str, Any]) -> None:
+        row, *_ = head["segments"][0]["tensors"]
+        row |= {"shape": [1 << 22], "scale_shape": [1 << 22], "scale_dtype": "F16"}
+        head["segments"][0]["tensors"] = [row]
+
+    header, chunks = tool.take_box(bytes(tool.change_head(small, change)))
+    side = bytes([0, 0, 2, 0, 0, 0])
+    blob = struct.pack("<IIIH", 2 * len(side), 0, 0, 1) + side + side + struct.pack("<I", 1 << 16)
+    chunks = {name: data for name, data in chunks.items() if name in ("head.z", "seg.0000", "audio", "poster.webp")}
+    header = {name: entry for name, entry in header.items() if name in chunks or name == "__metadata__"}
+    return bytes(tool.make_box(header, chunks | {"maps": b"\x22" + blob}))
+
+
 HOSTILE: dict[str, tuple[Callable[[SimpleNamespace, bytes], bytes], str]] = {
     "200,000 tensors": (lambda tool, _: tool.box_of(header_with(200_000), bytes(200_000)), "header of .* is over"),
     "12,000 tensors": (lambda tool, _: tool.box_of(header_with(12_000), bytes(12_000)), "12000 chunks"),
@@ -114,6 +144,9 @@ HOSTILE: dict[str, tuple[Callable[[SimpleNamespace, bytes], bytes], str]] = {
     "1 Mi weights without bits": (claim([1 << 20]), "decoding steps|too early"),
     "raw weights that are not there": (claim([1 << 22], model="uniform"), "too early"),
     "an endless stream": (endless, "decoding steps"),
+    "16k x 16k frames": (huge_frames, "frames of 16384x16384 are over"),
+    "endless runs": (endless_runs, "decoding steps|runs with"),
+    "4 Mi maps": (wide_maps, "decoding steps"),
     "a header past the end": (lambda _, __: (1 << 19).to_bytes(8, "little") + b"{" + bytes(100), "truncated"),
     "a header of 2^63 bytes": (lambda _, __: (1 << 63).to_bytes(8, "little") + b"{" + bytes(100), "is over"),
     "a header of brackets": (lambda tool, _: tool.box_of(b'{"a":' + b"[" * ((1 << 20) - 10)), "nested deeper"),
@@ -158,69 +191,10 @@ def _zeros(count: int) -> QuantisedTensor:
     return QuantisedTensor(codes=np.zeros(count, np.uint8), bits=1, minimum=np.float16(0), scale=np.float16(0))
 
 
-VALUES: list[Any] = [0, 1, -1, 2, 31, 32, 255, 256, 4097, 2**31, 2**63, 10**18, 1.5, None, True, "", "x", "uniform",
-                     "laplace", "histogram", "F32", "F16", [], [1], [0], [16, 8], [1] * 7, {}]  # fmt: skip
-
-
-def mutate_json(rng: np.random.Generator, value: Any) -> Any:
-    """Return `value` with one place in it changed, removed or doubled."""
-    if isinstance(value, dict) and value and rng.random() < 0.85:
-        key = list(value)[rng.integers(len(value))]
-        if rng.random() < 0.1:
-            return {k: v for k, v in value.items() if k != key}
-        return value | {key: mutate_json(rng, value[key])}
-    if isinstance(value, list) and value and rng.random() < 0.85:
-        at = int(rng.integers(len(value)))
-        if rng.random() < 0.1:
-            return value[:at] + value[at : at + 1] * int(rng.integers(0, 3)) + value[at + 1 :]
-        return [*value[:at], mutate_json(rng, value[at]), *value[at + 1 :]]
-    if type(value) is int and rng.random() < 0.6:
-        return value + int(rng.integers(-2, 3))
-    return VALUES[rng.integers(len(VALUES))]
-
-
-def mutate_bytes(rng: np.random.Generator, data: bytes) -> bytes:
-    """Return `data` with a few bytes changed, cut, doubled or zeroed, mostly near the start, where the sizes are."""
-    out = bytearray(data)
-    for _ in range(int(rng.integers(1, 4))):
-        span = len(out) if rng.random() < 0.5 else min(len(out), 80)
-        at = int(rng.integers(span)) if span else 0
-        choice = rng.integers(5)
-        if choice == 0 and out:
-            out[at] ^= 1 << int(rng.integers(8))
-        elif choice == 1 and out:
-            out[at] = int(rng.choice([0, 1, 127, 128, 255]))
-        elif choice == 2:
-            del out[at : at + int(rng.integers(1, 5))]
-        elif choice == 3:
-            out[at:at] = out[at : at + int(rng.integers(1, 9))] or b"\0"
-        else:
-            out[at:at] = rng.bytes(int(rng.integers(1, 5)))
-    return bytes(out) or b"\0"
-
-
-def mutant(rng: np.random.Generator, tool: SimpleNamespace, data: bytes) -> bytes:
-    """Return a file with one part bent and all lengths and checksums repaired, so that the bend is what is read."""
-    header, chunks = tool.take_box(data)
-    kind = rng.random()
-    if kind < 0.45:
-        head = mutate_json(rng, json.loads(zlib.decompress(chunks["head.z"])))
-        chunks["head.z"] = zlib.compress(json.dumps(head).encode(), 1)
-    elif kind < 0.9:
-        names = [name for name in chunks if name.startswith(("seg.", "scales", "maps", "head"))]
-        name = names[rng.integers(len(names))]
-        chunks[name] = mutate_bytes(rng, chunks[name])
-    else:
-        name = list(chunks)[rng.integers(len(chunks))]
-        entry = mutate_json(rng, header[name])
-        header[name] = entry if isinstance(entry, dict) and "dtype" in entry else header[name]
-    return bytes(tool.make_box(header, chunks, repair=True))
-
-
 def hunt(tool: SimpleNamespace, seeds: list[bytes], count: int, seed: int) -> int:
     """Read `count` mutants, each to a file or to the named error, and return how many were read."""
     rng = np.random.default_rng(seed)
-    return sum(outcome(mutant(rng, tool, seeds[i % len(seeds)])) is not None for i in range(count))
+    return sum(outcome(tool.mutant(rng, seeds[i % len(seeds)])) is not None for i in range(count))
 
 
 def test_structured_mutants(tool: SimpleNamespace, tiny: bytes, small: bytes) -> None:
