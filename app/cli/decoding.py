@@ -22,5 +22,7 @@ def open_logged(video: NeuralVideo | Path, *, device: str, precision: str = "fp3
     decoder = open_decoder(video, device=device, precision=precision)
     spec = decoder.spec
     clip = f"{spec.frame_count} frames of {spec.width}x{spec.height}"
-    _LOG.info("decoding %s on %s in %s", clip, decoder.device, decoder.precision)
+    _LOG.info("decoding %s on %s in %s by %s", clip, decoder.device, decoder.precision, decoder.backend)
+    if decoder.backend_note:
+        _LOG.info("%s", decoder.backend_note)
     return decoder

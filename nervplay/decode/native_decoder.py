@@ -84,6 +84,7 @@ class NativeDecoder(TorchDecoder):
         self._lock = threading.Lock()
         self._programs: dict[str, Program] = {}
         self._calibration = progress
+        self._changes = 0
         count = threads or core_count()
         self._pool = Pool(count)
         self._lowered = lower(self._graph, MAX_CHAIN)
@@ -127,8 +128,10 @@ class NativeDecoder(TorchDecoder):
             UsageError: the decoder is closed.
         """
         self._program(precision)
-        self._precision = precision
-        self._model = self._reference
+        with self._lock:
+            self._precision = precision
+            self._model = self._reference
+            self._changes += 1
 
     def _program(self, precision: str) -> Program:
         """Return what computes a precision, made on first use."""
@@ -193,7 +196,7 @@ class NativeDecoder(TorchDecoder):
         """
         self._cancelled.clear()
         wanted = range(len(self)) if indices is None else indices
-        return ahead(self.frame, wanted, self._cancelled, lambda: self._precision)
+        return ahead(self.frame, wanted, self._cancelled, lambda: self._changes)
 
     def _run(self, index: int) -> Tensor:
         """Return frame `index`, float32 (1, 3, H, W), which the next call overwrites."""

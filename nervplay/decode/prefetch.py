@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 __all__ = ["ahead"]
@@ -11,7 +11,7 @@ Item = TypeVar("Item")
 
 
 def ahead(
-    decode: Callable[[int], Item], indices: Iterable[int], cancelled: threading.Event, setting: Callable[[], str]
+    decode: Callable[[int], Item], indices: Iterable[int], cancelled: threading.Event, setting: Callable[[], int]
 ) -> Iterator[Item]:
     """Yield decode(index) for all indices, one of them in advance.
 
@@ -19,13 +19,13 @@ def ahead(
         decode: safe to be called from another thread while the caller calls it, too.
         indices: in order.
         cancelled: ends the stream before its next item.
-        setting: what the result depends on; an item that was made under another setting is made again.
+        setting: how often what the result depends on has changed; an item from before a change is made again.
 
     Raises:
         Exception: what `decode` raised, when the item's turn comes.
     """
     with ThreadPoolExecutor(1, thread_name_prefix="nervplay-ahead") as worker:
-        pending: tuple[int, str, object] | None = None
+        pending: tuple[int, int, Future[Item]] | None = None
         following = iter(indices)
         try:
             while not cancelled.is_set():
@@ -35,7 +35,7 @@ def ahead(
                         return
                     pending = (index, setting(), worker.submit(decode, index))
                 index, made_under, future = pending
-                item = future.result()  # type: ignore[attr-defined]
+                item = future.result()
                 if made_under != setting():
                     item = decode(index)
                 upcoming = next(following, None)

@@ -1,4 +1,4 @@
-"""YUV to RGB in integers: the same bytes on every processor.
+"""YUV to RGB in integers: the same bytes on every processor. And the weights of the way back.
 
 Coefficients in units of 1/8192, n bits per sample, s = n + 5, f fractional bits, `>>` rounding down, chroma replicated:
 
@@ -36,6 +36,7 @@ __all__ = [
     "Rounding",
     "YuvCoefficients",
     "rgb_to_yuv",
+    "rgb_coefficients",
     "yuv_coefficients",
     "yuv_to_rgb",
 ]
@@ -122,6 +123,37 @@ def yuv_coefficients(matrix: str, colour_range: str, depth: int = 8) -> YuvCoeff
         green_v=round(-2 * kr * (1 - kr) / kg * chroma * _ONE),
         blue_u=round(2 * (1 - kb) * chroma * _ONE),
     )
+
+
+@lru_cache(maxsize=32)
+def rgb_coefficients(matrix: str, colour_range: str, depth: int = 8) -> tuple[tuple[float, float, float, float], ...]:
+    """Return the weights that turn RGB in [0, 1] into YUV samples (ITU-T H.273, equations 38 to 40 and 20 to 28).
+
+    Args:
+        matrix: a key of `MATRICES`.
+        colour_range: "tv" or "pc", as in `yuv_coefficients`.
+        depth: bits per sample, 8 .. 16.
+
+    Returns:
+        For Y, U and V the weights of R, G and B and what is added: the value of black or of zero chroma.
+
+    Raises:
+        UnknownNameError: another matrix or range.
+        UsageError: another depth.
+    """
+    yuv_coefficients(matrix, colour_range, depth)  # its checks
+    kr, kb = MATRICES[matrix]
+    kg = 1 - kr - kb
+    step = 1 << (depth - 8)
+    whole = Fraction(256 * step - 1)
+    luma, chroma, black = (whole, whole, 0) if colour_range == "pc" else (219 * step, 224 * step, 16 * step)
+    u, v = chroma / (2 * (1 - kb)), chroma / (2 * (1 - kr))
+    rows = (
+        (luma * kr, luma * kg, luma * kb, black),
+        (-u * kr, -u * kg, u * (1 - kb), 128 * step),
+        (v * (1 - kr), -v * kg, -v * kb, 128 * step),
+    )
+    return tuple((float(r), float(g), float(b), float(add)) for r, g, b, add in rows)
 
 
 def yuv_to_rgb(
