@@ -152,7 +152,7 @@ class _Chain:
             values[self._target] = self._out if self._planes else self._out.permute(0, 3, 1, 2)
 
     def _run(self, source: int, target: int) -> None:
-        handle, ops, count = self._pool.handle, self._plan.ops, len(self._plan.convolutions)
+        handle, ops, count = self._pool.handle, self._plan.ops, self._plan.count
         if self._plan.kinds == ["depthwise"]:
             self._call(handle, self._isa, ops, source, target)
         elif self._call(handle, self._isa, ops, count, source, target):

@@ -47,7 +47,7 @@ class Op(ctypes.Structure):
         *((name, c_int32) for name in ("kh", "kw", "top", "left", "out_height", "out_width")),
         *((name, c_int32) for name in ("shuffle", "strip", "ring", "block", "groups")),
         ("slope", c_float),
-        *((name, c_void_p) for name in ("weights", "bias", "scale", "norm")),
+        *((name, c_void_p) for name in ("weights", "bias", "scale", "norm", "head")),
     ]
 
 

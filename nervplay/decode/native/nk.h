@@ -27,7 +27,7 @@ enum nk_act {
 };
 
 /* One convolution with bias, activation and pixel shuffle. */
-typedef struct {
+typedef struct nk_op {
     int32_t kind, act;
     int32_t height, width;          /* of the input, in pixels */
     int32_t channels, out_channels; /* out_channels before the shuffle */
@@ -43,6 +43,8 @@ typedef struct {
     const float *bias;              /* padded with zeros to whole vectors */
     const float *scale;             /* 16 bits: what one unit of an accumulator is worth, [position][padded out_channels] */
     const float *norm;              /* 16 bits: 1 / calibrated maximum, [position][padded channels] */
+    const struct nk_op *head;       /* a 1x1 NK_HEAD that reads the result at once, which then is stored nowhere; or NULL.
+                                       Only where whole vectors belong to one place of the shuffle, and groups == 1 */
 } nk_op;
 
 typedef struct nk_pool nk_pool;

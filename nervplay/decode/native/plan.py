@@ -7,6 +7,7 @@ Rules, measured on 2 cores with 1 MiB of second-level cache each:
   * strips of as few rows as give every thread `SHARE` pieces; the rings of a chain then fit the cache.
 """
 
+import ctypes
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -46,12 +47,14 @@ class Plan:
 
     Args:
         convolutions: what it computes.
+        count: ops that are run; one fewer than convolutions where the last op computes the head, too.
         kinds: the kernel of each: a name of `KINDS`, "depthwise" or "linear".
         ops: the structs of the kernels, an array of `Op`.
         arrays: what they point to; kept alive here.
     """
 
     convolutions: Sequence[Conv]
+    count: int
     kinds: Sequence[str]
     ops: Any
     arrays: list[NDArray[Any]] = field(default_factory=list)
@@ -163,4 +166,15 @@ def plan_chain(convolutions: Sequence[Conv], isa: Isa, threads: int, peaks: Mapp
         if i:
             # What one strip reads, and what one strip of the op before adds: see native/chain.c.
             op.ring = op.strip + op.kh - 1 + ops[i - 1].strip * ops[i - 1].shuffle
-    return Plan(convolutions, kinds, ops, arrays)
+    if _fuses(convolutions, kinds, isa):
+        ops[count - 2].head, ops[count - 2].groups = ctypes.addressof(ops[count - 1]), 1
+        count -= 1
+    return Plan(convolutions, count, kinds, ops, arrays)
+
+
+def _fuses(convolutions: Sequence[Conv], kinds: Sequence[str], isa: Isa) -> bool:
+    """Whether the last stage can compute the head behind it: see native/fused.h."""
+    if len(kinds) < 2 or kinds[-1] != "head" or not kinds[-2].startswith("wino"):
+        return False
+    head = convolutions[-1].weight
+    return head.shape[2:] == (1, 1) and head.shape[1] % isa.lanes == 0

@@ -12,6 +12,7 @@
 #define NK_WINO_H
 
 #include "activation.h"
+#include "fused.h"
 #include "gemm.h"
 #include "store.h"
 #include "winograd.h"
@@ -43,7 +44,8 @@ static nk_plan plan_of(const nk_op *op) {
 static size_t wino_scratch(const nk_op *op) {
     nk_plan p = plan_of(op);
     size_t tile = (size_t)p.positions * (size_t)p.padded;
-    return 4 * ((size_t)p.positions * (p.value_step + p.sum_step) + tile + (size_t)up_to(op->block, 16)) + 256;
+    size_t own = (size_t)p.positions * (p.value_step + p.sum_step) + tile + (size_t)up_to(op->block, 16);
+    return 4 * (own + (op->head ? fused_floats(op) : 0)) + 256;
 }
 
 /* Transformed input of one tile and one vector of channels: o[position], row by row. */
@@ -115,43 +117,68 @@ NK_INLINE vf load_sum(const float *sums, const float *scale, size_t at, size_t s
     return vtofloat(*(const vi_any *)(const void *)(sums + at)) * vload(scale + scale_at);
 }
 
-/* Transform back one vector of output channels of one tile, and store what lies inside the picture. sums: position 0 of
-   this tile and vector; scale: the same of the units, or NULL for float32. */
+/* Transform back one vector of output channels of one tile. sums: position 0 of this tile and vector; scale: the same
+   of the units, or NULL for float32. */
 NK_INLINE void output_vector(const nk_op *op, const nk_plan *p, const float *sums, const float *scale, float unit, vf bias,
-                             float *const *out_rows, int valid_rows, int x, const nk_run *runs, int run_count,
-                             const int tall, const int wide) {
+                             int rows, vf out[6][6], const int tall, const int wide) {
     const int down = tall == 1 ? 1 : 8, across = wide == 1 ? 1 : 8;
-    const size_t each = (size_t)(op->out_channels / op->shuffle), scale_step = (size_t)(p->vectors * NK_LANES);
-    const int columns = op->out_width - x < wide ? op->out_width - x : wide;
-    vf half[6][8], line[8], back[6];
+    const size_t scale_step = (size_t)(p->vectors * NK_LANES);
+    vf half[6][8], line[8], column[6];
     for (int c = 0; c < across; c++) {
         NK_UNROLL for (int r = 0; r < down; r++) {
             const size_t at = (size_t)(r * across + c) * p->sum_step;
             __builtin_prefetch((const char *)(sums + at) + 4 * NK_COLUMNS);
             line[r] = load_sum(sums, scale, at, (size_t)(r * across + c) * scale_step);
         }
-        if (tall > 1) transform_output(line, back, tall);
-        NK_UNROLL for (int r = 0; r < tall; r++) half[r][c] = tall > 1 ? back[r] : line[0];
+        if (tall > 1) transform_output(line, column, tall);
+        NK_UNROLL for (int r = 0; r < tall; r++) half[r][c] = tall > 1 ? column[r] : line[0];
     }
-    for (int r = 0; r < valid_rows; r++) {
+    for (int r = 0; r < rows; r++) {
+        vf *back = out[r];
         if (wide > 1) transform_output(half[r], back, wide);
         else back[0] = half[r][0];
         NK_UNROLL for (int c = 0; c < wide; c++) back[c] = scale ? back[c] * unit + bias : back[c] + bias;
         activate(back, wide, op->act, op->slope);
-        store_line(runs, run_count, out_rows + r * op->shuffle, (size_t)x * each, each, back, columns, wide);
     }
 }
 
+/* One panel of sums to output channels, stored where they lie inside the picture. */
 NK_INLINE void output_tiles(const nk_op *op, const nk_plan *p, const float *sums, const float *scale, const float *unit,
                             int vector, int count, int tile0, int tiles, float *const *out_rows, int valid_rows,
                             const int tall, const int wide) {
+    const size_t each = (size_t)(op->out_channels / op->shuffle);
     for (int j = 0; j < count; j++) {
         nk_run runs[NK_LANES];
         const int channel = (vector + j) * NK_LANES, run_count = find_runs(op, channel, runs);
         const vf bias = vload(op->bias + channel);
-        for (int t = 0; t < tiles; t++)
+        for (int t = 0; t < tiles; t++) {
+            const int x = (tile0 + t) * wide, columns = op->out_width - x < wide ? op->out_width - x : wide;
+            vf out[6][6];
             output_vector(op, p, sums + (size_t)t * NK_COLUMNS + (size_t)(j * NK_LANES), scale ? scale + channel : NULL,
-                          unit[t], bias, out_rows, valid_rows, (tile0 + t) * p->wide, runs, run_count, tall, wide);
+                          unit[t], bias, valid_rows, out, tall, wide);
+            for (int r = 0; r < valid_rows; r++)
+                store_line(runs, run_count, out_rows + r * op->shuffle, (size_t)x * each, each, out[r], columns, wide);
+        }
+    }
+}
+
+/* The same, handed to the head instead of stored. */
+NK_INLINE void output_to_head(const nk_op *op, const nk_plan *p, const float *sums, const float *scale, const float *unit,
+                              int vector, int count, int tiles, float *heads, int valid_rows, const int tall,
+                              const int wide) {
+    const int each = op->head->channels / NK_LANES;
+    for (int t = 0; t < tiles; t++) {
+        vf out[NK_PANEL][6][6];
+        for (int j = 0; j < count; j++) {
+            const int channel = (vector + j) * NK_LANES;
+            output_vector(op, p, sums + (size_t)t * NK_COLUMNS + (size_t)(j * NK_LANES), scale ? scale + channel : NULL,
+                          unit[t], vload(op->bias + channel), valid_rows, out[j], tall, wide);
+        }
+        for (int j = 0, n; j < count; j += n) { /* neighbours of one place of the shuffle together */
+            const int place = (vector + j) / each;
+            for (n = 1; j + n < count && (vector + j + n) / each == place;) n++;
+            fused_add(op, fused_of(op, heads, place, t), out + j, n, (vector + j) % each, valid_rows, wide);
+        }
     }
 }
 
@@ -221,16 +248,21 @@ NK_INLINE void wino_run(const nk_op *op, const nk_map *in, nk_map *out, int row0
     float *sums = (float *)(((uintptr_t)scratch + 63) & ~(uintptr_t)63);
     float *values = sums + (size_t)p.positions * p.sum_step;
     float *local = values + (size_t)p.positions * p.value_step, *unit = local + (size_t)(p.positions * p.padded);
+    float *heads = unit + up_to(op->block, 16);
     const int wide16 = op->kind == NK_WINO16;
+    if (op->head) memset(heads, 0, sizeof(float) * fused_floats(op));
     if (wide16) input_tiles16(op, &p, rows, tile0, tiles, (int16_t *)(void *)values, local, unit, down, sideways);
     else input_tiles(op, &p, rows, tile0, tiles, values, down, sideways);
     const int panels = (p.vectors + NK_PANEL - 1) / NK_PANEL;
     for (int panel = panels * group / op->groups; panel < panels * (group + 1) / op->groups; panel++) {
         const int vector = panel_start(panel, p.vectors), count = panel_start(panel + 1, p.vectors) - vector;
         multiply_any(op, &p, values, sums, tiles, vector, count);
-        if (wide16) output_tiles(op, &p, sums, op->scale, unit, vector, count, tile0, tiles, out_rows, valid, tall, wide);
+        const float *scale = wide16 ? op->scale : NULL;
+        if (op->head) output_to_head(op, &p, sums, scale, unit, vector, count, tiles, heads, valid, tall, wide);
+        else if (wide16) output_tiles(op, &p, sums, op->scale, unit, vector, count, tile0, tiles, out_rows, valid, tall, wide);
         else output_tiles(op, &p, sums, NULL, unit, vector, count, tile0, tiles, out_rows, valid, tall, wide);
     }
+    if (op->head) fused_store(op, heads, out, y, tile0 * wide, tiles, valid, wide);
 }
 
 static void wino_piece(const nk_op *op, const nk_map *in, nk_map *out, int row0, int row1, int piece, void *scratch) {

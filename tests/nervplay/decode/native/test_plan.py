@@ -83,7 +83,7 @@ def run(convs: list[Conv], x: np.ndarray, isa: Isa, threads: int = 1, **options:
     if plan.kinds == ["depthwise"]:
         load().nk_depthwise(pool.handle, isa.number, plan.ops, x.ctypes.data, out.ctypes.data)
     else:
-        assert load().nk_chain(pool.handle, isa.number, plan.ops, len(convs), x.ctypes.data, out.ctypes.data) == 0
+        assert load().nk_chain(pool.handle, isa.number, plan.ops, plan.count, x.ctypes.data, out.ctypes.data) == 0
     pool.close()
     return out.transpose(1, 2, 0) if planes else out
 
@@ -190,3 +190,16 @@ def test_nan_is_not_hidden(isa: Isa) -> None:
     out = run([conv], x, isa)
     assert np.isnan(out[4, 4]).all()
     assert np.isfinite(out[0, 0]).all()
+
+
+@pytest.mark.parametrize("kernel", [(3, 3), (5, 5), (1, 3), (3, 1)])
+@pytest.mark.parametrize("channels", [16, 48, 64, 96])
+def test_a_head_inside_the_last_stage(isa: Isa, kernel: tuple[int, int], channels: int) -> None:
+    stage = convolution(13, (21, 43), 5, channels, kernel, shuffle=2, activation="silu")
+    head = convolution(14, (42, 86), channels, 3, (1, 1), activation="half_tanh")
+    plan = plan_chain([stage, head], isa, 1)
+    assert plan.count == 1
+    x = picture(stage.size, 5)
+    one = run([stage, head], x, isa)
+    np.testing.assert_allclose(one, expected(head, expected(stage, x)), atol=1e-4)
+    assert run([stage, head], x, isa, 3).tobytes() == one.tobytes()
