@@ -1,0 +1,107 @@
+"""A slot holds one source: A, B, C or D. What the player knows of it; the source itself lives in a worker."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any, Protocol
+
+from app.core.cache import Key, Picture, PictureCache
+from app.core.facts import MediaFacts
+from app.core.sources import SourceRef
+from app.core.stats import DecodeStats
+from nervplay.video.spec import VideoSpec
+
+__all__ = ["SLOT_NAMES", "Alignment", "Backend", "Slot"]
+
+SLOT_NAMES = ("A", "B", "C", "D")
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """How a video has to be cut to be compared with a neural one.
+
+    Args:
+        spec: the clip that the neural video decodes to.
+        record: what its file says of its source; may be empty.
+    """
+
+    spec: VideoSpec
+    record: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Slot:
+    """One source and its decoded pictures.
+
+    Args:
+        name: "A" to "D".
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.ref: SourceRef | None = None
+        self.facts: MediaFacts | None = None
+        self.record: Mapping[str, Any] = {}
+        self.like: Alignment | None = None
+        self.offset = 0
+        self.precision = ""
+        self.device = ""
+        self.opening = False
+        self.pending_precision = ""
+        self.cache = PictureCache()
+        self.stats = DecodeStats()
+        self.working: Key | None = None
+        self.stages: tuple[tuple[str, float], ...] = ()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there are frames to ask for."""
+        return self.facts is not None
+
+    def key(self, frame: int, between: Fraction = Fraction(0)) -> Key:
+        """Return what to decode for a frame of the timeline.
+
+        Args:
+            frame: frame of the timeline.
+            between: how far towards the next frame, 0 .. 1; taken where the source has pictures there.
+        """
+        assert self.facts is not None
+        last = self.facts.spec.frame_count - 1
+        local = min(last, max(0, frame + self.offset))
+        if between and self.facts.continuous_time and local < last:
+            return local + between
+        return local
+
+    def empty(self) -> None:
+        """Forget the source and its pictures."""
+        self.ref, self.facts, self.like, self.record = None, None, None, {}
+        self.offset, self.precision, self.device, self.pending_precision = 0, "", "", ""
+        self.opening, self.stages = False, ()
+        self.cache.clear()
+        self.stats.clear()
+
+
+class Backend(Protocol):
+    """What does the work, in threads of its own; every call returns at once. Answers come through the player's methods.
+
+    `app.workers.engine.Engine` is the real one.
+    """
+
+    def open(self, slot: Slot, ref: SourceRef, like: Alignment | None, precision: str, device: str) -> None:
+        """Open a source; ends in `Player.opened` or `Player.failed`."""
+        ...
+
+    def close(self, slot: Slot) -> None:
+        """Close what a slot has."""
+        ...
+
+    def set_precision(self, slot: Slot, precision: str, device: str) -> None:
+        """Switch arithmetic or device; ends in `Player.switched` or `Player.failed`."""
+        ...
+
+    def want(self, slot: Slot, keys: Sequence[Key]) -> None:
+        """Decode these, first to last; replaces what was wanted before."""
+        ...
+
+    def measure(self, frame: int, a: Picture, b: Picture, names: Sequence[str], ticket: object) -> bool:
+        """Measure a pair; ends in `Player.measured`. False where the last one is not done yet."""
+        ...
