@@ -4,9 +4,10 @@ from collections.abc import Callable
 
 __all__ = ["EVENTS", "Events"]
 
-EVENTS = ("clip", "frame", "message", "metrics", "options", "transport", "view")
+EVENTS = ("clip", "frame", "message", "metrics", "options", "probe", "transport", "view")
 """clip: what is open, or a figure of it. frame: another picture is on the screen. message: a line for the user.
-metrics: new values. options: settings and switches. transport: playing, speed, loop. view: mode, zoom, wipe, gain."""
+metrics: new values. options: settings and switches. probe: another pixel under the cursor. transport: playing, speed,
+loop. view: mode, zoom, wipe, gain, measured region."""
 
 
 class Events:

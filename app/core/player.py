@@ -18,7 +18,7 @@ from app.core.pictures import same_size
 from app.core.plan import ascending_chunks, frames_to_skip, in_step
 from app.core.quality import PLOTTED, Quality
 from app.core.settings import Settings
-from app.core.slot import SLOT_NAMES, Alignment, Backend, Slot
+from app.core.slot import SLOT_NAMES, Alignment, Backend, OpenRequest, Slot
 from app.core.sources import Kind, SourceRef
 from app.core.tracks import MetricTrack
 from app.core.transport import Transport
@@ -49,6 +49,7 @@ class Player:
         self.quality.on = self.settings.metrics
         self.between = Fraction(0)
         self.region: tuple[int, int, int, int] | None = None
+        self.probe: tuple[int, int] | None = None
         self.message = ""
         self.pictures: list[Picture | None] = [None] * len(self.slots)
         self.shown_frame = 0
@@ -103,7 +104,7 @@ class Player:
         slot.ref, slot.offset, slot.opening = ref, offset, True
         slot.precision, slot.stages = precision, ()
         slot.like = self._alignment(slot, ref)
-        self.backend.open(slot, ref, slot.like, precision, self.settings.device)
+        self.backend.open(slot, self._request(slot, ref))
         self.events.emit("clip")
 
     def close_all(self) -> None:
@@ -150,6 +151,19 @@ class Player:
         self.say(message)
         self.events.emit("clip")
 
+    def _request(self, slot: Slot, ref: SourceRef) -> OpenRequest:
+        """Return all that opening `ref` in `slot` needs."""
+        clips = (other.ref for other in self.slots if other is not slot and other.ref is not None)
+        neural = self.neural
+        return OpenRequest(
+            ref=ref,
+            like=slot.like,
+            precision=slot.precision,
+            device=self.settings.device,
+            reference=next((clip for clip in clips if clip.kind is Kind.VIDEO), None),
+            target_bytes=neural.facts.file_bytes if neural is not None and neural.facts is not None else None,
+        )
+
     def _alignment(self, slot: Slot, ref: SourceRef) -> Alignment | None:
         """Return how a source in `slot` has to be cut: like the first neural video elsewhere; None for no cut."""
         if ref.kind not in (Kind.VIDEO, Kind.ANCHOR):
@@ -167,7 +181,7 @@ class Player:
             like = self._alignment(slot, slot.ref)
             if like != slot.like:
                 slot.like, slot.opening = like, True
-                self.backend.open(slot, slot.ref, like, "", self.settings.device)
+                self.backend.open(slot, self._request(slot, slot.ref))
 
     def _clip_changed(self) -> None:
         """Set length and rate of the timeline, and the memory of each slot, after a source came or went."""
@@ -226,6 +240,16 @@ class Player:
         self.events.emit("clip")
         self.events.emit("metrics")
         self.tick()
+
+    def time_stages(self) -> None:
+        """Measure the stages of the network."""
+        if self.neural is not None:
+            self.backend.time_stages(self.neural)
+
+    def staged(self, slot: Slot, stages: tuple[tuple[str, float], ...]) -> None:
+        """Take the milliseconds per stage; called by the backend."""
+        slot.stages = stages
+        self.events.emit("clip")
 
     def say(self, message: str) -> None:
         """Show a line to the user."""
@@ -391,6 +415,11 @@ class Player:
         self.seek(frame)
 
     # Comparing
+
+    def set_region(self, region: tuple[int, int, int, int] | None) -> None:
+        """Measure only a part of the picture: left, top, width, height in pixels; None for none."""
+        self.region = region
+        self.events.emit("view")
 
     def swap(self, first: int = 0, second: int = 1) -> None:
         """Exchange two slots with all that they hold; nothing is decoded for it."""

@@ -11,7 +11,7 @@ from app.core.sources import SourceRef
 from app.core.stats import DecodeStats
 from nervplay.video.spec import VideoSpec
 
-__all__ = ["SLOT_NAMES", "Alignment", "Backend", "Slot"]
+__all__ = ["SLOT_NAMES", "Alignment", "Backend", "OpenRequest", "Slot"]
 
 SLOT_NAMES = ("A", "B", "C", "D")
 
@@ -27,6 +27,27 @@ class Alignment:
 
     spec: VideoSpec
     record: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class OpenRequest:
+    """All that opening a source needs.
+
+    Args:
+        ref: what to open.
+        like: how a video is to be cut.
+        precision: arithmetic of a network; empty for FP32.
+        device: "auto", "cpu", "cuda", ...
+        reference: the video that a checkpoint or a re-encode is made from.
+        target_bytes: size that a re-encode should have.
+    """
+
+    ref: SourceRef
+    like: Alignment | None = None
+    precision: str = ""
+    device: str = "auto"
+    reference: SourceRef | None = None
+    target_bytes: int | None = None
 
 
 class Slot:
@@ -86,7 +107,7 @@ class Backend(Protocol):
     `app.workers.engine.Engine` is the real one.
     """
 
-    def open(self, slot: Slot, ref: SourceRef, like: Alignment | None, precision: str, device: str) -> None:
+    def open(self, slot: Slot, request: OpenRequest) -> None:
         """Open a source; ends in `Player.opened` or `Player.failed`."""
         ...
 
@@ -98,10 +119,14 @@ class Backend(Protocol):
         """Switch arithmetic or device; ends in `Player.switched` or `Player.failed`."""
         ...
 
+    def time_stages(self, slot: Slot) -> None:
+        """Measure the stages of a network; ends in `Player.staged`."""
+        ...
+
     def want(self, slot: Slot, keys: Sequence[Key]) -> None:
         """Decode these, first to last; replaces what was wanted before."""
         ...
 
-    def measure(self, frame: int, a: Picture, b: Picture, names: Sequence[str], ticket: object) -> bool:
+    def measure(self, frame: int, a: Picture, b: Picture, names: Sequence[str], ticket: tuple[object, ...]) -> bool:
         """Measure a pair; ends in `Player.measured`. False where the last one is not done yet."""
         ...

@@ -142,6 +142,15 @@ class Transport:
             return first + (frame - first) % (last - first + 1)
         return min(last, max(first, frame))
 
+    def until_next(self) -> float:
+        """Return the seconds until the next frame is due, at least 0; for timers."""
+        if self.every_frame:
+            left = 1 - abs(self.clock.position() - self._from)
+        else:
+            rest = self.clock.position() % 1
+            left = 1 - rest if self.direction > 0 else rest
+        return max(0.0, float(left / abs(self.signed_rate)))
+
     def ahead(self, count: int, lead: int = 0) -> list[int]:
         """Return the frames that will be wanted, soonest first.
 

@@ -11,7 +11,7 @@ from app.core.clock import Clock
 from app.core.facts import Choice, MediaFacts
 from app.core.player import Player
 from app.core.settings import Settings
-from app.core.slot import Alignment, Slot
+from app.core.slot import Alignment, OpenRequest, Slot
 from app.core.sources import Kind, SourceRef
 from app.core.transport import Transport
 from nervplay.video import VideoSpec
@@ -51,8 +51,11 @@ class FakeBackend:
         self.decoded: list[tuple[str, Key]] = []
         self.accepts = True
 
-    def open(self, slot: Slot, ref: SourceRef, like: Alignment | None, precision: str, device: str) -> None:
-        self.calls.append(("open", slot.name, str(ref), like, precision, device))
+    def open(self, slot: Slot, request: OpenRequest) -> None:
+        self.calls.append(("open", slot.name, str(request.ref), request.like, request))
+
+    def time_stages(self, slot: Slot) -> None:
+        self.calls.append(("stages", slot.name))
 
     def close(self, slot: Slot) -> None:
         self.calls.append(("close", slot.name))
@@ -63,7 +66,7 @@ class FakeBackend:
     def want(self, slot: Slot, keys: Sequence[Key]) -> None:
         self.wanted[slot.name] = list(keys)
 
-    def measure(self, frame: int, a: Picture, b: Picture, names: Sequence[str], ticket: object) -> bool:
+    def measure(self, frame: int, a: Picture, b: Picture, names: Sequence[str], ticket: tuple) -> bool:
         self.calls.append(("measure", frame, tuple(names), ticket))
         return self.accepts
 

@@ -240,3 +240,19 @@ def test_recent(player, open_in) -> None:
     open_in(0)
     open_in(1, "nerv")
     assert player.settings.recent == ["B.nerv", "A.video"]
+
+
+def test_what_opening_is_told(player, pair, backend) -> None:
+    player.open(player.slots[2], parse_source("x265@b"))
+    request = backend.calls[-1][-1]
+    assert (str(request.reference), request.target_bytes) == ("A.video", 960)
+    assert request.like == Alignment(pair[1].facts.spec, {"name": "clip"})
+    player.open(player.slots[3], parse_source("d.nerv"), precision="bf16")
+    assert backend.calls[-1][-1].precision == "bf16"
+
+
+def test_stages(player, pair, backend) -> None:
+    player.time_stages()
+    assert backend.calls[-1] == ("stages", "B")
+    player.staged(pair[1], (("stem", 1.0),))
+    assert pair[1].stages == (("stem", 1.0),)

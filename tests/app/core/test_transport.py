@@ -167,3 +167,15 @@ def test_rate_that_is_no_whole_number_stays_exact(hand) -> None:
     assert transport.due() == 30000
     hand.now -= 1
     assert transport.due() == 29999
+
+
+def test_when_the_next_frame_is_due(transport: Transport, hand) -> None:
+    transport.play()
+    hand.wait(0.03)
+    assert transport.until_next() == pytest.approx(0.07)
+    transport.play(-1)
+    hand.wait(0.03)
+    assert transport.until_next() == pytest.approx(0.07, abs=1e-5)
+    transport.set_every_frame(True)
+    hand.wait(0.25)
+    assert transport.until_next() == 0

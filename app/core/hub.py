@@ -1,0 +1,39 @@
+"""What the player wants of the Hub: one function that turns an address into a file. The Hub browser supplies it.
+
+Nothing of `models_hub` beyond addresses is imported here, so that the player starts without it.
+"""
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from nervplay.errors import CapabilityError
+
+__all__ = ["Fetch", "fetch", "set_fetch"]
+
+Fetch = Callable[[str, threading.Event, Callable[[str], None]], Path]
+"""(address, set to stop, told in words how far it is) -> path of the .nerv file."""
+
+_fetch: list[Fetch] = []
+
+
+def set_fetch(function: Fetch) -> None:
+    """Let `function` fetch files from the Hub from now on."""
+    _fetch[:] = [function]
+
+
+def fetch(address: str, cancelled: threading.Event, progress: Callable[[str], None]) -> Path:
+    """Return the file at an address on the Hub, fetched unless it is here already.
+
+    Args:
+        address: hf://user/name, as `models_hub.parse_address` reads it.
+        cancelled: set from another thread to stop.
+        progress: told in words how far it is.
+
+    Raises:
+        CapabilityError: nothing here can fetch from the Hub.
+        RemoteError: network or Hub failed.
+    """
+    if not _fetch:
+        raise CapabilityError(f"'{address}' is on the Hub; pull it first with `nervplay pull` and open the file")
+    return _fetch[0](address, cancelled, progress)

@@ -1,0 +1,195 @@
+"""A neural video in the player: its figures, its decoder, and the switch of precision and device while it plays."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
+from fractions import Fraction
+
+import numpy as np
+import torch
+
+from app.core.cache import Key, Picture
+from app.core.facts import Choice, MediaFacts
+from app.core.slot import Alignment
+from app.workers.media import Media, to_picture
+from app.workers.stages import time_stages
+from nervplay.bitstream import NervFile, QuantisedTensor
+from nervplay.codec import NeuralVideo
+from nervplay.decode import PRECISIONS, Decoder, open_decoder
+from nervplay.errors import CapabilityError
+from nervplay.models import get_architecture
+from nervplay.models.cost import measure_cost
+from nervplay.video.source import Frame
+
+__all__ = ["DecoderMedia", "NeuralMedia", "pruned_share", "stored_bits"]
+
+
+def stored_bits(file: NervFile) -> Mapping[int, int]:
+    """Return the number of stored values by their bits; 32 stands for plain floats."""
+    bits: Counter[int] = Counter()
+    for segment in file.segments:
+        for tensor in segment.tensors.values():
+            if isinstance(tensor, QuantisedTensor):
+                bits[tensor.bits] += tensor.codes.size
+            else:
+                bits[32] += tensor.size
+    return dict(sorted(bits.items()))
+
+
+def pruned_share(file: NervFile) -> float | None:
+    """Return the share of quantised values that decode to zero, 0 .. 1; None where nothing is quantised.
+
+    A map that has no code for zero puts none of its values there: such a file was not pruned.
+    """
+    zeros, count = 0, 0
+    for segment in file.segments:
+        for tensor in segment.tensors.values():
+            if isinstance(tensor, QuantisedTensor):
+                values = tensor.dequantise()
+                near = np.abs(values) <= np.abs(tensor.scale.astype(np.float32)) / 2
+                zeros += int(near.sum())
+                count += values.size
+    return zeros / count if count else None
+
+
+def _devices() -> tuple[Choice, ...]:
+    """Return where networks may run here."""
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if not count:
+        return (Choice(name="cpu"), Choice(name="cuda", reason="no CUDA device is here"))
+    return (Choice(name="cpu"), *(Choice(name=f"cuda:{number}") for number in range(count)))
+
+
+class DecoderMedia(Media):
+    """Anything that decodes by the `Decoder` contract.
+
+    Args:
+        decoder: closed with it.
+        facts: what is known of it.
+        alignment: how other clips have to be cut.
+    """
+
+    def __init__(self, decoder: Decoder, facts: MediaFacts, alignment: Alignment) -> None:
+        super().__init__(facts, alignment)
+        self._decoder = decoder
+        spec = decoder.spec
+        self._frame: Frame = np.empty((spec.height, spec.width, 3), np.uint8)
+
+    def picture(self, key: Key) -> Picture:
+        """Return the picture of a frame or of a position between frames, uint8 (H, W, 4).
+
+        Raises:
+            NervplayError: it cannot be decoded.
+        """
+        if isinstance(key, Fraction) and key.denominator != 1:
+            return to_picture(self._decoder.frame_at(key))
+        return to_picture(self._decoder.frame(int(key), out=self._frame))
+
+    def close(self) -> None:
+        """Free the decoder."""
+        self._decoder.close()
+
+    def switch(self, precision: str, device: str) -> None:
+        """Change the arithmetic; the device stays.
+
+        Raises:
+            CapabilityError: the decoder cannot do it; everything stays as it was.
+        """
+        if device != self.facts.device:
+            raise CapabilityError(f"{self.facts.title} stays on {self.facts.device}; open it again for {device}")
+        self._decoder.set_precision(precision)
+        self.facts = replace(self.facts, precision=self._decoder.precision, backend=self._decoder.backend)
+
+
+class NeuralMedia(DecoderMedia):
+    """A neural video.
+
+    Args:
+        video: the network with its weights.
+        title: a short name.
+        kind: "nerv" or "official".
+        path: where the file lies; empty where there is none.
+        precision: arithmetic; empty for FP32.
+        device: "auto", "cpu", "cuda", ...
+
+    Raises:
+        CapabilityError: a precision or device that is not here.
+    """
+
+    def __init__(
+        self, video: NeuralVideo, *, title: str, kind: str, path: str = "", precision: str = "", device: str = "auto"
+    ) -> None:
+        decoder = open_decoder(video, device=device, precision=precision or "fp32")
+        cost = measure_cost(
+            video.architecture, get_architecture(video.architecture).config.from_config(video.file.config)
+        )
+        facts = MediaFacts(
+            title=title,
+            kind=kind,
+            spec=video.spec,
+            file_bytes=video.file_bytes,
+            architecture=video.architecture,
+            parameters=cost.parameters,
+            pruned=pruned_share(video.file),
+            gflops=cost.gflops,
+            stored_bits=stored_bits(video.file),
+            continuous_time=decoder.continuous_time,
+            precisions=tuple(Choice(name=name) for name in PRECISIONS),
+            devices=_devices(),
+            precision=decoder.precision,
+            device=decoder.device,
+            backend=decoder.backend,
+            has_audio=video.file.audio is not None,
+            path=path,
+        )
+        super().__init__(decoder, facts, Alignment(video.spec, dict(video.file.source)))
+        self._video = video
+        self._probed = False
+
+    def switch(self, precision: str, device: str) -> None:
+        """Change arithmetic and device; the old decoder is freed once the new one is there.
+
+        Raises:
+            CapabilityError: not here; everything stays as it was, and `facts` remember the reason.
+            UnknownNameError: no such precision.
+        """
+        try:
+            if device == self.facts.device:
+                self._decoder.set_precision(precision)
+            else:
+                fresh = open_decoder(self._video, device=device, precision=precision)
+                self._decoder.close()
+                self._decoder = fresh
+        except CapabilityError as error:
+            if device == self.facts.device:
+                self._refuse(precision, str(error))
+            raise
+        decoder = self._decoder
+        self.facts = replace(self.facts, precision=decoder.precision, device=decoder.device, backend=decoder.backend)
+
+    def probe(self) -> bool:
+        """Try every precision once, so that menus can say what is not here; True where one is refused."""
+        if self._probed:
+            return False
+        self._probed = True
+        before = self.facts
+        for precision in PRECISIONS:
+            if precision != before.precision:
+                try:
+                    self._decoder.set_precision(precision)
+                except CapabilityError as error:
+                    self._refuse(precision, str(error))
+        self._decoder.set_precision(before.precision)
+        return self.facts != before
+
+    def time_stages(self) -> tuple[tuple[str, float], ...]:
+        """Return milliseconds per stage of the reference network on the CPU, in FP32."""
+        return time_stages(self._video.model)
+
+    def _refuse(self, precision: str, reason: str) -> None:
+        """Remember why a precision cannot be had."""
+        choices = tuple(
+            Choice(name=choice.name, reason=reason) if choice.name == precision else choice
+            for choice in self.facts.precisions
+        )
+        self.facts = replace(self.facts, precisions=choices)

@@ -1,0 +1,213 @@
+"""A decode thread: it alone uses the source of its slot, and does what it is told: open, switch, decode.
+
+Orders are few and kept in a queue; wishes (which pictures) are replaced by newer ones. What it decodes goes straight
+into the slot's cache; what it learns goes to the player through `post`, on the player's thread.
+"""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from enum import Enum, auto
+
+from app.core.cache import Key
+from app.core.player import Player
+from app.core.slot import OpenRequest, Slot
+from app.workers.media import Media
+from app.workers.opening import open_any
+from nervplay.errors import NervplayError
+
+__all__ = ["SideWorker"]
+
+Opener = Callable[..., Media]
+
+
+class _Order(Enum):
+    """What a thread can be told besides wishes."""
+
+    OPEN = auto()
+    CLOSE = auto()
+    SWITCH = auto()
+    STAGES = auto()
+
+
+class SideWorker(threading.Thread):
+    """The thread of one slot.
+
+    Args:
+        slot: whose cache and figures it fills.
+        player: who is told.
+        post: runs a function on the player's thread, later; None just wakes it.
+        opener: `open_any`, or a test's.
+    """
+
+    def __init__(
+        self, slot: Slot, player: Player, post: Callable[[Callable[[], None] | None], None], opener: Opener = open_any
+    ) -> None:
+        super().__init__(name="nervplay-decode")
+        self._slot, self._player, self._post, self._opener = slot, player, post, opener
+        self._condition = threading.Condition()
+        self._orders: deque[tuple[_Order, tuple[object, ...]]] = deque()
+        self._wants: tuple[Key, ...] = ()
+        self._media: Media | None = None
+        self._stopping = False
+        self._cancelled = threading.Event()
+
+    # Called from the player's thread
+
+    def open(self, request: OpenRequest) -> None:
+        """Open a source in place of the present one; one that is being opened is given up."""
+        self._cancelled.set()
+        with self._condition:
+            self._orders = deque(order for order in self._orders if order[0] is _Order.STAGES)
+            self._tell(_Order.OPEN, request)
+
+    def close(self) -> None:
+        """Close the present source."""
+        self._cancelled.set()
+        with self._condition:
+            self._orders.clear()
+            self._wants = ()
+            self._tell(_Order.CLOSE)
+
+    def switch(self, precision: str, device: str) -> None:
+        """Change arithmetic and device."""
+        with self._condition:
+            self._tell(_Order.SWITCH, precision, device)
+
+    def time_stages(self) -> None:
+        """Measure the stages of the network."""
+        with self._condition:
+            self._tell(_Order.STAGES)
+
+    def want(self, keys: Sequence[Key]) -> None:
+        """Decode these, first to last; replaces what was wanted before."""
+        with self._condition:
+            self._wants = tuple(keys)
+            self._condition.notify()
+
+    def stop(self) -> None:
+        """End the thread after the frame that it decodes; `join` waits for it."""
+        self._cancelled.set()
+        with self._condition:
+            self._stopping = True
+            self._condition.notify()
+
+    def _tell(self, order: _Order, *arguments: object) -> None:
+        self._orders.append((order, arguments))
+        self._condition.notify()
+
+    # The thread
+
+    def run(self) -> None:
+        """Do orders first, then wishes, then sleep."""
+        probe = True
+        while True:
+            with self._condition:
+                while not (self._stopping or self._orders or self._next() is not None or probe):
+                    self._condition.wait()
+                if self._stopping:
+                    break
+                order = self._orders.popleft() if self._orders else None
+                key = self._next()
+            if order is not None:
+                self._obey(*order)
+                probe = True
+            elif key is not None:
+                self._decode(key)
+            else:
+                probe = False
+                self._probe()
+        self._close_media()
+
+    def _next(self) -> Key | None:
+        """Return the first wish that is not in the cache."""
+        if self._media is None:
+            return None
+        missing = self._slot.cache.missing(self._wants)
+        return missing[0] if missing else None
+
+    def _obey(self, order: _Order, arguments: tuple[object, ...]) -> None:
+        """Carry out an order; what goes wrong is told in words."""
+        try:
+            if order is _Order.OPEN:
+                self._open(*arguments)  # type: ignore[arg-type]  # `open` put the request there
+            elif order is _Order.CLOSE:
+                self._close_media()
+            elif order is _Order.SWITCH:
+                self._switch(*arguments)  # type: ignore[arg-type]  # `switch` put two names there
+            elif self._media is not None:
+                stages = self._media.time_stages()
+                self._post(lambda: self._player.staged(self._slot, stages))
+        except NervplayError as error:
+            message = str(error)
+            self._post(lambda: self._player.failed(self._slot, message))
+
+    def _open(self, request: OpenRequest) -> None:
+        """Open a source; the old one is closed once the new one is there."""
+        self._cancelled = threading.Event()
+        media = self._opener(request, cancelled=self._cancelled, progress=self._report)
+        if self._cancelled.is_set():
+            media.close()
+            return
+        self._close_media()
+        self._media = media
+        with self._condition:
+            self._wants = ()
+        self._slot.cache.clear()
+        facts, alignment = media.facts, media.alignment
+        self._post(lambda: self._player.opened(self._slot, request.ref, facts, alignment))
+
+    def _switch(self, precision: str, device: str) -> None:
+        """Change arithmetic or device, and forget the pictures of the old kind."""
+        if self._media is None:
+            return
+        before = self._media.facts
+        try:
+            self._media.switch(precision, device)
+        finally:
+            facts = self._media.facts
+            if (facts.precision, facts.device) != (before.precision, before.device):
+                self._slot.cache.clear()
+            self._post(lambda: self._player.switched(self._slot, facts))
+
+    def _decode(self, key: Key) -> None:
+        """Decode one picture into the cache."""
+        assert self._media is not None
+        slot, last = self._slot, self._media.facts.spec.frame_count - 1
+        if not 0 <= key <= last:  # a wish for the source that was here before
+            self._forget_wish(key)
+            return
+        slot.working = key
+        begun, generation = time.perf_counter(), slot.cache.generation
+        try:
+            picture = self._media.picture(key)
+        except NervplayError as error:
+            message = f"frame {key} of {self._media.facts.title}: {error}"
+            self._forget_wish(key)
+            self._post(lambda: self._player.say(message))
+            return
+        finally:
+            slot.working = None
+        slot.stats.add(time.perf_counter() - begun)
+        slot.cache.put(key, picture, generation)
+        self._post(None)
+
+    def _forget_wish(self, key: Key) -> None:
+        with self._condition:
+            self._wants = tuple(other for other in self._wants if other != key)
+
+    def _probe(self) -> None:
+        """Use an idle moment to find out which precisions are not here."""
+        if self._media is not None and self._media.probe():
+            facts = self._media.facts
+            self._post(lambda: self._player.switched(self._slot, facts))
+
+    def _report(self, words: str) -> None:
+        self._post(lambda: self._player.say(words))
+
+    def _close_media(self) -> None:
+        if self._media is not None:
+            self._media.close()
+            self._media = None
+            self._slot.cache.clear()
