@@ -15,6 +15,7 @@ class CommandRow(NamedTuple):
 
 COMMANDS = (
     CommandRow("demo", "app.cli.demo", "Try the bundled sample: neural beside source, pictures, metrics."),
+    CommandRow("play", "app.cli.play", "Look at a neural video beside its source, live."),
     CommandRow("encode", "app.cli.encode", "Fit a network to a clip and write it as a .nerv file."),
     CommandRow("compress", "app.cli.compress", "Make a .nerv file smaller, at given settings or under a limit."),
     CommandRow("info", "app.cli.info", "Show what a .nerv file holds: clip, network, rate, sections."),

@@ -17,6 +17,7 @@ from app.core.facts import MediaFacts
 from app.core.pictures import same_size
 from app.core.plan import ascending_chunks, frames_to_skip, in_step
 from app.core.quality import PLOTTED, Quality
+from app.core.rd import RdPoints
 from app.core.settings import Settings
 from app.core.slot import SLOT_NAMES, Alignment, Backend, OpenRequest, Slot
 from app.core.sources import Kind, SourceRef
@@ -47,6 +48,7 @@ class Player:
         self.slots = tuple(Slot(name) for name in SLOT_NAMES)
         self.quality = Quality()
         self.quality.on = self.settings.metrics
+        self.rd = RdPoints()
         self.between = Fraction(0)
         self.region: tuple[int, int, int, int] | None = None
         self.probe: tuple[int, int] | None = None
@@ -114,6 +116,7 @@ class Player:
             slot.empty()
         self.transport.set_clip(1, Fraction(25))
         self.between, self.region = Fraction(0), None
+        self.rd.clear()
         self._forget()
         for name in ("clip", "frame", "transport", "metrics"):
             self.events.emit(name)
@@ -191,9 +194,7 @@ class Player:
         rate = lead.spec.rate if lead else Fraction(25)
         if (count, rate) != (self.transport.frame_count, self.transport.rate):
             self.transport.set_clip(count, rate)
-        budget = self.settings.cache_mb * 1_000_000 // max(1, len(slots))
-        for slot in slots:
-            slot.cache.budget = budget
+        self.memory_changed()
         if self.region is not None and lead is not None:
             x, y, width, height = self.region
             if x + width > lead.spec.width or y + height > lead.spec.height:
@@ -201,6 +202,13 @@ class Player:
         self._forget()
         for name in ("clip", "transport", "metrics", "view"):
             self.events.emit(name)
+        self.tick()
+
+    def memory_changed(self) -> None:
+        """Share the memory that settings allow among the open slots."""
+        slots = self.open_slots
+        for slot in slots:
+            slot.cache.budget = self.settings.cache_mb * 1_000_000 // len(slots)
         self.tick()
 
     def _forget(self) -> None:
@@ -354,7 +362,7 @@ class Player:
         keys += [slot.key(other) for other in near]
         measure = self._next_to_measure()
         if measure is not None:
-            keys.append(slot.key(measure))
+            keys.append(slot.key(measure[1]))
         room = self._room(slot) - len(near) - 2
         if self.settings.cache_mb and room > 0:
             keys += [slot.key((frame + step) % count) for step in range(min(room, count))]
@@ -364,43 +372,79 @@ class Player:
 
     @property
     def track(self) -> MetricTrack | None:
-        """The values of A against B as they are shown now; None where they cannot be compared."""
-        if not self.has_pair:
-            return None
-        return self.quality.track(self.slots[0], self.slots[1], self.transport.frame_count)
+        """The values of B against A as they are shown now; None where they cannot be compared."""
+        return self.track_of(self.slots[1]) if self.has_pair else None
 
-    def _comparable(self) -> bool:
-        a, b = self.slots[0].facts, self.slots[1].facts
-        return a is not None and b is not None and (a.spec.width, a.spec.height) == (b.spec.width, b.spec.height)
+    def track_of(self, slot: Slot) -> MetricTrack:
+        """Return the values of an open slot against A."""
+        return self.quality.track(self.slots[0], slot, self.transport.frame_count)
 
-    def _next_to_measure(self) -> int | None:
-        """Return the next frame to measure while playing rests."""
-        track = self.track
-        if track is None or not self.quality.on or not self._comparable():
-            return None
-        ticket = self.quality.ticket(self.slots[0], self.slots[1])
-        names = self.quality.wanted(ticket, playing=False)
-        return next(track.unmeasured(names, self.transport.frame), None)
+    @property
+    def comparable(self) -> bool:
+        """Whether A and B have one size, so that differences and measures exist."""
+        return self.has_pair and self.slots[1] in self._measurable()
+
+    def _measurable(self) -> list[Slot]:
+        """Return the open slots that can be compared with A, B first."""
+        a = self.slots[0].facts
+        if a is None:
+            return []
+        size = (a.spec.width, a.spec.height)
+        return [
+            slot
+            for slot in self.slots[1:]
+            if slot.facts is not None and (slot.facts.spec.width, slot.facts.spec.height) == size
+        ]
+
+    def _next_to_measure(self) -> tuple[Slot, int] | None:
+        """Return what to measure next while playing rests: B first, then the others."""
+        for slot in self._measurable() if self.quality.on else ():
+            names = self.quality.wanted(self.quality.ticket(self.slots[0], slot), playing=False)
+            frame = next(self.track_of(slot).unmeasured(names, self.transport.frame), None)
+            if frame is not None:
+                return slot, frame
+        return None
+
+    def _on_screen(self) -> tuple[Slot, int] | None:
+        """Return what is shown of B, where it can be compared with A."""
+        return (self.slots[1], self.shown_frame) if self.comparable else None
 
     def _measure(self) -> None:
         """Hand a pair over to be measured: the one on the screen while playing, else the next that lacks values."""
-        track = self.track
-        if track is None or not self.quality.on or self.quality.busy or not self._comparable():
+        if not self.quality.on or self.quality.busy:
             return
         playing = self.transport.playing
-        ticket = self.quality.ticket(self.slots[0], self.slots[1])
-        names = self.quality.wanted(ticket, playing=playing)
-        frame = self.shown_frame if playing else self._next_to_measure()
-        if frame is None or not names or track.complete(frame, names):
+        job = self._on_screen() if playing else self._next_to_measure()
+        if job is None:
             return
-        a, b = (slot.cache.get(slot.key(frame)) for slot in self.slots[:2])
+        slot, frame = job
+        ticket = self.quality.ticket(self.slots[0], slot)
+        names = self.quality.wanted(ticket, playing=playing)
+        if not names or self.track_of(slot).complete(frame, names):
+            return
+        a, b = (source.cache.get(source.key(frame)) for source in (self.slots[0], slot))
         if a is not None and b is not None and same_size(a, b):
             self.quality.busy = self.backend.measure(frame, a, b, names, ticket)
+
+    @property
+    def settled(self) -> bool:
+        """Whether playing rests, the picture asked for is on the screen, and nothing is left to be measured."""
+        return (
+            not self.transport.playing
+            and self._position == (self.transport.frame, self.between)
+            and bool(self._shown)
+            and not self.quality.busy
+            and self._next_to_measure() is None
+        )
 
     def measured(self, frame: int, values: dict[str, float | None], ticket: tuple[object, ...]) -> None:
         """Take what was measured; called by the backend."""
         self.quality.busy = False
         self.quality.store(ticket, frame, values)
+        for slot in self._measurable():
+            psnr = self.track_of(slot).tracks[PLOTTED]
+            if slot.ref is not None and slot.facts is not None and psnr.mean is not None:
+                self.rd.note(slot.ref, slot.facts, psnr.mean, psnr.known)
         self.events.emit("metrics")
         self.tick()
 

@@ -13,9 +13,14 @@ from typing import Any
 from nervplay.bitstream.atomic import atomic_write
 from nervplay.errors import OutputError
 
-__all__ = ["MIGRATIONS", "VERSION", "Settings", "load_settings", "save_settings", "settings_path"]
+__all__ = ["CANVASES", "MIGRATIONS", "THEMES", "VERSION", "Settings", "load_settings", "save_settings", "settings_path"]
 
 VERSION = 2
+
+CANVASES = ("auto", "gpu", "soft")
+"""What paints: the GPU where there is one, always the GPU's way, QPainter."""
+
+THEMES = ("system", "dark", "light")
 
 _RECENT = 12
 

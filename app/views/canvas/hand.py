@@ -7,7 +7,7 @@ marks a region to be measured; a double click fits; moving reads pixels.
 from enum import Enum, auto
 
 from PySide6.QtCore import QEvent, QPointF, Qt
-from PySide6.QtGui import QEnterEvent, QMouseEvent, QWheelEvent
+from PySide6.QtGui import QEnterEvent, QFocusEvent, QKeyEvent, QKeySequence, QMouseEvent, QWheelEvent
 from PySide6.QtWidgets import QWidget
 
 from app.core.cache import Picture
@@ -58,6 +58,8 @@ class CanvasHand:
         self.player = player
         self._drag = _Drag.NOTHING
         self._from = (0.0, 0.0)
+        self.flip_keys: tuple[str, ...] = ("Tab",)
+        self._flipped_from: Mode | None = None
         widget = self._widget()
         widget.setMouseTracking(True)
         widget.setMinimumSize(240, 135)
@@ -139,6 +141,42 @@ class CanvasHand:
     def enterEvent(self, event: QEnterEvent) -> None:  # noqa: ARG002 - Qt's signature
         """Show that pixels can be read."""
         self._widget().setCursor(Qt.CursorShape.CrossCursor)
+
+    def focusNextPrevChild(self, next: bool) -> bool:  # noqa: A002 - Qt's name
+        """Keep Tab for flipping A and B; Shift+Tab still moves the focus."""
+        if next and self.player.has_pair and "Tab" in self.flip_keys:
+            return False
+        return bool(super().focusNextPrevChild(next))  # type: ignore[misc]  # the QWidget behind this mixin
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Show the other side as long as the flip key is held."""
+        if self._is_flip(event) and not event.isAutoRepeat() and self._flipped_from is None:
+            view = self.player.view
+            self._flipped_from = view.mode
+            view.mode = Mode.A if view.mode is Mode.B else Mode.B
+            self.player.events.emit("view")
+        elif not self._is_flip(event):
+            event.ignore()
+
+    def keyReleaseEvent(self, event: QKeyEvent) -> None:
+        """Go back to what was shown before the flip key was held."""
+        if self._is_flip(event) and not event.isAutoRepeat():
+            self._end_flip()
+        else:
+            event.ignore()
+
+    def focusOutEvent(self, event: QFocusEvent) -> None:  # noqa: ARG002 - Qt's signature
+        """A key that is released elsewhere counts as released."""
+        self._end_flip()
+
+    def _is_flip(self, event: QKeyEvent) -> bool:
+        key = QKeySequence(event.keyCombination()).toString(QKeySequence.SequenceFormat.PortableText)
+        return self.player.has_pair and key in self.flip_keys
+
+    def _end_flip(self) -> None:
+        if self._flipped_from is not None:
+            self.player.view.mode, self._flipped_from = self._flipped_from, None
+            self.player.events.emit("view")
 
     def _on_handle(self, x: float) -> bool:
         width = self.device_size()[0]

@@ -4,16 +4,14 @@ from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QWidget
 
 from app.core.player import Player
+from app.core.settings import CANVASES
 from app.views.canvas.rhi import RhiCanvas
 from app.views.canvas.soft import SoftCanvas
 from nervplay.errors import UnknownNameError
 
-__all__ = ["CANVASES", "Canvas", "make_canvas"]
+__all__ = ["Canvas", "make_canvas"]
 
 Canvas = SoftCanvas | RhiCanvas
-
-CANVASES = ("auto", "gpu", "soft")
-"""Names on the command line and in settings."""
 
 _NO_GPU = ("offscreen", "minimal", "minimalegl", "vnc", "linuxfb")
 """Platforms of Qt that have no GPU to offer."""

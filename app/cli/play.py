@@ -1,0 +1,109 @@
+"""`nervplay play`: the desktop player."""
+
+import importlib
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+
+import click
+
+from app.cli.command import command as nervplay_command
+from app.cli.options import SIZE, TARGET, check_suffix, check_target
+from app.core.facts import PRECISION_NAMES
+from app.core.play_request import PlayRequest
+from app.core.session import SUFFIX
+from app.core.settings import CANVASES
+from app.core.sources import Kind, SourceRef, parse_source
+from app.core.view import Mode, parse_mode
+from nervplay.errors import CapabilityError, MissingInputError, UnknownNameError, UsageError
+
+__all__ = ["command"]
+
+
+@nervplay_command(
+    "play",
+    examples=(
+        "nervplay play",
+        "nervplay play source.mp4 clip.nerv",
+        "nervplay play source.mp4 clip.nerv --mode difference --frame 30",
+        "nervplay play 'model_best.pth --official --arch hnerv ...'",
+        "nervplay play source.mp4 clip.nerv --screenshot view.png",
+    ),
+    codes=(2, 3, 4, 6),
+)
+@click.argument("sources", nargs=-1, metavar="[A] [B] [C] [D]")
+@click.option("--mode", metavar="|".join(Mode), help="How to look at them; wipe where there are two.")
+@click.option("--frame", type=click.IntRange(min=0), default=0, show_default=True, metavar="N", help="Where to start.")
+@click.option("--precision", default="", metavar="fp32|bf16|int8", help="Arithmetic of the network.")
+@click.option("--device", metavar="auto|cpu|cuda|cuda:N", help="Where the network runs; default: the setting.")
+@click.option("--canvas", metavar="auto|gpu|soft", help="What paints; default: the setting.")
+@click.option("--size", type=SIZE, metavar="WxH", help="Size of the window.")
+@click.option("--play", "playing", is_flag=True, help="Play at once.")
+@click.option("--screenshot", type=TARGET, metavar="OUT.png", help="Write the window as it looks when all is measured.")
+@click.option("--quit-after", type=click.FloatRange(min=0), metavar="SECONDS", help="Close the window by itself.")
+def command(
+    *,
+    sources: tuple[str, ...],
+    mode: str | None,
+    frame: int,
+    precision: str,
+    device: str | None,
+    canvas: str | None,
+    size: tuple[int, int] | None,
+    playing: bool,
+    screenshot: Path | None,
+    quit_after: float | None,
+) -> None:
+    """Show up to four clips beside each other: A is the reference, B the neural video.
+
+    A source is a video file, a folder of pictures, a .nerv file, an official checkpoint with its command line, or
+    hf://user/name. A session file goes on where it was saved. --screenshot closes the window when it is written.
+    """
+    if len(sources) > 4:
+        raise UsageError(f"{len(sources)} sources were given; the player shows at most four: A, B, C and D")
+    if screenshot is not None:
+        check_suffix(screenshot, ".png")
+        check_target(screenshot, overwrite=True)
+    _known("precision", precision, PRECISION_NAMES)
+    _known("canvas", canvas, CANVASES)
+    session = Path(sources[0]) if len(sources) == 1 and sources[0].endswith(SUFFIX) else None
+    refs = () if session is not None else tuple(_existing(parse_source(text)) for text in sources)
+    request = PlayRequest(
+        sources=refs,
+        session=session,
+        mode=parse_mode(mode) if mode is not None else None,
+        frame=frame,
+        precision=precision,
+        device=device,
+        canvas=canvas,
+        playing=playing,
+        size=size,
+        screenshot=screenshot,
+        quit_after=quit_after,
+    )
+    _program().play(request)
+
+
+def _existing(ref: SourceRef) -> SourceRef:
+    """Return a source whose file is there; addresses and re-encodes are looked at when they are opened."""
+    if ref.kind in (Kind.VIDEO, Kind.NERV, Kind.OFFICIAL) and not Path(ref.text).exists():
+        raise MissingInputError(f"'{ref.text}' does not exist; check the spelling (relative to {Path.cwd()})")
+    return ref
+
+
+def _known(kind: str, name: str | None, names: Sequence[str]) -> None:
+    """Refuse a name that is not one of `names`; none at all is fine."""
+    if name and name not in names:
+        raise UnknownNameError(kind, name, names)
+
+
+def _program() -> ModuleType:
+    """Return `app.main`, loaded late and by its name: the command line itself does without Qt.
+
+    Raises:
+        CapabilityError: PySide6, or a library that it needs, is not installed.
+    """
+    try:
+        return importlib.import_module("app.main")
+    except ImportError as error:
+        raise CapabilityError(f"the player needs PySide6 ({error}); install it: pip install 'nervplay[app]'") from None

@@ -1,0 +1,122 @@
+"""The desktop player as a program: application, window, what to open, screenshot. `nervplay play` calls `play`."""
+
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from PySide6.QtCore import QTimer
+from PySide6.QtWidgets import QApplication
+
+from app.core.play_request import PlayRequest
+from app.core.player import Player
+from app.core.session import Session, load_session
+from app.core.settings import load_settings
+from app.core.view import Mode
+from app.views.file_handlers import save_image
+from app.views.main_window import MainWindow
+from app.views.theme import apply_theme
+from app.workers.engine import Engine
+
+__all__ = ["make_window", "play"]
+
+_SIGNALS = 200
+"""Milliseconds between two chances for Python to see Ctrl+C."""
+
+
+def make_window(request: PlayRequest) -> MainWindow:
+    """Return the window, with its sources being opened.
+
+    Args:
+        request: what to show.
+
+    Raises:
+        InputError: the session cannot be read.
+    """
+    settings, note = load_settings()
+    if request.device is not None:
+        settings.device = request.device
+    apply_theme(settings.theme)
+    player = Player(settings)
+    window = MainWindow(player, Engine(player), canvas=request.canvas)
+    if request.size is not None:
+        window.resize(*request.size)
+    if note:
+        player.say(note)
+    if request.session is not None:
+        window.restore(load_session(request.session))
+    elif request.sources:
+        precisions = ("", request.precision, "", "") if len(request.sources) > 1 else (request.precision, "", "", "")
+        sources = tuple((*request.sources, None, None, None, None)[:4])
+        mode = request.mode or (Mode.WIPE if len(request.sources) > 1 else Mode.A)
+        player.view.mode = mode
+        session = Session(sources=sources, precisions=precisions, view=player.view, frame=request.frame)
+        window.restore(session)
+    return window
+
+
+def play(request: PlayRequest) -> int:
+    """Run the player until its window is closed; return the exit code.
+
+    Args:
+        request: what to show.
+
+    Raises:
+        InputError: the session cannot be read.
+        OutputError: the screenshot cannot be written.
+    """
+    running = QApplication.instance()
+    app = running if isinstance(running, QApplication) else QApplication(sys.argv[:1])
+    app.setApplicationName("nervplay")
+    app.setDesktopFileName("nervplay")
+    window = make_window(request)
+    failures: list[Exception] = []
+    _let_python_see_signals(window)
+    if request.screenshot is not None:
+        target = request.screenshot
+        _when_settled(window, lambda: _shoot(window, target, failures, request))
+    if request.playing:
+        _when_settled(window, lambda: window.run("play"))
+    if request.quit_after is not None:
+        QTimer.singleShot(round(1000 * request.quit_after), window, window.close)
+    window.show()
+    code = app.exec()
+    window.deleteLater()
+    if failures:
+        raise failures[0]
+    return code
+
+
+def _let_python_see_signals(window: MainWindow) -> None:
+    """Close the window on Ctrl+C: Python's handlers run only when the event loop gives it a turn."""
+    signal.signal(signal.SIGINT, lambda *_: window.close())
+    timer = QTimer(window)
+    timer.timeout.connect(lambda: None)
+    timer.start(_SIGNALS)
+
+
+def _when_settled(window: MainWindow, then: Callable[[], None]) -> None:
+    """Call `then` once, when all sources are open, shown and measured, or one could not be opened."""
+    timer = QTimer(window)
+
+    def look() -> None:
+        player = window.player
+        if any(slot.opening for slot in player.slots):
+            return
+        if player.has_clip and not player.settled:
+            return
+        timer.stop()
+        QTimer.singleShot(100, window, then)
+
+    timer.timeout.connect(look)
+    timer.start(50)
+
+
+def _shoot(window: MainWindow, target: Path, failures: list[Exception], request: PlayRequest) -> None:
+    """Write a picture of the window; close it where nothing else says when."""
+    try:
+        save_image(window.grab(), target)
+    except OSError as error:
+        failures.append(error)
+    if request.quit_after is None:
+        window.close()

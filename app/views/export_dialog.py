@@ -1,0 +1,161 @@
+"""Export from the window: what, how, where; then a bar with a way to stop. The work is done by a child process."""
+
+from pathlib import Path
+from typing import Any
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import (
+    QComboBox,
+    QDialog,
+    QFormLayout,
+    QHBoxLayout,
+    QLabel,
+    QProgressBar,
+    QPushButton,
+    QSpinBox,
+    QWidget,
+)
+
+from app.core.player import Player
+from app.core.sources import Kind
+from app.views.asking import Asker
+from app.workers.exporting import ExportJob
+
+__all__ = ["ExportDialog"]
+
+_WHAT = (
+    ("B alone", ""),
+    ("A and B side by side", "side-by-side"),
+    ("A above B", "stacked"),
+    ("Difference", "difference"),
+)
+_ENCODERS = (("H.264 (x264)", "libx264"), ("H.265 (x265)", "libx265"), ("AV1 (SVT)", "libsvtav1"))
+
+
+class ExportDialog(QDialog):
+    """Asks what to export, runs it, shows how far it is.
+
+    Args:
+        player: whose B is exported.
+        asker: asks for the file.
+        parent: the window.
+    """
+
+    finished_with = Signal(bool, str)
+    """Whether a file was written, and one line for the user."""
+
+    def __init__(self, player: Player, asker: Asker, parent: QWidget) -> None:
+        super().__init__(parent)
+        self._player, self._asker = player, asker
+        self.job: ExportJob | None = None
+        self.setWindowTitle("Export video")
+        self.setMinimumWidth(420)
+        form = QFormLayout(self)
+        self.what = QComboBox()
+        for title, layout in _WHAT:
+            if not layout or self._reference() is not None:
+                self.what.addItem(title, layout)
+        form.addRow("What", self.what)
+        self.encoder = QComboBox()
+        for title, name in _ENCODERS:
+            self.encoder.addItem(title, name)
+        form.addRow("Encoder", self.encoder)
+        self.quality = QSpinBox()
+        self.quality.setRange(0, 63)
+        self.quality.setValue(18)
+        self.quality.setToolTip("The encoder's own scale; smaller is better")
+        form.addRow("Quality (CRF)", self.quality)
+        self.bar = QProgressBar()
+        self.bar.setAccessibleName("Progress of the export")
+        self.bar.hide()
+        form.addRow(self.bar)
+        self.note = QLabel("Sound is copied where there is some.")
+        self.note.setWordWrap(True)
+        form.addRow(self.note)
+        row = QHBoxLayout()
+        row.addStretch(1)
+        self.start_button = QPushButton("Export…")
+        self.start_button.clicked.connect(self.ask)
+        self.stop_button = QPushButton("Close")
+        self.stop_button.clicked.connect(self._stop)
+        row.addWidget(self.start_button)
+        row.addWidget(self.stop_button)
+        form.addRow(row)
+
+    def _reference(self) -> str | None:
+        """Return the path of A where it is a video."""
+        ref = self._player.slots[0].ref
+        return ref.text if ref is not None and ref.kind is Kind.VIDEO else None
+
+    def ask(self) -> None:
+        """Ask where to, and start."""
+        facts = self._player.neural.facts if self._player.neural is not None else None
+        if facts is None or not facts.path:
+            self.note.setText("only a .nerv file can be exported; turn a checkpoint into one with `nervplay import`")
+            return
+        usual = Path(facts.path).with_suffix(".mp4").name
+        target = self._asker.save_file(self, "Export video", usual, "Video (*.mp4 *.mov *.mkv)")
+        if target:
+            self.start(target)
+
+    def start(self, target: str) -> None:
+        """Start the child process.
+
+        Args:
+            target: the file to write.
+        """
+        facts = self._player.neural.facts if self._player.neural is not None else None
+        if facts is None:
+            return
+        layout = self.what.currentData()
+        job: dict[str, Any] = {
+            "file": facts.path,
+            "target": target if Path(target).suffix else f"{target}.mp4",
+            "beside": self._reference() if layout else None,
+            "layout": layout,
+            "encoder": self.encoder.currentData(),
+            "crf": self.quality.value(),
+            "precision": facts.precision,
+            "device": facts.device,
+        }
+        self.job = ExportJob(job, self)
+        self.job.progressed.connect(self._progress)
+        self.job.ended.connect(self._end)
+        for widget in (self.what, self.encoder, self.quality, self.start_button):
+            widget.setEnabled(False)
+        self.stop_button.setText("Cancel")
+        self.bar.setRange(0, 0)
+        self.bar.show()
+        self.note.setText(f"Writing {job['target']}")
+        self.job.start()
+
+    def _progress(self, done: int, total: int) -> None:
+        self.bar.setRange(0, total)
+        self.bar.setValue(done)
+
+    def _end(self, ok: bool, message: str) -> None:
+        for widget in (self.what, self.encoder, self.quality, self.start_button):
+            widget.setEnabled(True)
+        self.stop_button.setText("Close")
+        self.bar.hide()
+        self.note.setText(message)
+        self.finished_with.emit(ok, message)
+
+    def _stop(self) -> None:
+        """Cancel what runs; else close."""
+        if self.job is not None and self.job.running:
+            self.job.cancel()
+        else:
+            self.close()
+
+    def shut_down(self) -> None:
+        """End the child process and wait for it."""
+        if self.job is not None:
+            self.job.wait()
+
+    def keyPressEvent(self, event: Any) -> None:
+        """Escape cancels first, then closes."""
+        if event.key() == Qt.Key.Key_Escape:
+            self._stop()
+        else:
+            super().keyPressEvent(event)

@@ -1,0 +1,42 @@
+"""Short texts about what the player shows: times, offsets, readouts."""
+
+from fractions import Fraction
+
+from app.core.pictures import Readout
+from app.core.player import Player
+from app.core.slot import SLOT_NAMES
+
+__all__ = ["frame_words", "probe_words", "time_words"]
+
+
+def time_words(frame: Fraction, rate: Fraction) -> str:
+    """Return the time of a frame as m:ss.mmm.
+
+    Args:
+        frame: position in frames.
+        rate: frames per second.
+    """
+    milliseconds = int(frame / rate * 1000)
+    minutes, rest = divmod(milliseconds, 60_000)
+    return f"{minutes}:{rest // 1000:02}.{rest % 1000:03}"
+
+
+def frame_words(player: Player) -> str:
+    """Return frame, position between frames and time."""
+    position = player.shown_frame + player.between
+    between = f" + {player.between}" if player.between else ""
+    last = player.transport.frame_count - 1
+    return f"frame {player.shown_frame}{between} / {last}   {time_words(position, player.transport.rate)}"
+
+
+def probe_words(readout: Readout) -> str:
+    """Return the values of a pixel in all pictures, and B minus A."""
+    words = [f"Pixel {readout.x}, {readout.y}"]
+    words += [
+        f"{name} {' '.join(map(str, values))}"
+        for name, values in zip(SLOT_NAMES, readout.values, strict=True)
+        if values is not None
+    ]
+    if readout.apart is not None:
+        words.append("B - A " + " ".join(f"{value:+d}" for value in readout.apart))
+    return "    ".join(words)
