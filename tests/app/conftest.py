@@ -113,3 +113,62 @@ def small_nerv(small_clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
     with one_thread():
         assert main(["encode", str(small_clip), str(path), "--preset", "hnerv-tiny", "--epochs", "2"]) == 0
     return path
+
+
+@pytest.fixture
+def fake_opener() -> Callable[..., Any]:
+    """An opener for the player that needs no files: "N.nerv" is a fake network, all else a fake clip, N frames each.
+
+    A number of milliseconds behind a comma slows it down: "48,20.nerv". "bad" cannot be opened.
+    """
+    import time
+    from fractions import Fraction
+
+    from app.core.facts import Choice, MediaFacts
+    from app.core.slot import Alignment, OpenRequest
+    from app.core.sources import Kind
+    from app.workers.neural import DecoderMedia
+    from nervplay.decode.testing import FakeDecoder
+    from nervplay.errors import CapabilityError, InputError
+    from nervplay.video import VideoSpec
+
+    class SlowDecoder(FakeDecoder):
+        def __init__(self, spec: VideoSpec, seconds: float) -> None:
+            super().__init__(spec)
+            self.seconds = seconds
+
+        def frame(self, index: int, out: Any = None) -> Any:
+            time.sleep(self.seconds)
+            return super().frame(index, out)
+
+        def set_precision(self, precision: str) -> None:
+            if precision == "int8":
+                raise CapabilityError("precision int8 is not in this fake; use fp32")
+            super().set_precision(precision)
+
+    def open_fake(request: OpenRequest, **_options: Any) -> DecoderMedia:
+        name = Path(request.ref.text).stem
+        if name == "bad":
+            raise InputError("'bad' cannot be opened; take another")
+        count, _, delay = name.partition(",")
+        spec = VideoSpec(width=96, height=54, frame_count=int(count), rate=Fraction(25))
+        decoder = SlowDecoder(spec, int(delay or 0) / 1000)
+        facts = MediaFacts(title=request.ref.title, kind=request.ref.kind.value, spec=spec, file_bytes=10_000)
+        if request.ref.kind is Kind.NERV:
+            decoder.set_precision(request.precision or "fp32")
+            facts = MediaFacts(
+                **facts.__dict__
+                | {
+                    "architecture": "fake",
+                    "parameters": 1000,
+                    "continuous_time": True,
+                    "precisions": (Choice(name="fp32"), Choice(name="bf16"), Choice(name="int8", reason="not here")),
+                    "devices": (Choice(name="cpu"), Choice(name="cuda", reason="no CUDA device is here")),
+                    "precision": decoder.precision,
+                    "device": "cpu",
+                    "backend": "fake",
+                }
+            )
+        return DecoderMedia(decoder, facts, Alignment(spec))
+
+    return open_fake
