@@ -115,7 +115,7 @@ class Player:
             self.backend.close(slot)
             slot.empty()
         self.transport.set_clip(1, Fraction(25))
-        self.between, self.region = Fraction(0), None
+        self.between, self.region, self.shown_frame = Fraction(0), None, 0
         self.rd.clear()
         self._forget()
         for name in ("clip", "frame", "transport", "metrics"):

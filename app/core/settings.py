@@ -37,6 +37,7 @@ class Settings:
         metrics: compute quality in the background.
         sound: play sound where there is some and a sound library is installed.
         device: device for networks.
+        told: what was said once and is not said again.
         recent: sources opened lately, newest first, as text.
         keys: keys by command name that differ from the table's, several with commas; empty for none.
         window: geometry and docks as Qt saves them, in hexadecimal.
@@ -49,6 +50,7 @@ class Settings:
     metrics: bool = True
     sound: bool = True
     device: str = "auto"
+    told: list[str] = field(default_factory=list)
     recent: list[str] = field(default_factory=list)
     keys: dict[str, str] = field(default_factory=dict)
     window: dict[str, str] = field(default_factory=dict)
@@ -104,6 +106,7 @@ def _checked(data: Mapping[str, Any]) -> Settings:
         if type(value) is type(default):
             setattr(settings, entry.name, value)
     settings.recent = [item for item in settings.recent if isinstance(item, str)][:_RECENT]
+    settings.told = [item for item in settings.told if isinstance(item, str)]
     for name in ("keys", "window"):
         kept = {key: value for key, value in getattr(settings, name).items() if isinstance(value, str)}
         setattr(settings, name, kept)

@@ -12,6 +12,7 @@ from app.core.slot import OpenRequest, Slot
 from app.workers.measuring import MeasureWorker
 from app.workers.opening import open_any
 from app.workers.side import Opener, SideWorker
+from app.workers.sound import SoundMaster
 
 __all__ = ["Engine"]
 
@@ -43,6 +44,7 @@ class Engine(QObject):
         self._timer.setTimerType(Qt.TimerType.PreciseTimer)
         self._timer.setSingleShot(True)
         self._timer.timeout.connect(self._tick)
+        self.sound = SoundMaster(player, self.post)
         player.connect(self)
         player.events.on("transport", self._arm)
 
@@ -109,6 +111,7 @@ class Engine(QObject):
             self._tick()
 
     def _tick(self) -> None:
+        self.sound.tick()
         self._player.tick()
         self._arm()
 
@@ -123,6 +126,7 @@ class Engine(QObject):
         """End all threads and wait for them; at most the frame that each decodes. Idempotent."""
         self._closed = True
         self._timer.stop()
+        self.sound.shut_down()
         workers: list[SideWorker | MeasureWorker] = [*self._sides.values()]
         if self._measurer is not None:
             workers.append(self._measurer)

@@ -4,6 +4,7 @@ Orders are few and kept in a queue; wishes (which pictures) are replaced by newe
 into the slot's cache; what it learns goes to the player through `post`, on the player's thread.
 """
 
+import logging
 import threading
 import time
 from collections import deque
@@ -18,6 +19,8 @@ from app.workers.opening import open_any
 from nervplay.errors import NervplayError
 
 __all__ = ["SideWorker"]
+
+_LOG = logging.getLogger(__name__)
 
 Opener = Callable[..., Media]
 
@@ -139,8 +142,8 @@ class SideWorker(threading.Thread):
             elif self._media is not None:
                 stages = self._media.time_stages()
                 self._post(lambda: self._player.staged(self._slot, stages))
-        except NervplayError as error:
-            message = str(error)
+        except Exception as error:  # noqa: BLE001 - PyTorch and drivers raise what they like; the thread must live on
+            message = _words(error)
             self._post(lambda: self._player.failed(self._slot, message))
 
     def _open(self, request: OpenRequest) -> None:
@@ -182,8 +185,8 @@ class SideWorker(threading.Thread):
         begun, generation = time.perf_counter(), slot.cache.generation
         try:
             picture = self._media.picture(key)
-        except NervplayError as error:
-            message = f"frame {key} of {self._media.facts.title}: {error}"
+        except Exception as error:  # noqa: BLE001 - a full GPU, for one; the thread must live on
+            message = f"frame {key} of {self._media.facts.title}: {_words(error)}"
             self._forget_wish(key)
             self._post(lambda: self._player.say(message))
             return
@@ -211,3 +214,11 @@ class SideWorker(threading.Thread):
             self._media.close()
             self._media = None
             self._slot.cache.clear()
+
+
+def _words(error: Exception) -> str:
+    """Return what a user reads of an error; one that nobody expected is logged with where it happened."""
+    if isinstance(error, NervplayError):
+        return str(error)
+    _LOG.exception("a decode thread failed")
+    return f"internal error: {error!r}"

@@ -150,7 +150,7 @@ def fake_opener() -> Callable[..., Any]:
         name = Path(request.ref.text).stem
         if name == "bad":
             raise InputError("'bad' cannot be opened; take another")
-        count, _, delay = name.partition(",")
+        count, _, delay = ("40" if request.ref.kind is Kind.ANCHOR else name).partition(",")
         spec = VideoSpec(width=96, height=54, frame_count=int(count), rate=Fraction(25))
         decoder = SlowDecoder(spec, int(delay or 0) / 1000)
         facts = MediaFacts(title=request.ref.title, kind=request.ref.kind.value, spec=spec, file_bytes=10_000)

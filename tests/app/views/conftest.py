@@ -81,3 +81,77 @@ class Views:
 @pytest.fixture(scope="session")
 def views() -> type[Views]:
     return Views
+
+
+class Answers:
+    """Stands in for the system's dialogs: answers what the test put there, and remembers what was asked."""
+
+    def __init__(self) -> None:
+        self.path = ""
+        self.line = ""
+        self.value: int | None = None
+        self.asked: list[str] = []
+
+    def open_file(self, parent: QWidget, title: str, kinds: str) -> str:
+        self.asked.append(title)
+        return self.path
+
+    def save_file(self, parent: QWidget, title: str, usual: str, kinds: str) -> str:
+        self.asked.append(title)
+        return self.path
+
+    def text(self, parent: QWidget, title: str, question: str) -> str:
+        self.asked.append(title)
+        return self.line
+
+    def number(self, parent: QWidget, title: str, question: str, value: int, highest: int) -> int | None:
+        self.asked.append(title)
+        return self.value
+
+
+@pytest.fixture
+def answers() -> Answers:
+    return Answers()
+
+
+@pytest.fixture
+def make_main_window(qtbot, qapp, answers, fake_opener):
+    """Return a function that makes the player's window over fake sources, or over real ones with `real=True`."""
+    import threading
+
+    from app.core.settings import Settings
+    from app.views.main_window import MainWindow
+    from app.views.theme import apply_theme
+    from app.workers.engine import Engine
+    from app.workers.opening import open_any
+
+    windows = []
+
+    def make(*, real: bool = False, **settings: object) -> MainWindow:
+        apply_theme("dark")
+        player = Player(Settings(**settings))
+        window = MainWindow(player, Engine(player, open_any if real else fake_opener), asker=answers, canvas="soft")
+        qtbot.addWidget(window)
+        window.resize(1200, 800)
+        window.show()
+        windows.append(window)
+        return window
+
+    yield make
+    for window in windows:
+        window.close()
+    assert [thread.name for thread in threading.enumerate() if thread.name.startswith("nervplay")] == []
+
+
+@pytest.fixture
+def window(make_main_window):
+    return make_main_window()
+
+
+@pytest.fixture
+def pair_window(window, qtbot):
+    """The window with a fake clip and a fake network of 40 frames, all decoded and measured."""
+    window.handlers.open_text("40.mp4", 0)
+    window.handlers.open_text("40.nerv", 1)
+    qtbot.waitUntil(lambda: window.player.has_pair and window.player.settled, timeout=20_000)
+    return window

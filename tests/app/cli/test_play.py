@@ -1,0 +1,52 @@
+"""`nervplay play`: wrong calls are refused before a window opens; a screenshot shows what was asked for."""
+
+import os
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["none.mp4"], 3, "does not exist"),
+        (["a", "b", "c", "d", "e"], 2, "at most four"),
+        (["--mode", "fly"], 2, "not a view mode"),
+        (["--precision", "fp3"], 2, "did you mean fp32"),
+        (["--canvas", "hard"], 2, "unknown canvas"),
+        (["--screenshot", "a.jpg"], 2, "must end with .png"),
+        (["--screenshot", "none/a.png"], 4, "does not exist"),
+        (["hf://user"], 2, "must be user/name"),
+        (["none.nvsession"], 3, "cannot be opened"),
+    ],
+)
+def test_refused(nervplay, monkeypatch, *, tmp_path: Path, arguments, code: int, words: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("QT_QPA_PLATFORM", "offscreen")
+    ran = nervplay("play", *arguments)
+    assert (ran.code, ran.out) == (code, "")
+    assert words in ran.error
+
+
+def test_screenshot(start, small_clip: Path, small_nerv: Path, tmp_path: Path, monkeypatch) -> None:
+    for name in ("QT_QPA_PLATFORM", "XDG_CONFIG_HOME"):
+        monkeypatch.setenv(name, "offscreen" if name.startswith("QT") else str(tmp_path / "config"))
+    target = tmp_path / "view.png"
+    ran = start(
+        "play", small_clip, small_nerv, "--mode", "side", "--frame", "6", "--size", "1200x700", "--screenshot", target
+    )
+    _, errors = ran.communicate(timeout=120)
+    assert ran.returncode == 0, errors
+    with Image.open(target) as picture:
+        assert picture.size == (1200, 700)
+        assert len(picture.convert("RGB").getcolors(1 << 20)) > 500
+    assert (tmp_path / "config" / "nervplay" / "player.json").is_file()
+    assert os.environ["QT_QPA_PLATFORM"] == "offscreen"
+
+
+def test_quit_after(start, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setenv("QT_QPA_PLATFORM", "offscreen")
+    ran = start("play", "--quit-after", "0.3", "--canvas", "soft")
+    _, errors = ran.communicate(timeout=60)
+    assert ran.returncode == 0, errors

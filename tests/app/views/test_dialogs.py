@@ -1,0 +1,141 @@
+"""Palette, key editor, key page, settings, export dialog, drag and drop, themes."""
+
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
+from PySide6.QtGui import QDragEnterEvent, QDragLeaveEvent, QDragMoveEvent, QDropEvent, QKeySequence
+from PySide6.QtTest import QTest
+
+from app.views.command_palette import ranked
+from app.views.drop import DropArea, texts_of
+from app.views.key_help import help_page
+from app.views.theme import apply_theme, colours
+from app.views.words import time_words
+
+
+def dialog_of(window, name: str):
+    window.run({"help": "help"}.get(name, name))
+    return window.dialogs.shown[name]
+
+
+def test_ranking() -> None:
+    titles = ["Playback: Next frame", "View: Fit", "Playback: Previous frame", "File: Save frame"]
+    assert ranked("frame", titles) == [0, 2, 3]
+    assert ranked("ame pre", titles) == [2]
+    assert ranked("", titles) == [0, 1, 2, 3]
+
+
+def test_palette(pair_window, qtbot) -> None:
+    dialog = dialog_of(pair_window, "palette")
+    QTest.keyClicks(dialog.field, "heat")
+    assert dialog.list.count() == 1
+    QTest.keyClick(dialog.field, Qt.Key.Key_Return)
+    assert pair_window.player.view.mode == "heat"
+    qtbot.waitUntil(lambda: "palette" not in pair_window.dialogs.shown)
+    dialog = dialog_of(pair_window, "palette")
+    QTest.keyClick(dialog.field, Qt.Key.Key_Down)
+    assert dialog.list.currentRow() == 1
+    QTest.keyClicks(dialog.field, "no such thing")
+    QTest.keyClick(dialog.field, Qt.Key.Key_Return)
+
+
+def test_key_editor(pair_window) -> None:
+    dialog = dialog_of(pair_window, "keys")
+    dialog.select("play")
+    dialog.edit.setKeySequence(QKeySequence("W"))
+    assert dialog.note.text() == "W belongs to 'Wipe'"
+    assert not dialog.buttons["add"].isEnabled()
+    dialog.buttons["take"].click()
+    assert pair_window.player.settings.keys == {"play": "Space, W", "mode-wipe": ""}
+    assert [key.toString() for key in pair_window.actions_.by_name["play"].shortcuts()] == ["Space", "W"]
+    assert pair_window.actions_.by_name["mode-wipe"].shortcuts() == []
+    dialog.select("mode-wipe")
+    dialog.buttons["reset"].click()
+    assert "belongs to" in dialog.note.text()
+    dialog.select("play")
+    dialog.buttons["clear"].click()
+    dialog.buttons["reset"].click()
+    dialog.select("mode-wipe")
+    dialog.buttons["reset"].click()
+    assert pair_window.player.settings.keys == {}
+    dialog.edit.setKeySequence(QKeySequence("F6"))
+    dialog.buttons["add"].click()
+    assert pair_window.player.settings.keys == {"mode-wipe": "W, F6"}
+
+
+def test_all_keys_on_one_page(pair_window) -> None:
+    page = help_page(pair_window.actions_.keymap)
+    assert "<b>Space</b>" in page
+    assert "zoom at the cursor" in page
+    dialog_of(pair_window, "help").close()
+
+
+def test_settings_dialog(pair_window) -> None:
+    dialog = dialog_of(pair_window, "settings")
+    dialog.memory.setValue(64)
+    dialog.theme.setCurrentText("light")
+    dialog.accept()
+    assert (pair_window.player.settings.cache_mb, pair_window.player.settings.theme) == (64, "light")
+    assert pair_window.player.slots[0].cache.budget == 32_000_000
+    assert colours().window == "#f4f5f7"
+
+
+def test_themes(qapp) -> None:
+    apply_theme("dark")
+    dark = colours()
+    apply_theme("light")
+    assert colours() != dark
+    apply_theme("system")
+    apply_theme("dark")
+    assert colours() == dark
+
+
+def test_export_of_what_cannot_be(pair_window) -> None:
+    dialog = dialog_of(pair_window, "export")
+    assert [dialog.what.itemData(place) for place in range(4)] == ["", "side-by-side", "stacked", "difference"]
+    dialog.start_button.click()
+    assert "only a .nerv file" in dialog.note.text()
+    QTest.keyClick(dialog, Qt.Key.Key_Escape)
+
+
+def test_what_was_dragged(tmp_path: Path) -> None:
+    data = QMimeData()
+    data.setUrls([QUrl.fromLocalFile(str(tmp_path / "a b.mp4")), QUrl("hf://user/name")])
+    assert texts_of(data) == [str(tmp_path / "a b.mp4"), "hf://user/name"]
+    words = QMimeData()
+    words.setText("hf://user/name\n/x.nerv")
+    assert texts_of(words) == ["hf://user/name", "/x.nerv"]
+    assert texts_of(QMimeData()) == []
+
+
+@pytest.mark.parametrize(("x", "slot"), [(10, 0), (390, 1)])
+def test_drop_on_a_half(qtbot, x: int, slot: int) -> None:
+    heard = []
+    area = DropArea(lambda texts, side: heard.append((texts, side)))
+    qtbot.addWidget(area)
+    area.resize(400, 300)
+    area.show()
+    data = QMimeData()
+    data.setUrls([QUrl.fromLocalFile("/a.nerv")])
+    copy, left, none = Qt.DropAction.CopyAction, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
+    area.dragEnterEvent(QDragEnterEvent(QPoint(x, 50), copy, data, left, none))
+    area.dragMoveEvent(QDragMoveEvent(QPoint(x, 50), copy, data, left, none))
+    assert area._overlay.isVisible()
+    assert area._overlay.slot == slot
+    area.grab()
+    area.dropEvent(QDropEvent(QPointF(x, 50), copy, data, left, none))
+    assert heard == [(["/a.nerv"], slot)]
+    area.dragLeaveEvent(QDragLeaveEvent())
+    assert not area._overlay.isVisible()
+
+
+def test_several_files_fill_the_slots(window, qtbot) -> None:
+    window._dropped(["10.mp4", "10.nerv", "12.nerv"], 1)
+    qtbot.waitUntil(lambda: sum(slot.is_open for slot in window.player.slots) == 3)
+
+
+def test_times() -> None:
+    from fractions import Fraction
+
+    assert time_words(Fraction(1501), Fraction(25)) == "1:00.040"

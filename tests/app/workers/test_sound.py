@@ -1,0 +1,76 @@
+"""Sound is the clock where it plays; without a device the player is silent and says so once."""
+
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+
+from app.core.sources import parse_source
+from app.workers.opening import open_any
+from app.workers.sound import RATE, SoundMaster, decode_sound
+from ffmpeg_bridge.audio import extract_audio
+
+
+class FakeDevice:
+    latency = 0.0
+
+    def __init__(self, fill) -> None:
+        self.fill, self.open = fill, False
+
+    def start(self) -> None:
+        self.open = True
+
+    def close(self) -> None:
+        self.open = False
+
+    def play(self, seconds: float) -> np.ndarray:
+        out = np.zeros((round(seconds * RATE), 2), np.int16)
+        self.fill(out)
+        return out
+
+
+def test_decoded_samples(small_clip: Path) -> None:
+    samples = decode_sound(extract_audio(small_clip))
+    assert samples.shape[1] == 2
+    assert abs(len(samples) / RATE - 0.4) < 0.05
+    assert np.abs(samples).max() > 3000
+
+
+def test_the_clock_follows(qtbot, make_engine, small_clip: Path) -> None:
+    player = make_engine(open_any, device="cpu")
+    devices: list[FakeDevice] = []
+    engine = player.backend
+    engine.sound.shut_down()
+    engine.sound = SoundMaster(player, engine.post, lambda fill: devices.append(FakeDevice(fill)) or devices[-1])
+    player.open(player.slots[0], parse_source(str(small_clip)))
+    qtbot.waitUntil(lambda: bool(devices) and player.has_clip, timeout=10_000)
+    assert devices[0].play(0.1).max() == 0
+    player.transport.play()
+    player.events.emit("transport")
+    assert np.abs(devices[0].play(0.2)).max() > 1000
+    engine.sound.tick()
+    assert player.transport.due() == 5
+    player.transport.set_speed(Fraction(2))
+    player.events.emit("transport")
+    assert devices[0].play(0.1).max() == 0, "other speeds are silent"
+    player.close_all()
+    qtbot.waitUntil(lambda: not devices[0].open)
+
+
+def test_silent_without_a_device(qtbot, make_engine, small_clip: Path) -> None:
+    player = make_engine(open_any, device="cpu")
+    engine = player.backend
+    engine.sound.shut_down()
+    said = []
+    player.events.on("message", lambda: said.append(player.message))
+
+    def refuse(_fill):
+        raise OSError("no device")
+
+    engine.sound = SoundMaster(player, engine.post, refuse)
+    player.open(player.slots[0], parse_source(str(small_clip)))
+    qtbot.waitUntil(lambda: any("no sound: no device" in words for words in said), timeout=10_000)
+    player.close_all()
+    player.open(player.slots[0], parse_source(str(small_clip)))
+    qtbot.waitUntil(lambda: player.has_clip)
+    assert sum("no sound" in words for words in said) == 1
