@@ -84,4 +84,5 @@ def plot_range(points: Sequence[RdPoint]) -> PlotRange:
     low = min(point.psnr for point in points)
     high = max(point.psnr for point in points)
     room = max(1.0, 0.15 * (high - low))
-    return PlotRange(0.0, high_bpp, math.floor(low - room), math.ceil(high + room))
+    bottom, top = math.floor(low - room), math.ceil(high + room)
+    return PlotRange(0.0, high_bpp, bottom, top + (top - bottom) % 2)  # the middle is a whole number, too

@@ -5,7 +5,7 @@ from functools import partial
 
 from PySide6.QtCore import QByteArray, Qt
 from PySide6.QtGui import QCloseEvent
-from PySide6.QtWidgets import QDockWidget, QMainWindow, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QAbstractButton, QDockWidget, QMainWindow, QStackedWidget, QVBoxLayout, QWidget
 
 from app.core.player import Player
 from app.core.rd import RdPoint
@@ -17,6 +17,7 @@ from app.views.actions import HELD, Actions
 from app.views.asking import Asker
 from app.views.banner import Banner
 from app.views.canvas import Canvas, make_canvas
+from app.views.canvas.labels import PaneLabels
 from app.views.canvas.soft import SoftCanvas
 from app.views.dialogs import Dialogs
 from app.views.drop import DropArea
@@ -55,6 +56,7 @@ class MainWindow(QMainWindow):
         self.resize(1440, 900)
         self._restoring = Restoring(player)
         self._dock = QDockWidget("Inspector", self)
+        self._inspector_wanted = True
         self.handlers = Handlers(player, self)
         table = self.handlers.table()
         self._build_canvas(canvas or player.settings.canvas)
@@ -67,6 +69,8 @@ class MainWindow(QMainWindow):
             self.addAction(action)
         for event in ("view", "clip", "frame"):
             player.events.on(event, self._canvas_changed)
+        for event in ("view", "clip"):
+            player.events.on(event, self._layout_changed)
         player.events.on("clip", self._clip_changed)
         self._restore_window()
         self._clip_changed()
@@ -82,6 +86,7 @@ class MainWindow(QMainWindow):
     def _use(self, canvas: Canvas) -> None:
         """Put a canvas in place."""
         self._canvas = canvas
+        self._labels = PaneLabels(self.player, canvas)
         self._stack.insertWidget(1, canvas)
         canvas.failed.connect(self._canvas_failed)
 
@@ -120,7 +125,9 @@ class MainWindow(QMainWindow):
         self.inspector.plot.chosen.connect(self._load_point)
         self._dock.setObjectName("inspector")
         self._dock.setWidget(self.inspector)
-        self._dock.visibilityChanged.connect(lambda: self.player.events.emit("options"))
+        close = self._dock.findChild(QAbstractButton, "qt_dockwidget_closebutton")
+        if close is not None:
+            close.clicked.connect(self.toggle_inspector)
         self.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, self._dock)
         self.status = StatusLine(self.player, self._canvas_words, self)
         self.setStatusBar(self.status)
@@ -143,7 +150,7 @@ class MainWindow(QMainWindow):
     @property
     def inspector_shown(self) -> bool:
         """Whether the inspector is visible."""
-        return not self._dock.isHidden()
+        return self._inspector_wanted
 
     @property
     def full_screen_on(self) -> bool:
@@ -162,7 +169,9 @@ class MainWindow(QMainWindow):
 
     def toggle_inspector(self) -> None:
         """Show or hide the inspector."""
-        self._dock.setVisible(self._dock.isHidden())
+        self._inspector_wanted = not self._inspector_wanted
+        self._dock.setVisible(self._inspector_wanted and self.player.has_clip)
+        self.player.events.emit("options")
 
     def toggle_full_screen(self) -> None:
         """Enter or leave full screen."""
@@ -191,7 +200,11 @@ class MainWindow(QMainWindow):
     # Events
 
     def _canvas_changed(self) -> None:
+        """Paint other pictures, or the same ones another way."""
         self._canvas.pictures_changed()
+
+    def _layout_changed(self) -> None:
+        self._labels.refresh()
 
     def _clip_changed(self) -> None:
         """Show the canvas where there is something to show, and name it in the title."""
@@ -204,6 +217,7 @@ class MainWindow(QMainWindow):
                 self._canvas.setFocus()
         for widget in (self.timeline, self.transport, self.sources):
             widget.setVisible(bool(page))
+        self._dock.setVisible(bool(page) and self._inspector_wanted)
         names = [slot.facts.title for slot in player.open_slots if slot.facts is not None]
         self.setWindowTitle(" / ".join([*names, "nervplay"]))
 

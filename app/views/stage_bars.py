@@ -9,7 +9,7 @@ from app.views.theme import colours
 __all__ = ["StageBars"]
 
 _ROW = 17
-_NAME, _VALUE = 84, 52
+_NAME, _VALUE = 80, 70
 
 
 class StageBars(QWidget):

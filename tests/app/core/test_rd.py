@@ -34,6 +34,6 @@ def test_curves() -> None:
     }
     assert curves["hnerv"][1].bpp == pytest.approx(0.16)
     everything = [point for curve in curves.values() for point in curve]
-    assert plot_range(everything) == pytest.approx((0, 0.24 * 1.15, 28, 35))
+    assert plot_range(everything) == pytest.approx((0, 0.24 * 1.15, 28, 36))
     points.clear()
     assert points.curves() == {}

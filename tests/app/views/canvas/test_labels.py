@@ -1,0 +1,26 @@
+"""Letters in the corners of panes: where several pictures are apart, and only there."""
+
+from app.core.view import Mode
+
+
+def shown(window) -> list[str]:
+    return [label.text() for label in window._labels.labels if label.isVisible()]
+
+
+def test_letters(pair_window, qtbot) -> None:
+    player = pair_window.player
+    assert shown(pair_window) == ["A", "B"]
+    pair_window.run("mode-side")
+    assert shown(pair_window) == ["A   40.mp4", "B   40.nerv"]
+    left, right = pair_window._labels.labels[:2]
+    assert right.x() - left.x() == round(pair_window.canvas.width() / 2)
+    pair_window.run("mode-heat")
+    assert shown(pair_window) == []
+    pair_window.handlers.open_text("40.mp4", 2)
+    qtbot.waitUntil(lambda: player.slots[2].is_open)
+    pair_window.run("mode-grid")
+    assert shown(pair_window) == ["A   40.mp4", "B   40.nerv", "C   40.mp4"]
+    player.view.mode = Mode.WIPE
+    player.view.set_split(0.0)
+    player.events.emit("view")
+    assert shown(pair_window) == ["B"]
