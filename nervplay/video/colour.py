@@ -35,8 +35,8 @@ __all__ = [
     "UNTAGGED_RANGE",
     "Rounding",
     "YuvCoefficients",
-    "rgb_to_yuv",
     "rgb_coefficients",
+    "rgb_to_yuv",
     "yuv_coefficients",
     "yuv_to_rgb",
 ]
