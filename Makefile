@@ -9,10 +9,8 @@ demo: ## fit nothing, show everything: the bundled model as MP4, contact sheet a
 	@tools/setup.sh run
 	@$(VENV)/nervplay demo -o $(DEMO)
 
-test: lint ## linters, type checks, import floors and all tests but the slow ones
-	@OMP_NUM_THREADS=1 $(VENV)/python -m pytest -m "not slow and not cuda" -n auto --dist loadfile
 test: lint ## linters, type checks, import floors, all tests but the slow ones, a minute of fuzzing
-	@$(VENV)/python -m pytest -m "not slow and not cuda"
+	@OMP_NUM_THREADS=1 $(VENV)/python -m pytest -m "not slow and not cuda" -n auto --dist loadfile
 	@$(MAKE) --no-print-directory fuzz
 
 fuzz: setup ## a minute of the .nerv reader under atheris (FUZZ_SECONDS=600 for longer); x86-64 Linux, which has its wheel
