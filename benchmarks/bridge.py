@@ -4,7 +4,8 @@
 
 The network and the conversion to YUV cost the same on every way, so both are left out: a frame is a copy of prepared
 bytes. Each run is a process of its own that starts ffmpeg; a run with 4 frames is taken off, so that starting costs
-nothing. The ways take turns, and the least time of all rounds counts, for noise only adds.
+nothing. Filters stand in -filter_complex, for `-f lavfi -i` copies every frame once more. The ways take turns, and the
+least time of all rounds counts, for noise only adds.
 """
 
 import argparse
@@ -108,7 +109,7 @@ def run_http(program: str, spec: VideoSpec, *, movie: bool) -> int:
     frame_cache.RawPacker = CopyingPacker
     with VideoServer() as server:
         url = server.add(Prepared(spec), "clip")
-        source = ("-f", "lavfi", "-i", "movie=" + url.replace(":", r"\\:")) if movie else ("-i", url)
+        source = ("-filter_complex", "movie=" + url.replace(":", r"\\:")) if movie else ("-i", url)
         return ffmpeg(program, "-nostdin", *source).wait()
 
 
@@ -121,7 +122,7 @@ def run_frei0r(program: str, spec: VideoSpec) -> int:
         path = Path(folder) / "s"
         with FrameServer(path, lambda *_: Prepared(spec)):
             graph = source_graph(spec, f"unix:{path}!clip").split(",scale=")[0]
-            return ffmpeg(program, "-nostdin", "-f", "lavfi", "-i", graph).wait()
+            return ffmpeg(program, "-nostdin", "-filter_complex", graph).wait()
 
 
 WAYS: dict[str, Callable[[str, VideoSpec], int]] = {

@@ -154,6 +154,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     """GET and HEAD of byte ranges."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # an answer of a few bytes must not wait for the next
     server_version, sys_version = "nervplay", ""
 
     def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002 - the name in the base class
