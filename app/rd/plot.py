@@ -117,8 +117,8 @@ def _log_ticks(low: float, high: float) -> list[float]:
 
 
 def _ticks(low: float, high: float) -> list[tuple[float, str]]:
-    """Return four to nine round values between two, with their words."""
-    rough = (high - low) / 6
+    """Return three to nine round values between two, with their words."""
+    rough = (high - low) / 8
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough)
     digits = max(0, -math.floor(math.log10(step)))
