@@ -201,6 +201,8 @@ class VideoModel(nn.Module, ABC):
     architecture: ClassVar[str]
     embedding_names: tuple[str, ...] = ()
     """Names of stored tensors that hold one row per frame (dimension 0 is T); they are quantised with `embed_bits`."""
+    mixed_precision: ClassVar[bool] = True
+    """Whether its forward pass runs under PyTorch's autocast to bfloat16."""
 
     def __init__(self, config: ModelConfig, *, encoder: bool = False) -> None:  # noqa: ARG002 - for subclasses
         super().__init__()

@@ -248,6 +248,7 @@ class FFNeRV(VideoModel):
     (only "bn"), `flow_head`, `head`.
     """
 
+    mixed_precision = False  # it mixes float16 pictures in, which autocast to bfloat16 does not take
     config: FFNeRVConfig
     rows: Tensor
     shares: Tensor

@@ -22,12 +22,20 @@ class Batches(Protocol):
     noun: str
     """What an item is, in the plural, for messages."""
 
-    def pairs(self, model: VideoModel, items: Tensor) -> list[TrainingPair]:
-        """Return the terms of the loss for some items; the last prediction is of full resolution.
+    def inputs(self, model: VideoModel, items: Tensor) -> tuple[Tensor, ...]:
+        """Return what `pairs` computes with, on the device of the network.
 
         Args:
             model: the network.
             items: int64 (B,), each 0 .. count - 1, where the frames lie.
+        """
+
+    def pairs(self, model: VideoModel, *inputs: Tensor) -> list[TrainingPair]:
+        """Return the terms of the loss; the last prediction is of full resolution.
+
+        Args:
+            model: the network.
+            inputs: what `inputs` returned.
         """
 
 
@@ -56,12 +64,22 @@ class FrameBatches:
         self.count = model.config.frame_count
         self._frames = frames
 
-    def pairs(self, model: VideoModel, items: Tensor) -> list[TrainingPair]:
+    def inputs(self, model: VideoModel, items: Tensor) -> tuple[Tensor, ...]:
+        """Return index (B,) and the frames that the network asks for; see `Batches.inputs`."""
+        wanted = items if _decodes_alone(model) else model.source_index(items)
+        return items.to(self._frames.device, non_blocking=True), self._frames.batch(wanted)
+
+    def pairs(self, model: VideoModel, *inputs: Tensor) -> list[TrainingPair]:
         """Return the terms that the network asks for; see `Batches.pairs`."""
-        index = items.to(self._frames.device, non_blocking=True)
-        if model.embedding_names and model.encoder is None:
-            return [TrainingPair(model(index), self._frames.batch(items))]
-        return model.training_pairs(index, self._frames.batch(model.source_index(items)))
+        index, frames = inputs
+        if _decodes_alone(model):
+            return [TrainingPair(model(index), frames)]
+        return model.training_pairs(index, frames)
+
+
+def _decodes_alone(model: VideoModel) -> bool:
+    """Whether a network of per-frame embeddings has no encoder any more."""
+    return bool(model.embedding_names) and model.encoder is None
 
 
 class PatchBatches:
@@ -93,14 +111,19 @@ class PatchBatches:
         self.count = config.frame_count * self._rows * self._columns
         self.share = 1.0 / (self._rows * self._columns)
 
-    def pairs(self, model: VideoModel, items: Tensor) -> list[TrainingPair]:
-        """Return the one term: the patches against the source; see `Batches.pairs`."""
-        assert isinstance(model, PatchNetwork)
+    def inputs(self, model: VideoModel, items: Tensor) -> tuple[Tensor, ...]:  # noqa: ARG002 - the protocol's
+        """Return frame index, top and left (B,), and the patches of the source; see `Batches.inputs`."""
         (width, height), cells = self._size, self._rows * self._columns
         index, row, column = items // cells, items % cells // self._columns, items % self._columns
         target = self._frames.patches(index, row, column, self._size)
         device = self._frames.device
         index, top, left = (it.to(device, non_blocking=True) for it in (index, row * height, column * width))
+        return index, top, left, target
+
+    def pairs(self, model: VideoModel, *inputs: Tensor) -> list[TrainingPair]:
+        """Return the one term: the patches against the source; see `Batches.pairs`."""
+        assert isinstance(model, PatchNetwork)
+        (width, height), (index, top, left, target) = self._size, inputs
         return [TrainingPair(model.patch(index, top, left, height, width), target)]
 
 

@@ -8,6 +8,7 @@ A safetensors file, written beside its name and renamed, so a kill at any time l
     epoch.*          losses and PSNRs of the epoch's finished steps
     mask.*           of the parameters that the fit has pruned, by their names
     rng.*            states of PyTorch's generators
+    course.*         rollbacks, plateau, seconds, and the states that the fit can go back to
 
 The identity is what must be the same in both runs: architecture, configuration, recipe and a fingerprint of the clip;
 and of the weights that the fit starts from, where a network that was fitted before goes on in phases alone.
@@ -35,7 +36,7 @@ from nervplay.video.spec import VideoSpec
 __all__ = ["ResumeState", "identity_of", "read_resume_file", "resume_path", "write_resume_file"]
 
 FORMAT = "nervplay-resume"
-VERSION = "1"
+VERSION = "2"
 SAMPLED_FRAMES = 8
 
 

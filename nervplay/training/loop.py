@@ -3,23 +3,29 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import torch
 
 from nervplay.decode import resolve_device
-from nervplay.errors import GeometryError, UsageError
+from nervplay.errors import GeometryError, OutputError, UsageError
 from nervplay.models.base import ModelConfig, VideoModel, build_model
 from nervplay.training.checkpoint import identity_of
+from nervplay.training.ending import TimeLimit
 from nervplay.training.frames import ClipFrames
 from nervplay.training.phases import PhaseHooks
 from nervplay.training.progress import Progress
 from nervplay.training.recipes import Recipe
 from nervplay.training.run import Run, deterministic
+from nervplay.training.speed import get_speed
 from nervplay.training.watch import Watch
 from nervplay.video.source import FrameSource
 from nervplay.video.spec import VideoSpec
 
 __all__ = ["FitResult", "build_for_training", "fit"]
+
+
+Ending = Literal["done", "plateau", "time limit"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +38,10 @@ class FitResult:
         loss: mean of the last epoch.
         seconds: wall time of this call's training steps; a resumed fit does not count what came before.
         frames_per_second: training speed of this call, 0 when there was nothing left to do.
+        epochs: how far in its epochs the fit came, in all calls.
+        ended: "done" after the last epoch; "plateau" when a part stopped early; "time limit".
+        rollbacks: how often it collapsed and went back.
+        unsaved: why the finished state could not be saved, None where it was, or no resume file was asked for.
     """
 
     model: VideoModel
@@ -39,6 +49,10 @@ class FitResult:
     loss: float
     seconds: float
     frames_per_second: float
+    epochs: float
+    ended: Ending
+    rollbacks: int
+    unsaved: OutputError | None
 
 
 def build_for_training(architecture: str, config: ModelConfig, recipe: Recipe) -> VideoModel:
@@ -65,13 +79,17 @@ def fit(
     device: str = "auto",
     resume: Path | None = None,
     save_every: float = 5.0,
+    time_limit: float | None = None,
     progress: Callable[[Progress], None] | None = None,
     stop: Callable[[], bool] | None = None,
 ) -> FitResult:
     """Fit a network to a clip.
 
     On one machine, device and number of threads, equal arguments give equal weights, bit for bit; so does a run that
-    was stopped or killed at any moment and resumed, any number of times.
+    was stopped or killed at any moment and resumed, any number of times. A time limit that ends a fit is the exception:
+    what it cuts off depends on the speed of the day.
+
+    A fit that collapses goes back to its last good state and halves its rate, as often as the recipe allows.
 
     Args:
         model: fresh from `build_for_training`, or one that was fitted before; changed in place. A network of per-frame
@@ -82,7 +100,10 @@ def fit(
         device: "auto" (CUDA where there is one), "cpu", "cuda" or "cuda:N".
         resume: the resume file (`resume_path` names it): gone on from where it exists, written where it does not. It
             stays after the last step, so that a kill before the result is stored costs nothing; the caller removes it.
-        save_every: seconds between two saves.
+        save_every: seconds between two saves; more where a save takes long; 0 saves at every look.
+        time_limit: seconds of training, of this run and those that it resumes; over the last fifth the rate comes down
+            to 0, so that the weights are ready. Phases that have not begun by then are left out. At least one step is
+            done.
         progress: told how far the fit is, at most ten times a second and after the last step.
         stop: asked after every step; `stop_on_signals` makes one of Ctrl-C.
 
@@ -91,33 +112,60 @@ def fit(
 
     Raises:
         GeometryError: a clip of another size or length than the network stands for, or too small for the loss.
-        UsageError: more frames per batch than the clip has; a phase that prunes without a hook; a loss that is not
-            finite (its epoch and step are named).
-        CapabilityError: no such device, or too little memory for the frames.
+        UsageError: more frames per batch than the clip has; a phase that prunes without a hook; a fit that collapses
+            again and again (a loss that is not finite is named with its epoch and step).
+        CapabilityError: no such device, no compiler for speed "compiled", or too little memory for the frames.
         CheckpointError: a resume file that is damaged or belongs to another run.
-        OutputError: the resume file cannot be written.
+        OutputError: `stop` returned true and the resume file cannot be written; the older one stays. A save that fails
+            otherwise is tried again, see `FitResult.unsaved`.
         Interrupted: `stop` returned true; the state is in the resume file.
     """
     _check_geometry(model.config, source.spec)
     target = resolve_device(device)
     frames = ClipFrames(source, target)
-    with deterministic(target):
-        run = Run(model.to(target).train(), frames, recipe, hooks)
+    with deterministic(target), get_speed(recipe.speed, target).settings():
+        run = Run(model.to(target).train(), frames, recipe, hooks, TimeLimit(time_limit))
         identity = identity_of(model, recipe, source.spec, frames)
         if resume is not None and resume.exists():
             run.load(resume, identity)
         watch = Watch(run, identity, resume=resume, save_every=save_every, progress=progress, stop=stop)
-        for epoch in range(run.epoch, recipe.total_epochs):
-            for step in range(run.begin_epoch(epoch), run.steps):
-                run.train_step(step)
-                watch.between_steps()
+        ended = _train(run, watch)
         watch.report()
         watch.save()
         seconds, speed = watch.speed()
         run.shaping.fold()
         _store_embeddings(model, frames)
-    psnr_db, loss = run.record.means(run.steps)
-    return FitResult(model=model.cpu(), psnr_db=psnr_db, loss=loss, seconds=seconds, frames_per_second=speed)
+    psnr_db, loss = run.record.means(run.step)
+    return FitResult(
+        model=model.cpu(),
+        psnr_db=psnr_db,
+        loss=loss,
+        seconds=seconds,
+        frames_per_second=speed,
+        epochs=run.finished_steps / run.steps,
+        ended=ended,
+        rollbacks=run.course.guard.rollbacks,
+        unsaved=watch.unsaved,
+    )
+
+
+def _train(run: Run, watch: Watch) -> Ending:
+    """Do all steps of a fit and return what ended it."""
+    last, epoch, limit = run.recipe.total_epochs, run.epoch, run.course.limit
+    early = False
+    while epoch < last:
+        if limit.reached and run.step:  # a resumed fit, or one between two epochs
+            return "time limit"
+        for step in range(run.begin_epoch(epoch), run.steps):
+            run.train_step(step)
+            if not watch.between_steps():
+                break
+            if limit.reached:
+                run.leave_epoch()
+                return "time limit"
+        before, epoch = run.epoch, run.end_epoch()
+        early = early or epoch > before + 1
+    return "plateau" if early else "done"
 
 
 def _check_geometry(config: ModelConfig, spec: VideoSpec) -> None:

@@ -23,6 +23,7 @@ from torch.nn import functional as F
 
 from nervplay.errors import UnknownNameError
 from nervplay.metrics.ms_ssim import float_ms_ssim, float_ssim
+from nervplay.training.fused_ssim import fused_ssim, takes
 
 __all__ = ["LOSS_NAMES", "Loss", "get_loss"]
 
@@ -33,6 +34,11 @@ Loss = Callable[[Tensor, Tensor], Tensor]
 def _ssim_loss(prediction: Tensor, target: Tensor) -> Tensor:
     """Return 1 - SSIM, mean over the batch."""
     return 1.0 - float_ssim(prediction, target).mean()
+
+
+def _fused_ssim_loss(prediction: Tensor, target: Tensor) -> Tensor:
+    """Return what `_ssim_loss` does, up to rounding, by one function where the frames allow it."""
+    return 1.0 - fused_ssim(prediction, target) if takes(prediction) else _ssim_loss(prediction, target)
 
 
 def _ms_ssim_loss(prediction: Tensor, target: Tensor) -> Tensor:
@@ -85,7 +91,7 @@ LOSS_NAMES = tuple(_TERMS)
 """All names that `get_loss` knows."""
 
 
-def get_loss(name: str) -> Loss:
+def get_loss(name: str, *, fused: bool = False) -> Loss:
     """Return the loss called `name`.
 
     The returned function raises `GeometryError` when the loss contains MS-SSIM and a side is under 161 pixels,
@@ -93,13 +99,15 @@ def get_loss(name: str) -> Loss:
 
     Args:
         name: one of `LOSS_NAMES`; case matters.
+        fused: whether SSIM is computed by `fused_ssim`, which rounds otherwise.
 
     Raises:
         UnknownNameError: no such loss.
     """
     if name not in _TERMS:
         raise UnknownNameError("loss", name, _TERMS)
-    (weight, first), *rest = _TERMS[name]
+    terms = ((share, _fused_ssim_loss if fused and term is _ssim_loss else term) for share, term in _TERMS[name])
+    (weight, first), *rest = terms
 
     def loss(prediction: Tensor, target: Tensor) -> Tensor:
         total = weight * first(prediction, target)

@@ -90,15 +90,17 @@ class OptimiserKind(NamedTuple):
         make: called with parameters, `lr` and `betas`; epsilon 1e-8, no weight decay.
         betas: how many of them it takes.
         moments: names of its state per parameter, "step" (a scalar) first; the others have the parameter's shape.
+        can_be_fused: whether it takes `fused=True`: one kernel that rounds otherwise.
     """
 
     make: Callable[..., Optimizer]
     betas: int
     moments: tuple[str, ...]
+    can_be_fused: bool = False
 
 
 OPTIMISERS: Mapping[str, OptimiserKind] = {
-    "adam": OptimiserKind(torch.optim.Adam, 2, ("step", "exp_avg", "exp_avg_sq")),
+    "adam": OptimiserKind(torch.optim.Adam, 2, ("step", "exp_avg", "exp_avg_sq"), can_be_fused=True),
     "adan": OptimiserKind(Adan, 3, ("step", "exp_avg", "exp_avg_sq", "exp_avg_diff", "previous_gradient")),
 }
 """All optimisers, by the name that a recipe has."""

@@ -19,7 +19,8 @@ class Progress(NamedTuple):
         psnr_db: mean over the frames that this epoch has seen, of the predictions made in training.
         loss: mean over the finished steps of this epoch.
         frames_per_second: speed since the fit started or was resumed.
-        seconds_left: at that speed.
+        seconds_left: at that speed, or to the time limit where that comes first.
+        rollbacks: how often the fit has collapsed so far and gone back.
     """
 
     epoch: int
@@ -30,6 +31,7 @@ class Progress(NamedTuple):
     loss: float
     frames_per_second: float
     seconds_left: float
+    rollbacks: int = 0
 
 
 class EpochRecord:
@@ -49,6 +51,11 @@ class EpochRecord:
         """Note step `step`: loss a scalar, psnr (B,) in dB."""
         self.losses[step] = loss.detach()
         self.psnrs[step] = psnr
+
+    @property
+    def all(self) -> Tensor:
+        """PSNR of all items of the epoch in order: float32 (steps * batch size,)."""
+        return self.psnrs.flatten()
 
     def bad_step(self, done: int) -> tuple[int, float] | None:
         """Return the first of the first `done` steps whose loss is not finite, and that loss; None when all are."""

@@ -12,6 +12,7 @@ from nervplay.training.losses import get_loss
 from nervplay.training.optimisers import get_optimiser
 from nervplay.training.phases import Phase
 from nervplay.training.schedule import parse_schedule
+from nervplay.training.speed import SPEEDS
 
 __all__ = ["Recipe"]
 
@@ -31,6 +32,10 @@ class Recipe:
         loss: see `nervplay.training.losses`.
         optimiser: see `nervplay.training.optimisers`; epsilon 1e-8, no weight decay.
         grad_clip: largest norm of the gradient over all parameters (SNeRV: 1.0); None leaves gradients alone.
+        speed: see `nervplay.training.speed`; "exact" computes as the official code does.
+        rollbacks: how often a fit that has collapsed goes back to its last good state and halves its rate, 0 or more.
+        patience: epochs without a gain after which a part of the fit stops early, and that its rate takes to come down
+            to 0 then; None goes on to the last epoch.
         seed: of the initial weights and of the order of the frames; the official code uses 1.
         phases: what follows these epochs; see `nervplay.training.phases`.
 
@@ -48,6 +53,9 @@ class Recipe:
     loss: str = "L2"
     optimiser: str = "adam"
     grad_clip: float | None = None
+    speed: str = "exact"
+    rollbacks: int = 3
+    patience: int | None = None
     seed: int = 1
     phases: tuple[Phase, ...] = ()
 
@@ -60,7 +68,10 @@ class Recipe:
         in_range = len(self.betas) == count and all(0.0 <= beta < 1.0 for beta in self.betas)
         self._require("betas", in_range, f"{count} numbers in [0, 1) for {self.optimiser}")
         self._require("grad_clip", self.grad_clip is None or 0.0 < self.grad_clip < math.inf, "above 0, or none")
+        self._require("rollbacks", self.rollbacks >= 0, "0 or more")
+        self._require("patience", self.patience is None or self.patience >= 1, "1 or more, or none")
         self._require("seed", 0 <= self.seed < 2**63, "0 or more, under 2^63")
+        self._require("speed", self.speed in SPEEDS, f"one of {', '.join(SPEEDS)}")
         get_loss(self.loss)
         parse_schedule(self.schedule)
 

@@ -1,6 +1,7 @@
 """The state of a fit and one step of it; `nervplay.training.loop` drives it."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import logging
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,13 @@ from torch.optim import Optimizer
 
 from nervplay.errors import UsageError
 from nervplay.metrics.psnr import float_psnr
-from nervplay.models.base import TrainingPair, VideoModel
+from nervplay.models.base import VideoModel
 from nervplay.training.batches import make_batches
 from nervplay.training.checkpoint import ResumeState, read_resume_file, write_resume_file
+from nervplay.training.course import PREFIX, Course
+from nervplay.training.ending import TimeLimit
 from nervplay.training.frames import ClipFrames, epoch_order
+from nervplay.training.guard import SavedEpoch
 from nervplay.training.losses import get_loss
 from nervplay.training.optimisers import get_optimiser
 from nervplay.training.phases import PhaseHooks
@@ -22,9 +26,12 @@ from nervplay.training.progress import EpochRecord
 from nervplay.training.recipes import Recipe
 from nervplay.training.schedule import Position, parse_schedule
 from nervplay.training.shaping import WeightShaping
-from nervplay.training.state import capture, restore
+from nervplay.training.speed import get_speed
+from nervplay.training.state import capture, check, load, restore, snapshot
 
 __all__ = ["Run", "deterministic"]
+
+_LOG = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -58,6 +65,7 @@ class Run:
         frames: the clip.
         recipe: how to fit.
         hooks: what its phases do to weights.
+        limit: how long it may take; its clock runs already.
 
     Attributes:
         epoch: the current epoch, counted from 0 through all phases.
@@ -65,10 +73,20 @@ class Run:
         steps: steps per epoch.
         frames_per_step: frames that a step sees; a patch counts as its part of a frame.
         shaping: what the phases do to the weights.
+        course: collapses, plateaus and the time limit.
     """
 
-    def __init__(self, model: VideoModel, frames: ClipFrames, recipe: Recipe, hooks: PhaseHooks | None = None) -> None:
+    def __init__(
+        self,
+        model: VideoModel,
+        frames: ClipFrames,
+        recipe: Recipe,
+        hooks: PhaseHooks | None = None,
+        limit: TimeLimit | None = None,
+    ) -> None:
         self.model, self.frames, self.recipe = model, frames, recipe
+        self._speed = get_speed(recipe.speed, frames.device)
+        self._speed.prepare(model)
         self.shaping = WeightShaping(model, hooks or PhaseHooks())
         self._batches = make_batches(model, frames, recipe)
         self.steps = self._batches.count // recipe.batch_size
@@ -77,9 +95,12 @@ class Run:
             raise UsageError(f"batch size {recipe.batch_size} is more than {what}; lower it")
         self.frames_per_step = recipe.batch_size * self._batches.share
         self.epoch = self.step = 0
+        self._returned = False
+        self.course = Course(self._batches.count, frames.device, recipe, limit or TimeLimit(None))
         self.record = EpochRecord(self.steps, recipe.batch_size, frames.device)
         self.optimiser = self._fresh_optimiser()
-        self._loss = get_loss(recipe.loss)
+        self._loss = get_loss(recipe.loss, fused=self._speed.fused)
+        self._objective = self._speed.compiled(self._eager_objective)
         self._order = torch.empty(0)
         self._enter(begins=False)
 
@@ -92,15 +113,93 @@ class Run:
         """Draw the order of epoch `epoch` and return its first step: not 0 when a resumed run stands in it."""
         if epoch != self.epoch:
             self.epoch, self.step = epoch, 0
-        self._enter(begins=self.step == 0)
+        begins = self.step == 0 and not self._returned
+        self._returned = False
+        self._enter(begins=begins)
+        if begins and self._phase_epoch == 0:
+            self.course.plateau.begin()
+            if self.recipe.rollbacks:
+                self.course.guard.begin(self._start_of(epoch))
         self._order = epoch_order(self.recipe.seed, epoch, self._batches.count).to(self.frames.index_device)
         return self.step
+
+    def end_epoch(self) -> int:
+        """Judge the epoch that has ended, or in which the fit has diverged.
+
+        Returns:
+            The epoch to go on with: the next one, one of before after a collapse, the first one of the next part where
+            this part stopped early; `total_epochs` when the fit is over.
+
+        Raises:
+            UsageError: the fit has diverged, and going back has not helped.
+        """
+        reason = self._verdict()
+        if reason is not None:
+            return self._go_back(reason)
+        epoch = self.epoch + 1
+        if self.course.plateau.epoch_ended(self.record.means(self.steps)[0]):
+            epoch += self._phase_epochs - self._phase_epoch - 1
+        if self.recipe.rollbacks and epoch < self.recipe.total_epochs:
+            self.course.guard.passed(self._start_of(epoch))
+        return epoch
+
+    def leave_epoch(self) -> None:
+        """Judge an epoch that a time limit has cut short; after a collapse the last good state is loaded."""
+        reason = self._verdict()
+        if reason is not None:
+            self._go_back(reason)
+            self.step = 1  # a finished fit stands behind a step
+
+    def _verdict(self) -> str | None:
+        """Return why the finished steps of this epoch are a collapse; None when they are fine, which is noted."""
+        if self.has_diverged:
+            return "the loss is not finite"
+        trained = (parameter for parameter in self.model.parameters() if parameter.grad is not None)
+        if self.recipe.rollbacks and not all(bool(torch.isfinite(it).all()) for it in trained):
+            return "the weights are not finite"
+        guard, seen = self.course.guard, self.step * self.recipe.batch_size
+        items = self._order[:seen].to(guard.best.device)
+        if self.recipe.rollbacks and guard.has_collapsed(items, self.record.all[:seen]):
+            return "the frames have become much worse than they were"
+        return None
+
+    def _start_of(self, epoch: int) -> SavedEpoch:
+        """Return the state as the one that `epoch` begins with."""
+        return SavedEpoch(epoch, snapshot(self.model, self.optimiser))
+
+    def _go_back(self, reason: str) -> int:
+        """Load the last good state, lower the rate for the rest of the fit, and return the epoch to go on with.
+
+        Raises:
+            UsageError: it has been done as often as the recipe allows.
+        """
+        guard = self.course.guard
+        if guard.rollbacks >= self.recipe.rollbacks:
+            self.check_finite()
+            raise UsageError(
+                f"the fit collapsed in epoch {self.epoch + 1} of {self.recipe.total_epochs}: {reason}; use a lower "
+                f"learning rate than {self.recipe.learning_rate:g}"
+            )
+        state = guard.go_back()
+        load(self.model, self.optimiser, state.tensors)
+        _LOG.warning(
+            "epoch %d: %s; going back to the beginning of epoch %d with %g of the rate",
+            self.epoch + 1,
+            reason,
+            state.epoch + 1,
+            guard.rate,
+        )
+        self.epoch, self.step, self._returned = state.epoch, 0, True
+        return state.epoch
 
     def _fresh_optimiser(self) -> Optimizer:
         """Return the recipe's optimiser without a past."""
         recipe = self.recipe
-        make = get_optimiser(recipe.optimiser).make
-        optimiser: Optimizer = make(self.model.parameters(), lr=recipe.learning_rate, betas=recipe.betas)
+        kind = get_optimiser(recipe.optimiser)
+        options = {"fused": True} if self._speed.fused and kind.can_be_fused else {}
+        optimiser: Optimizer = kind.make(
+            self.model.parameters(), lr=recipe.learning_rate, betas=recipe.betas, **options
+        )
         return optimiser
 
     def _enter(self, *, begins: bool) -> None:
@@ -118,23 +217,33 @@ class Run:
         """Do step `step` of the current epoch: rate, forward, loss, backward, update, record."""
         position = Position(self._phase_epoch, self._phase_epochs, step, self.steps, self._batches.count)
         for group in self.optimiser.param_groups:
-            group["lr"] = self._rate * self._schedule(position)
+            group["lr"] = self._rate * self._schedule(position) * self.course.rate(step / self.steps)
         size = self.recipe.batch_size
         items = self._order[step * size : (step + 1) * size]
-        pairs = self.shaping.pairs(lambda model: self._batches.pairs(model, items))
-        self._learn(step, pairs)
-
-    def _learn(self, step: int, pairs: Sequence[TrainingPair]) -> None:
-        """Compute the loss, go one step against its gradient, record both."""
-        losses = [pair.weight * self._loss(pair.prediction, pair.target) for pair in pairs]
-        loss = torch.stack(losses).sum() if len(losses) > 1 else losses[0]
+        inputs = [self._speed.laid(tensor) for tensor in self._batches.inputs(self.model, items)]
+        objective = self._eager_objective if self.shaping.is_active else self._objective
+        loss, psnr = objective(*inputs)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]  # untyped in torch
         if self.recipe.grad_clip is not None:
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.grad_clip)
         self.optimiser.step()
-        self.record.add(step, loss, float_psnr(pairs[-1].prediction, pairs[-1].target))
+        self.record.add(step, loss, psnr)
         self.step = step + 1
+
+    def _eager_objective(self, *inputs: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the loss, a scalar with a gradient, and the PSNR of every item in dB, (B,)."""
+        with self._speed.arithmetic(self.model):
+            pairs = self.shaping.pairs(lambda model: self._batches.pairs(model, *inputs))
+        pairs = [pair._replace(prediction=pair.prediction.float()) for pair in pairs]
+        losses = [pair.weight * self._loss(pair.prediction, pair.target) for pair in pairs]
+        loss = torch.stack(losses).sum() if len(losses) > 1 else losses[0]
+        return loss, float_psnr(pairs[-1].prediction, pairs[-1].target)
+
+    @property
+    def has_diverged(self) -> bool:
+        """Whether a loss of this epoch is not finite."""
+        return self.record.bad_step(self.step) is not None
 
     def check_finite(self) -> None:
         """Raise when the fit has diverged.
@@ -156,7 +265,7 @@ class Run:
         Raises:
             OutputError: it cannot be written.
         """
-        tensors = capture(self.model, self.optimiser, self._recorded())
+        tensors = capture(self.model, self.optimiser, self._recorded() | self.course.tensors())
         write_resume_file(path, ResumeState(epoch=self.epoch, step=self.step, tensors=tensors), identity)
 
     def load(self, path: Path, identity: Mapping[str, Any]) -> None:
@@ -166,8 +275,14 @@ class Run:
             CheckpointError: it is not one, it is damaged, or it belongs to another run.
         """
         state = read_resume_file(path, identity)
-        self._expect_masks(state.tensors)
-        restore(self.model, self.optimiser, self._recorded(), state.tensors, path)
+        own = {name: value for name, value in state.tensors.items() if not name.startswith(PREFIX)}
+        self._expect_masks(own)
+
+        def sound(tensors: Mapping[str, Tensor]) -> None:
+            check(self.model, self.optimiser, {}, tensors, path)
+
+        self.course.take(state.tensors, sound, path)
+        restore(self.model, self.optimiser, self._recorded(), own, path)
         self.epoch, self.step = state.epoch, state.step
 
     def _expect_masks(self, tensors: Mapping[str, Tensor]) -> None:

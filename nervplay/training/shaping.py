@@ -52,6 +52,11 @@ class WeightShaping:
     def _model(self) -> VideoModel:
         return self._caller.model
 
+    @property
+    def is_active(self) -> bool:
+        """Whether the network computes with other weights than its parameters now."""
+        return bool(self.masks) or (self._phase is not None and self._phase.bits is not None)
+
     def enter(self, phase: Phase | None, *, begins: bool) -> None:
         """Go into a phase.
 

@@ -31,7 +31,7 @@ def test_patches_are_counted_frame_by_frame_and_row_by_row(frames: ClipFrames) -
     batches = PatchBatches(model, frames, (32, 16))
     assert (batches.count, batches.share) == (6 * 3 * 2, 1 / 6)
     items = torch.tensor([0, 1, 2, 6 * 4 + 5])
-    (pair,) = batches.pairs(model, items)
+    (pair,) = batches.pairs(model, *batches.inputs(model, items))
     assert pair.prediction.shape == pair.target.shape == (4, 3, 16, 32)
     whole, shown = frames.batch(torch.arange(6)), model(torch.arange(6))
     for i, (frame, top, left) in enumerate([(0, 0, 0), (0, 0, 32), (0, 16, 0), (4, 32, 32)]):
@@ -62,7 +62,9 @@ def test_without_an_encoder_the_stored_embeddings_are_decoded(
     model = plain(plain_config)
     model.embedding.uniform_(0, 1)
     items = torch.tensor([3, 1])
-    (pair,) = FrameBatches(model, frames).pairs(model, items)
+    batches = FrameBatches(model, frames)
+    (pair,) = batches.pairs(model, *batches.inputs(model, items))
     assert torch.equal(pair.prediction, model(items))
     assert torch.equal(pair.target, frames.batch(items))
-    assert len(FrameBatches(model, frames).pairs(plain(plain_config, encoder=True), items)) == 2
+    whole = plain(plain_config, encoder=True)
+    assert len(batches.pairs(whole, *batches.inputs(whole, items))) == 2

@@ -96,8 +96,8 @@ def test_foreign_files_are_refused(path: Path) -> None:
 
 
 def test_another_version_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nervplay.training.checkpoint.VERSION", "2")
-    with pytest.raises(CheckpointError, match="version 1, not 2"):
+    monkeypatch.setattr("nervplay.training.checkpoint.VERSION", "3")
+    with pytest.raises(CheckpointError, match="version 2, not 3"):
         read_resume_file(path, IDENTITY)
 
 

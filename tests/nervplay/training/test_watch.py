@@ -5,9 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
-from nervplay.errors import Interrupted, UsageError
+from nervplay.errors import Interrupted, OutputError
 from nervplay.training import Progress, Recipe
+from nervplay.training.course import Course
+from nervplay.training.ending import TimeLimit
 from nervplay.training.watch import Watch
 
 
@@ -34,18 +37,17 @@ class FakeRun:
         self.recipe, self.record = Recipe(epochs=3, batch_size=2), FakeRecord()
         self.epoch, self.step, self.steps, self.frames_per_step = 0, 0, 50, 2.0
         self.saved_at: list[int] = []
-        self.bad = False
+        self.has_diverged, self.full = False, False
+        self.course = Course(100, torch.device("cpu"), self.recipe, TimeLimit(None))
 
     @property
     def finished_steps(self) -> int:
         return self.epoch * self.steps + self.step
 
-    def check_finite(self) -> None:
-        if self.bad:
-            raise UsageError("diverged")
-
     def save(self, path: Path, identity: Any) -> None:
         assert (path, identity) == (Path("r"), {"a": 1})
+        if self.full:
+            raise OutputError("r was not written: the disk is full")
         self.saved_at.append(self.step)
 
 
@@ -77,10 +79,20 @@ def test_a_resumed_run_counts_its_own_speed(clock: Clock) -> None:
     run, reports = FakeRun(), []
     run.epoch, run.step = 1, 10
     guard = watch(run, progress=reports.append)
-    clock.now, run.step = 102.0, 20
+    for run.step in range(11, 21):
+        clock.now = 100.0 if run.step < 20 else 102.0
+        guard.between_steps()
+    assert reports[-1].frames_per_second == pytest.approx(10.0)
+    assert reports[-1].seconds_left == pytest.approx(2 * 80 / 10)
+
+
+def test_a_time_limit_bounds_the_seconds_left(clock: Clock) -> None:
+    run, reports = FakeRun(), []
+    run.course.limit = TimeLimit(5.0)
+    guard = watch(run, progress=reports.append)
+    clock.now, run.step = 102.0, 1
     guard.between_steps()
-    assert reports[0].frames_per_second == pytest.approx(10.0)
-    assert reports[0].seconds_left == pytest.approx(2 * 80 / 10)
+    assert reports[0].seconds_left == pytest.approx(3.0)
 
 
 def test_the_last_report_leaves_no_seconds(clock: Clock) -> None:
@@ -110,11 +122,55 @@ def test_a_stop_without_resume_file_says_that_nothing_is_kept(clock: Clock) -> N
     assert not run.saved_at
 
 
-@pytest.mark.parametrize("stop", [None, lambda: True])
-def test_a_diverged_run_is_never_saved(clock: Clock, stop: Any) -> None:
+def test_a_diverged_run_is_neither_reported_nor_saved(clock: Clock) -> None:
+    run, reports = FakeRun(), []
+    guard = watch(run, progress=reports.append)
+    run.step, run.has_diverged, clock.now = 1, True, 200.0
+    assert guard.between_steps() is False
+    assert not run.saved_at
+    assert not reports
+
+
+def test_a_stop_of_a_diverged_run_keeps_the_older_state(clock: Clock) -> None:
     run = FakeRun()
-    guard = watch(run, stop=stop)
-    run.step, run.bad, clock.now = 1, True, 200.0
-    with pytest.raises(UsageError, match="diverged"):
+    guard = watch(run, stop=lambda: True)
+    run.step, run.has_diverged = 1, True
+    with pytest.raises(Interrupted, match="diverged; an older state, if there is one, stays"):
         guard.between_steps()
     assert not run.saved_at
+
+
+def test_a_full_disk_does_not_end_the_fit(clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
+    run = FakeRun()
+    guard = watch(run)
+    run.full = True
+    for run.step, clock.now in ((1, 102.0), (2, 104.0)):
+        assert guard.between_steps()
+    assert guard.unsaved is not None
+    assert len(caplog.records) == 1, "said once"
+    run.full, run.step, clock.now = False, 3, 106.0
+    guard.between_steps()
+    assert run.saved_at == [3]
+    assert guard.unsaved is None
+
+
+def test_a_stop_on_a_full_disk_says_so(clock: Clock) -> None:
+    run = FakeRun()
+    run.full, run.step = True, 1
+    with pytest.raises(OutputError, match="stopped, but r was not written: the disk is full"):
+        watch(run, stop=lambda: True).between_steps()
+
+
+def test_large_states_are_saved_less_often(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = FakeRun()
+    guard = watch(run)
+
+    def slow(path: Path, identity: Any) -> None:
+        clock.now += 1.0
+        run.saved_at.append(run.step)
+
+    monkeypatch.setattr(run, "save", slow)
+    for run.step in range(1, 41):
+        clock.now += 1.0
+        guard.between_steps()
+    assert run.saved_at == [1, 21], "a second of every twenty"

@@ -1,0 +1,87 @@
+"""SSIM with its gradient in closed form: the five smoothed maps are computed once, in one pass, and kept for nothing.
+
+With G the Gaussian, m = G x, n = G y, and S = A1 A2 / (B1 B2) where A1 = 2 m n + c1, A2 = 2 (G xy - m n) + c2,
+B1 = m^2 + n^2 + c1, B2 = (G x^2 - m^2) + (G y^2 - n^2) + c2:
+
+    dS/d(G x^2) = -S / B2          dS/d(G xy) = 2 A1 / (B1 B2)
+    dS/dm = 2 n (A2 - A1) / (B1 B2) - 2 m S (1/B1 - 1/B2)
+    dS/dx = G' dS/dm + 2 x G' dS/d(G x^2) + y G' dS/d(G xy)          G': the transposed Gaussian
+
+The figures are those of pytorch_msssim with the settings of `nervplay.metrics.ms_ssim`, up to rounding. Source: Wang,
+Bovik, Sheikh, Simoncelli, "Image quality assessment: from error visibility to structural similarity", 2004, eq. (13).
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+__all__ = ["fused_ssim", "takes"]
+
+WINDOW = 11
+SIGMA = 1.5
+_C1, _C2 = 0.01**2, 0.03**2
+
+
+def takes(prediction: Tensor) -> bool:
+    """Whether frames of this form can have it: (B, C, H, W), no side shorter than the window."""
+    return prediction.ndim == 4 and min(prediction.shape[-2:]) >= WINDOW
+
+
+def _taps(like: Tensor) -> Tensor:
+    """Return the Gaussian (11,) that sums to 1, rounded to float32 as the reference's is."""
+    place = torch.arange(WINDOW, dtype=torch.float32, device=like.device) - WINDOW // 2
+    taps = torch.exp(-(place**2) / (2 * SIGMA**2))
+    return (taps / taps.sum()).to(like.dtype)
+
+
+def _smooth(maps: Tensor, padding: int) -> Tensor:
+    """Return maps (B, C, H, W) smoothed along both axes; padding 0 shrinks them by 10, 10 is the transposed map."""
+    channels, taps = maps.shape[1], _taps(maps)
+    column = taps.view(1, 1, -1, 1).expand(channels, 1, -1, 1)
+    row = taps.view(1, 1, 1, -1).expand(channels, 1, 1, -1)
+    maps = F.conv2d(maps, column, padding=(padding, 0), groups=channels)
+    return F.conv2d(maps, row, padding=(0, padding), groups=channels)
+
+
+class _MeanSsim(torch.autograd.Function):
+    """(x, y) -> mean SSIM, a scalar; the gradient goes to x only."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, y: Tensor) -> Tensor:
+        """Return the mean and keep the gradient, which costs less than the maps that it comes from."""
+        count = x.shape[1]
+        maps = _smooth(torch.cat((x, y, x * x, y * y, x * y), dim=1), 0)
+        m, n, xx, yy, xy = torch.split(maps, count, dim=1)
+        mn, squares = m * n, m * m + n * n
+        a1, a2 = 2 * mn + _C1, 2 * (xy - mn) + _C2
+        b1, b2 = squares + _C1, xx + yy - squares + _C2
+        both = 1 / (b1 * b2)
+        score = a1 * a2 * both
+        to_m = 2 * n * (a2 - a1) * both - 2 * m * score * (1 / b1 - 1 / b2)
+        back = _smooth(torch.cat((to_m, -score / b2, 2 * a1 * both), dim=1), WINDOW - 1)
+        to_m, to_xx, to_xy = torch.split(back, count, dim=1)
+        ctx.save_for_backward((to_m + 2 * x * to_xx + y * to_xy) / score.numel())
+        mean: Tensor = score.mean()
+        return mean
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        """Return the kept gradient times that of the mean."""
+        (gradient,) = ctx.saved_tensors
+        return grad * gradient, None
+
+
+def fused_ssim(prediction: Tensor, target: Tensor) -> Tensor:
+    """Return the SSIM of a batch, mean over everything, data range 1, differentiable in `prediction`.
+
+    Args:
+        prediction: float32 (B, C, H, W), sides of 11 or more.
+        target: float32 (B, C, H, W) in [0, 1].
+
+    Returns:
+        float32, a scalar.
+    """
+    mean: Tensor = _MeanSsim.apply(prediction, target)  # type: ignore[no-untyped-call]  # untyped in torch
+    return mean

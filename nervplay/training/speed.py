@@ -1,0 +1,118 @@
+"""How a step is computed: exactly as the official code does, or faster at the same quality.
+
+    exact      float32, eager, one kernel after the other, Adam parameter group by parameter group
+    fast       convolutions and matrix products in bfloat16 (float32 weights, moments and losses), frames and weights
+               with their channels last, as the fast kernels want them, Adam in one kernel, SSIM in one function; on
+               CUDA what stays in float32 may use TF32
+    compiled   fast, and the whole way from frames to loss and back as one compiled program: on the CPU by PyTorch's
+               C++ inductor, on CUDA as a CUDA graph, too. Compiling takes a minute or more
+
+The two faster ways round otherwise than `exact`: the same recipe gives other bits, at a PSNR that differs by hundredths
+of a dB. Equal arguments still give equal bits.
+"""
+
+import importlib.util
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor
+
+from nervplay.errors import CapabilityError, UnknownNameError
+from nervplay.models.base import VideoModel
+
+__all__ = ["SPEEDS", "Speed", "get_speed"]
+
+SPEEDS = ("exact", "fast", "compiled")
+"""All names, the official one first."""
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+class Speed:
+    """One of `SPEEDS` on one device.
+
+    Args:
+        name: which.
+        device: where the network runs.
+
+    Attributes:
+        channels_last: whether frames and weights lie with their channels last.
+        fused: whether the optimiser and SSIM are to be fused.
+    """
+
+    def __init__(self, name: str, device: torch.device) -> None:
+        self._name, self._device = name, device
+        self.channels_last = self.fused = name != "exact"
+
+    def prepare(self, model: VideoModel) -> None:
+        """Lay the weights of a network as this way wants them; their values stay."""
+        if not self.channels_last:
+            return
+        for parameter in model.parameters():
+            if parameter.ndim == 4:
+                parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+
+    def arithmetic(self, model: VideoModel) -> AbstractContextManager[Any]:
+        """Return the block that a network's forward pass runs in."""
+        if self._name == "exact" or not model.mixed_precision:
+            return nullcontext()
+        return torch.autocast(self._device.type, torch.bfloat16)
+
+    def compiled(self, function: Function) -> Function:
+        """Return the function compiled, where this way compiles.
+
+        Raises:
+            CapabilityError: no compiler is here.
+        """
+        if self._name != "compiled":
+            return function
+        _require_compiler(self._device)
+        mode = "reduce-overhead" if self._device.type == "cuda" else None  # that is: with CUDA graphs
+        result: Any = torch.compile(function, dynamic=False, mode=mode)
+        compiled: Function = result
+        return compiled
+
+    @contextmanager
+    def settings(self) -> Iterator[None]:
+        """Allow TF32 while the block runs, where this way does; the previous settings come back after it."""
+        matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
+        before = matmul.allow_tf32, cudnn.allow_tf32
+        try:
+            matmul.allow_tf32 = cudnn.allow_tf32 = self._name != "exact"
+            yield
+        finally:
+            matmul.allow_tf32, cudnn.allow_tf32 = before
+
+    def laid(self, frames: Tensor) -> Tensor:
+        """Return frames (B, 3, H, W), or (B, K, 3, H, W), laid as this way wants them."""
+        if self.channels_last and frames.ndim == 4:
+            return frames.contiguous(memory_format=torch.channels_last)
+        return frames
+
+
+def _require_compiler(device: torch.device) -> None:
+    """Raise `CapabilityError` unless what compiles for `device` is here."""
+    if device.type == "cuda":
+        if importlib.util.find_spec("triton") is None:
+            raise CapabilityError("speed 'compiled' needs Triton on CUDA: pip install triton, or use 'fast'")
+    elif not any(map(shutil.which, (os.environ.get("CXX", "g++"), "clang++"))):
+        raise CapabilityError("speed 'compiled' needs a C++ compiler (g++ or clang++); install one, or use 'fast'")
+
+
+def get_speed(name: str, device: torch.device) -> Speed:
+    """Return the way called `name`.
+
+    Args:
+        name: one of `SPEEDS`.
+        device: where the network runs.
+
+    Raises:
+        UnknownNameError: no such way.
+    """
+    if name not in SPEEDS:
+        raise UnknownNameError("speed", name, SPEEDS)
+    return Speed(name, device)
