@@ -10,6 +10,7 @@ import click
 
 from app.cli.command import command as nervplay_command
 from app.cli.decoding import open_logged
+from app.cli.effort import Effort, effort_options, ending_words, progress_words
 from app.cli.fitting import Network, choose_network, cut, parse_parameters, sound_of
 from app.cli.long import Cutting, LongJob, check_parts, encode_long, plan_spans, segment_options
 from app.cli.measure import measure, summary_line
@@ -35,7 +36,7 @@ from nervplay.decode import resolve_device
 from nervplay.errors import OutputError, OutputExistsError, UsageError
 from nervplay.metrics import Report
 from nervplay.models import VideoModel
-from nervplay.training import Progress, build_for_training, fit, resume_path, stop_on_signals
+from nervplay.training import FitResult, Progress, build_for_training, fit, resume_path, stop_on_signals
 from nervplay.video import FrameSource, VideoSpec
 
 __all__ = ["command"]
@@ -49,6 +50,7 @@ _LOG = logging.getLogger(__name__)
         "nervplay encode clip.mp4 clip.nerv --preset hnerv-tiny",
         "nervplay encode clip.mp4 clip.nerv --arch hnerv --size 1.5M --scale 640x360 --epochs 300",
         "nervplay encode clip.mp4 clip.nerv --preset hnerv-tiny --resume",
+        "nervplay encode clip.mp4 clip.nerv --preset hnerv-tiny --time-limit 30m --speed compiled",
         "nervplay encode clip.mp4 clip.nerv --arch snerv --size 1M --convolutions low-rank:2-:rho=0.25",
         "nervplay encode film.mp4 film.nerv --preset hnerv-tiny --segments auto --engine ray",
     ),
@@ -66,7 +68,6 @@ _LOG = logging.getLogger(__name__)
     help="Cheaper convolutions in some stages; may be given again for others. KIND: low-rank (with rho, its rank over"
     " the channels), ghost, ghost-v2, binary. STAGES: 3-4, 0,2, 2- or all, counted from 0.",
 )
-@click.option("--epochs", type=int, metavar="N", help="Passes over the clip; default: the preset's.")
 @click.option("--frames", metavar="A:B", help="Only frames A to B - 1.")
 @click.option("--crop", type=SIZE, metavar="WxH", help="Cut this size from the middle.")
 @click.option("--scale", type=SIZE, metavar="WxH", help="Resize to this size, behind --crop.")
@@ -89,6 +90,7 @@ _LOG = logging.getLogger(__name__)
 @json_option
 @device_option
 @overwrite_option
+@effort_options
 @segment_options
 def command(
     *,
@@ -98,7 +100,6 @@ def command(
     arch: str | None,
     size: str | None,
     convolutions: tuple[str, ...],
-    epochs: int | None,
     frames: str | None,
     crop: tuple[int, int] | None,
     scale: tuple[int, int] | None,
@@ -109,6 +110,7 @@ def command(
     audio: str,
     resume: bool,
     save_every: float,
+    effort: Effort,
     cutting: Cutting,
     as_json: bool,
     device: str,
@@ -130,7 +132,7 @@ def command(
 
     def choose(spec: VideoSpec, share: float = 1.0) -> Network:
         whole_size = None if size is None else str(max(1, round(parse_parameters(size) * share)))
-        changes = {"epochs": epochs, "seed": seed}
+        changes = effort.changes | {"seed": seed}
         return choose_network(
             spec, preset=preset, arch=arch, size=whole_size, changes=changes, convolutions=convolutions
         )
@@ -147,6 +149,7 @@ def command(
                 precision=precision,
                 device=device,
                 save_every=save_every,
+                time_limit=effort.time_limit,
                 cutting=cutting,
                 choose=choose,
             )
@@ -156,7 +159,15 @@ def command(
                 left.unlink()
             model = build_for_training(network.architecture, network.config, network.recipe)
             paying = RateTuned(model, rate_lambda, bits=min(bits, MAX_BITS)) if rate_lambda is not None else None
-            _fit(network, paying or model, clip, left, device=device, save_every=save_every)
+            fitted = _fit(
+                network,
+                paying or model,
+                clip,
+                left,
+                device=device,
+                save_every=save_every,
+                time_limit=effort.time_limit,
+            )
             recipe = {"preset": network.preset, "training": network.recipe.to_json(), **asdict(precision)}
             recipe |= {"rate_lambda": rate_lambda} if paying else {}
             record = source_record(source, transform)
@@ -164,7 +175,7 @@ def command(
             video = pack(
                 model, clip.spec, precision=precision, source=record, recipe=recipe, audio=sound, tensors=tensors
             )
-        _write(target, video, overwrite=overwrite)
+        _write(target, video, overwrite=overwrite, unsaved=None if long else fitted.unsaved)
         summary = _measure(target, clip, device)
     _clear(left)
     note(summary_line(target, summary))
@@ -211,8 +222,15 @@ def _check_targets(target: Path, *, long: bool, resume: bool, overwrite: bool) -
 
 
 def _fit(
-    network: Network, model: VideoModel, clip: FrameSource, state: Path, *, device: str, save_every: float
-) -> None:
+    network: Network,
+    model: VideoModel,
+    clip: FrameSource,
+    state: Path,
+    *,
+    device: str,
+    save_every: float,
+    time_limit: float | None,
+) -> FitResult:
     """Fit with a progress bar; Ctrl-C saves and stops.
 
     Raises:
@@ -223,13 +241,33 @@ def _fit(
 
         def report(now: Progress) -> None:
             done = now.epoch - 1 + now.step / now.steps
-            show(done, f"{now.psnr_db:.2f} dB, {now.frames_per_second:.1f} frames/s")
+            show(done, progress_words(now))
 
-        fit(model, clip, network.recipe, device=device, resume=state, save_every=save_every, progress=report, stop=stop)
+        result = fit(
+            model,
+            clip,
+            network.recipe,
+            device=device,
+            resume=state,
+            save_every=save_every,
+            time_limit=time_limit,
+            progress=report,
+            stop=stop,
+        )
+    words = ending_words(result)
+    if words is not None:
+        note(words)
+    return result
 
 
-def _write(target: Path, video: NervFile, *, overwrite: bool) -> None:
+def _write(target: Path, video: NervFile, *, overwrite: bool, unsaved: OutputError | None) -> None:
     """Write the finished fit; what goes wrong here must not cost it.
+
+    Args:
+        target: the file.
+        video: what it holds.
+        overwrite: whether an existing file may be replaced.
+        unsaved: why the finished state could not be saved either, if so.
 
     Raises:
         OutputError: it cannot be written; the message says how to try again.
@@ -237,9 +275,10 @@ def _write(target: Path, video: NervFile, *, overwrite: bool) -> None:
     try:
         write_nerv(target, video, overwrite=overwrite)
     except OutputError as error:
-        raise OutputError(
-            f"{error}; nothing is lost: the same command with --resume writes the finished fit"
-        ) from error
+        way = "nothing is lost: the same command with --resume writes the finished fit"
+        if unsaved is not None:
+            way = "make room: the same command with --resume goes on from the last state that could be saved"
+        raise OutputError(f"{error}; {way}") from error
 
 
 def _measure(target: Path, clip: FrameSource, device: str) -> Report:

@@ -60,6 +60,7 @@ class LongJob:
         precision: bits of weights and embeddings.
         device: see `nervplay.decode.resolve_device`.
         save_every: seconds between two saves of a fit's state.
+        time_limit: seconds of training for the whole clip, shared out by frames; None for no limit.
         cutting: the options of `segment_options`.
         choose: returns the network for a clip and a share of the whole clip's frames.
     """
@@ -70,6 +71,7 @@ class LongJob:
     precision: Precision
     device: str
     save_every: float
+    time_limit: float | None
     cutting: Cutting
     choose: Callable[[VideoSpec, float], Network]
 
@@ -213,9 +215,11 @@ def _parts(job: LongJob, spec: VideoSpec, spans: Sequence[Span]) -> tuple[list[N
     """Return the network and the work of every segment."""
     offset = job.transform.frames[0] if job.transform.frames else 0
     mark = fingerprint_of(job.source)
+    known = sum(end - first for first, end in (span.known for span in spans))
     networks, parts = [], []
     for number, span in enumerate(spans):
         first, end = span.known
+        share = (end - first) / known
         network = job.choose(replace(spec, frame_count=end - first), (end - first) / spec.frame_count)
         networks.append(network)
         parts.append(
@@ -231,6 +235,7 @@ def _parts(job: LongJob, spec: VideoSpec, spans: Sequence[Span]) -> tuple[list[N
                 precision=job.precision,
                 device=job.device,
                 save_every=job.save_every,
+                time_limit=None if job.time_limit is None else job.time_limit * share,
             )
         )
     return networks, parts

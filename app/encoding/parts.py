@@ -41,6 +41,7 @@ class Part:
         precision: bits of weights and embeddings in the file.
         device: "auto", "cpu", "cuda" or "cuda:N".
         save_every: seconds between two saves of the fit's state.
+        time_limit: seconds of training, None for no limit.
     """
 
     number: int
@@ -54,6 +55,7 @@ class Part:
     precision: Precision
     device: str = "auto"
     save_every: float = 5.0
+    time_limit: float | None = None
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -153,6 +155,7 @@ def fit_part(
             device=part.device,
             resume=state,
             save_every=part.save_every,
+            time_limit=part.time_limit,
             progress=progress,
             stop=stop,
         ).model

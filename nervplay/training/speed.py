@@ -1,9 +1,9 @@
 """How a step is computed: exactly as the official code does, or faster at the same quality.
 
     exact      float32, eager, one kernel after the other, Adam parameter group by parameter group
-    fast       convolutions and matrix products in bfloat16 (float32 weights, moments and losses), frames and weights
-               with their channels last, as the fast kernels want them, Adam in one kernel, SSIM in one function; on
-               CUDA what stays in float32 may use TF32
+    fast       convolutions and matrix products in bfloat16 where the processor has it (float32 weights, moments and
+               losses), frames and weights with their channels last, as the fast kernels want them, Adam in one kernel,
+               SSIM in one function; on CUDA what stays in float32 may use TF32
     compiled   fast, and the whole way from frames to loss and back as one compiled program: on the CPU by PyTorch's
                C++ inductor, on CUDA as a CUDA graph, too. Compiling takes a minute or more
 
@@ -14,7 +14,7 @@ of a dB. Equal arguments still give equal bits.
 import importlib.util
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, TypeVar
 
@@ -58,7 +58,7 @@ class Speed:
 
     def arithmetic(self, model: VideoModel) -> AbstractContextManager[Any]:
         """Return the block that a network's forward pass runs in."""
-        if self._name == "exact" or not model.mixed_precision:
+        if self._name == "exact" or not model.mixed_precision or not _has_bfloat16(self._device):
             return nullcontext()
         return torch.autocast(self._device.type, torch.bfloat16)
 
@@ -92,6 +92,14 @@ class Speed:
         if self.channels_last and frames.ndim == 4:
             return frames.contiguous(memory_format=torch.channels_last)
         return frames
+
+
+def _has_bfloat16(device: torch.device) -> bool:
+    """Whether a device computes with bfloat16 at more speed than with float32; elsewhere it is emulated, slowly."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    features: Mapping[str, Any] = torch.cpu.get_capabilities()
+    return any(bool(features.get(name)) for name in ("avx512_bf16", "amx_tile", "bf16"))
 
 
 def _require_compiler(device: torch.device) -> None:

@@ -1,0 +1,106 @@
+"""How much work a fit is: the options that `encode` and `sweep` share, and the words for how it ended."""
+
+import functools
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import click
+
+from app.cli.words import human_seconds
+from nervplay.errors import UsageError
+from nervplay.training.loop import FitResult
+from nervplay.training.progress import Progress
+from nervplay.training.speed import SPEEDS
+
+__all__ = ["Effort", "effort_options", "ending_words", "parse_seconds", "progress_words"]
+
+_UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "": 1.0}
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Effort:
+    """What `effort_options` asks for.
+
+    Args:
+        epochs: passes over the clip, None for the preset's.
+        speed: see `nervplay.training.speed`.
+        patience: see `Recipe.patience`.
+        time_limit: seconds, None for no limit.
+    """
+
+    epochs: int | None
+    speed: str
+    patience: int | None
+    time_limit: float | None
+
+    @property
+    def changes(self) -> dict[str, Any]:
+        """Fields of the recipe that differ from the preset's; None leaves one alone."""
+        return {"epochs": self.epochs, "speed": self.speed, "patience": self.patience}
+
+
+def parse_seconds(text: str) -> float:
+    """Return a duration: "90", "45s", "30m", "1h30m".
+
+    Raises:
+        UsageError: text of another form, or no time at all.
+    """
+    whole = re.fullmatch(r"(?:[0-9]+(?:\.[0-9]+)?[hms]?)+", text.strip())
+    pieces = re.findall(r"([0-9]+(?:\.[0-9]+)?)([hms]?)", text) if whole else []
+    seconds = sum(float(number) * _UNITS[unit] for number, unit in pieces)
+    if not seconds or (len(pieces) > 1 and any(not unit for _, unit in pieces)):
+        raise UsageError(f"duration '{text}' is not one; write it as 90s, 30m or 1h30m")
+    return seconds
+
+
+def effort_options(function: Function) -> Function:
+    """Add the options about the amount of work to a command; it gets them as one argument, `effort`."""
+
+    @functools.wraps(function)
+    def with_effort(
+        *, epochs: int | None, speed: str, patience: int | None, time_limit: str | None, **rest: Any
+    ) -> Any:
+        limit = None if time_limit is None else parse_seconds(time_limit)
+        return function(effort=Effort(epochs=epochs, speed=speed, patience=patience, time_limit=limit), **rest)
+
+    options = (
+        click.option("--epochs", type=int, metavar="N", help="Passes over the clip; default: the preset's."),
+        click.option(
+            "--speed",
+            type=click.Choice(SPEEDS),
+            default="fast",
+            show_default=True,
+            help="How steps are computed: as the official code does, in bfloat16 where that is fast, or that compiled.",
+        ),
+        click.option(
+            "--time-limit",
+            metavar="30m",
+            help="Longest training time; the rate comes down to 0 in its last fifth. The best file so far is written.",
+        ),
+        click.option(
+            "--patience", type=int, metavar="N", help="End early, in N epochs more, after N epochs without a gain."
+        ),
+    )
+    result: Any = with_effort
+    for option in reversed(options):
+        result = option(result)
+    wrapped: Function = result
+    return wrapped
+
+
+def progress_words(now: Progress) -> str:
+    """Return one phrase for a progress bar."""
+    times = "once" if now.rollbacks == 1 else f"{now.rollbacks} times"
+    collapses = f", went back {times}" if now.rollbacks else ""
+    return f"{now.psnr_db:.2f} dB, {now.frames_per_second:.1f} frames/s{collapses}"
+
+
+def ending_words(result: FitResult) -> str | None:
+    """Return what a user must know about how a fit ended; None when it ended as planned."""
+    if result.ended == "done":
+        return None
+    reason = "the time limit was reached" if result.ended == "time limit" else "it no longer got better"
+    return f"the fit ended after {result.epochs:.1f} epochs, {human_seconds(result.seconds)} of this run: {reason}"
