@@ -1,36 +1,47 @@
-"""What to decode next, for one source of several that are shown together.
+"""What to decode next while playing in real time, for all sources together.
 
-A picture is shown when all sources have it, so all must choose the same frames. Whoever is slower leads: frames that
-another source has or works on come first, then new ones, as far ahead as the slowest needs to be in time.
+A picture is shown when all sources have it, so all decode the same frames: one plan, worked off by every source. Where
+the slowest source needs longer than a frame lasts, frames are left out in advance, each as far ahead as it will take:
+nothing is decoded that comes too late to be shown, and as many frames are shown as can be decoded.
 """
 
 import math
-from collections.abc import Callable, Iterable, Sequence
-from fractions import Fraction
+from collections.abc import Callable, Sequence
 
-__all__ = ["ascending_chunks", "frames_to_skip", "in_step"]
-
-
-def frames_to_skip(latencies: Iterable[float], rate: Fraction) -> int:
-    """Return how many coming frames cannot be decoded in time.
-
-    Args:
-        latencies: seconds per frame of every source.
-        rate: frames per second as they pass, either sign.
-    """
-    return max(1, math.ceil(max(latencies, default=0.0) * abs(float(rate))))
+__all__ = ["ascending_chunks", "next_frames"]
 
 
-def in_step(frames: Sequence[int], lead: int, taken: Callable[[int], bool]) -> list[int]:
-    """Return frames in the order in which one source should decode them.
+def next_frames(
+    planned: Sequence[int],
+    ahead: Sequence[int],
+    *,
+    ready: Callable[[int], bool],
+    begun: Callable[[int], bool],
+    step: float,
+    limit: int,
+) -> list[int]:
+    """Return the plan, brought up to now.
 
     Args:
-        frames: what will be shown, soonest first.
-        lead: how many of them cannot be in time.
-        taken: whether another source has a frame or works on it.
+        planned: the plan before.
+        ahead: frames as they are due, the one that is due now first.
+        ready: whether all sources have a frame.
+        begun: whether some source has it or works on it; such a frame is finished even when it is late.
+        step: how many frames pass while the slowest source decodes one.
+        limit: how many frames may be planned.
     """
-    shared = [frame for frame in frames if taken(frame)]
-    return [*shared, *(frame for frame in frames[lead:] if frame not in shared)]
+    places = {frame: place for place, frame in enumerate(ahead)}
+    kept = [frame for frame in planned if not ready(frame) and (frame in places or begun(frame))]
+    kept.sort(key=lambda frame: places.get(frame, -1))
+    last = places.get(kept[-1], -1) if kept else -1
+    for place, frame in enumerate(ahead):
+        if len(kept) >= limit:
+            break
+        in_time = place >= max(1, math.ceil((len(kept) + 1) * step))
+        if place > last and in_time and not ready(frame):
+            kept.append(frame)
+            last = place
+    return kept
 
 
 def ascending_chunks(frames: Sequence[int], size: int) -> list[int]:

@@ -9,13 +9,14 @@ what to decode next. A picture is shown only when every source has the same fram
 nothing ever goes black. While playing rests, what is left of the clip is decoded and measured.
 """
 
+import math
 from fractions import Fraction
 
 from app.core.cache import Key, Picture
 from app.core.events import Events
 from app.core.facts import MediaFacts
 from app.core.pictures import same_size
-from app.core.plan import ascending_chunks, frames_to_skip, in_step
+from app.core.plan import ascending_chunks, next_frames
 from app.core.quality import PLOTTED, Quality
 from app.core.rd import RdPoints
 from app.core.settings import Settings
@@ -29,6 +30,9 @@ __all__ = ["Player"]
 
 _AHEAD = 32
 """Frames to look ahead while playing, where the memory budget allows it."""
+
+_SLOW_PLAN = 4
+"""Frames to look ahead where decoding is slower than playing: forecasts are no better than that."""
 
 
 class Player:
@@ -60,6 +64,7 @@ class Player:
         self._position: tuple[int, Fraction] = (0, Fraction(0))
         self._backend: Backend | None = None
         self._last_wants: dict[str, list[Key]] = {}
+        self._planned: list[int] = []
 
     def connect(self, backend: Backend) -> None:
         """Take the backend that does the work."""
@@ -219,6 +224,7 @@ class Player:
         self._shown = ()
         self._goal = (self.transport.frame, self.between)
         self._last_wants.clear()
+        self._planned.clear()
 
     # Precision and device
 
@@ -320,11 +326,11 @@ class Player:
 
     def _plan(self) -> None:
         """Tell the backend what each source should decode, best first."""
-        latencies = [slot.stats.latency for slot in self.open_slots]
-        lead = frames_to_skip(latencies, self.transport.signed_rate)
+        if self.transport.playing:
+            self._plan_playing()
         for slot in self.open_slots:
             slot.cache.head(slot.key(self.transport.frame), self.transport.direction, self.transport.frame_count)
-            wants = self._playing_wants(slot, lead) if self.transport.playing else self._resting_wants(slot)
+            wants = self._playing_wants(slot) if self.transport.playing else self._resting_wants(slot)
             missing = slot.cache.missing(dict.fromkeys(wants))
             if missing != self._last_wants.get(slot.name):
                 self._last_wants[slot.name] = missing
@@ -336,23 +342,30 @@ class Player:
         spec = slot.facts.spec
         return slot.cache.capacity(4 * spec.width * spec.height) - 2
 
-    def _playing_wants(self, slot: Slot, lead: int) -> list[Key]:
-        """Return what to decode while playing."""
-        room = self._room(slot)
-        if self.transport.every_frame:
-            frames, lead = self.transport.coming(min(room, _AHEAD)), 0
-        else:
-            frames = self.transport.ahead(min(room, _AHEAD) + lead)
+    def _playing_wants(self, slot: Slot) -> list[Key]:
+        """Return what a source decodes while playing: the plan, for a file played backward in rising chunks."""
         assert slot.facts is not None
+        frames = self._planned
         if self.transport.direction < 0 and slot.facts.sequential:
-            frames = ascending_chunks(frames, max(2, min(room, _AHEAD) // 2))
-            lead = 0
-        others = [other for other in self.open_slots if other is not slot]
+            frames = ascending_chunks(frames, max(2, len(frames) // 2))
+        return [slot.key(frame) for frame in frames]
 
-        def taken(frame: int) -> bool:
-            return any(other.key(frame) == other.working or other.key(frame) in other.cache for other in others)
+    def _plan_playing(self) -> None:
+        """Bring the plan for playing up to now."""
+        slots = self.open_slots
+        room = min(_AHEAD, *(self._room(slot) for slot in slots))
+        if self.transport.every_frame:
+            self._planned = self.transport.coming(room)
+            return
+        latency = max(slot.stats.latency for slot in slots)
+        step = latency * abs(float(self.transport.signed_rate))
 
-        return [slot.key(frame) for frame in in_step(frames, lead, taken)]
+        def begun(frame: int) -> bool:
+            return any(slot.key(frame) == slot.working or slot.key(frame) in slot.cache for slot in slots)
+
+        limit = room if step < 1 else min(room, _SLOW_PLAN)
+        ahead = self.transport.ahead(room + math.ceil((limit + 1) * step))
+        self._planned = next_frames(self._planned, ahead, ready=self.ready, begun=begun, step=step, limit=limit)
 
     def _resting_wants(self, slot: Slot) -> list[Key]:
         """Return what to decode while playing rests: the goal, its neighbours, what is to be measured, what fits."""

@@ -52,7 +52,8 @@ class Engine(QObject):
 
     def open(self, slot: Slot, request: OpenRequest) -> None:
         """Open a source in the thread of its slot."""
-        self._side(slot).open(request)
+        if not self._closed:
+            self._side(slot).open(request)
 
     def close(self, slot: Slot) -> None:
         """Close what a slot has."""
@@ -61,18 +62,23 @@ class Engine(QObject):
 
     def set_precision(self, slot: Slot, precision: str, device: str) -> None:
         """Switch arithmetic or device."""
-        self._side(slot).switch(precision, device)
+        if not self._closed:
+            self._side(slot).switch(precision, device)
 
     def time_stages(self, slot: Slot) -> None:
         """Measure the stages of a network."""
-        self._side(slot).time_stages()
+        if not self._closed:
+            self._side(slot).time_stages()
 
     def want(self, slot: Slot, keys: Sequence[Key]) -> None:
         """Decode these, first to last."""
-        self._side(slot).want(keys)
+        if not self._closed:
+            self._side(slot).want(keys)
 
     def measure(self, frame: int, a: Picture, b: Picture, names: Sequence[str], ticket: tuple[object, ...]) -> bool:
         """Measure a pair; False where the last one is not done yet."""
+        if self._closed:
+            return False
         if self._measurer is None:
             self._measurer = MeasureWorker(self._player, self.post)
             self._measurer.start()

@@ -1,18 +1,34 @@
-"""Sources decode in step: the slower one leads, shared frames come first; chunks for playing a file backward."""
+"""One plan for all sources: contiguous where decoding is fast, spaced where it is slow; what is late."""
 
-from fractions import Fraction
-
-from app.core.plan import ascending_chunks, frames_to_skip, in_step
+from app.core.plan import ascending_chunks, next_frames
 
 
-def test_lead() -> None:
-    assert frames_to_skip([], Fraction(25)) == 1
-    assert frames_to_skip([0.01, 0.1], Fraction(-25)) == 3
+def plan(planned, ahead, *, ready=(), begun=(), step=0.1, limit=4) -> list[int]:
+    return next_frames(
+        planned, ahead, ready=lambda frame: frame in ready, begun=lambda frame: frame in begun, step=step, limit=limit
+    )
 
 
-def test_shared_frames_come_first() -> None:
-    assert in_step([5, 6, 7, 8, 9], 2, lambda frame: frame in (5, 9)) == [5, 9, 7, 8]
-    assert in_step([5, 6], 4, lambda _frame: False) == []
+def test_fast_sources_decode_every_frame() -> None:
+    assert plan([], range(5, 30)) == [6, 7, 8, 9]
+    assert plan([6, 7, 8, 9], range(6, 30), ready=(6, 7)) == [8, 9, 10, 11]
+    assert plan([], range(5, 30), ready=range(5, 12)) == [12, 13, 14, 15]
+    assert plan([], [5, 6, 7], ready=range(10)) == []
+
+
+def test_slow_sources_leave_frames_out_in_advance() -> None:
+    assert plan([], range(100, 140), step=3.2, limit=3) == [104, 107, 110]
+    assert plan([104, 107], range(103, 140), begun=(104,), step=3.2, limit=3) == [104, 107, 113]
+
+
+def test_late_frames() -> None:
+    assert plan([104, 107], range(106, 140), begun=(104,), step=1.0, limit=2) == [104, 107], "what is begun is finished"
+    assert plan([104, 107], range(106, 140), step=1.0, limit=2) == [107, 108], "what is not is dropped"
+
+
+def test_round_a_loop() -> None:
+    assert plan([9], [8, 9, 0, 1, 2], limit=3) == [9, 0, 1]
+    assert plan([8], [9, 0, 1, 8], limit=2) == [8], "it comes again"
 
 
 def test_chunks_stay_while_playing_goes_on() -> None:
