@@ -1,7 +1,7 @@
 """The maths of looking: cells, fit, 1:1, zoom at the cursor, pan, pixels that are not square."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.core.geometry import COMPUTED, Pane, PictureSize, Rect, lay_out, pan, zoom_at
@@ -70,6 +70,7 @@ def test_what_is_under_a_point() -> None:
 MODES = st.sampled_from(list(Mode))
 
 
+@settings(deadline=None)
 @given(MODES, st.floats(0, 1), st.floats(0, 1), st.floats(0.3, 3), st.integers(-3, 3))
 def test_zoom_keeps_the_point_under_the_cursor(mode: Mode, x: float, y: float, zoom: float, steps: int) -> None:
     view = View(mode=mode, zoom=zoom)

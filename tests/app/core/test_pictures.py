@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.core.pictures import HEAT, amplified_difference, read_pixel, region_psnr, same_size, signed_difference
@@ -19,6 +19,7 @@ def pair(seed: int, height: int = 9, width: int = 7) -> tuple[np.ndarray, np.nda
     return a, b
 
 
+@settings(deadline=None)
 @given(st.integers(0, 1000), st.sampled_from(GAINS))
 def test_differences(seed: int, gain: int) -> None:
     a, b = pair(seed)
