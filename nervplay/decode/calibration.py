@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import Protocol
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,9 +76,10 @@ def _file(key: str) -> Path:
 def _load(path: Path, convolutions: Sequence[Conv]) -> Peaks | None:
     """Return what an earlier calibration found, or None."""
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        data = BytesIO(path.read_bytes())  # of a path that is no archive, NumPy would leave the file open
+        with np.load(data, allow_pickle=False) as stored:
             return {convolutions[int(name)]: stored[name].astype(np.float32) for name in stored.files}
-    except (OSError, ValueError, IndexError, EOFError):
+    except (OSError, ValueError, IndexError, EOFError, BadZipFile):
         return None  # never made, or cut short: it is made again
 
 

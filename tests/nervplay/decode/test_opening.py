@@ -1,0 +1,106 @@
+"""The choice of a backend."""
+
+import json
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nervplay.bitstream import write_nerv
+from nervplay.codec import NeuralVideo, open_nerv, pack
+from nervplay.codec.official import open_official
+from nervplay.decode import NativeDecoder, open_decoder
+from nervplay.decode import native_decoder as module
+from nervplay.errors import CapabilityError, UnknownNameError, UsageError
+from nervplay.models import build_model, resolve_preset
+from nervplay.video.spec import VideoSpec
+
+SPEC = VideoSpec(width=64, height=32, frame_count=6, rate=Fraction(24))
+SAMPLE = Path(__file__).resolve().parents[3] / "samples" / "bunny-320x180.nerv"
+
+
+def made(preset: str, folder: Path) -> NeuralVideo:
+    entry, found = resolve_preset(preset)
+    path = folder / "a.nerv"
+    write_nerv(path, pack(build_model(entry.name, found.configure(64, 32, 6)), SPEC))
+    return open_nerv(path)
+
+
+def test_auto_takes_the_kernels(tmp_path: Path) -> None:
+    with open_decoder(made("hnerv-tiny", tmp_path), device="cpu", threads=2) as decoder:
+        assert decoder.backend == "native"
+        assert "2 threads" in decoder.backend_note
+
+
+def test_auto_without_kernels_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def none(_: str | None) -> None:
+        raise CapabilityError("the native kernels are not available: no C compiler is here")
+
+    monkeypatch.setattr(module, "kernels", none)
+    video = made("hnerv-tiny", tmp_path)
+    with open_decoder(video, device="cpu") as decoder:
+        assert decoder.backend == "torch-fast"
+        assert "no C compiler" in decoder.backend_note
+    for options in ({"backend": "native"}, {"precision": "int8"}):
+        with pytest.raises(CapabilityError, match="no C compiler"):
+            open_decoder(video, device="cpu", **options)  # type: ignore[arg-type]
+
+
+def test_auto_with_a_network_the_kernels_cannot_run(tmp_path: Path) -> None:
+    video = made("ffnerv-tiny", tmp_path)
+    with open_decoder(video, device="cpu") as fast, open_decoder(video, device="cpu", backend="torch") as exact:
+        assert fast.backend == "torch-fast"
+        assert "steers the network" in fast.backend_note
+        # It rounds neighbours to float16, which turns a last bit into 1/2048.
+        assert np.abs(fast.float_frame(2) - exact.float_frame(2)).max() < 1e-3
+
+
+def test_torch_fast_is_the_reference_but_for_rounding(tmp_path: Path) -> None:
+    video = made("snerv-t-tiny", tmp_path)
+    with (
+        open_decoder(video, device="cpu", backend="torch-fast", threads=1) as fast,
+        open_decoder(video, device="cpu", backend="torch", threads=1) as exact,
+    ):
+        assert np.abs(fast.float_frame(2) - exact.float_frame(2)).max() < 1e-5
+        fast.set_precision("bf16")
+        assert 0 < np.abs(fast.float_frame(2) - exact.float_frame(2)).max() < 0.1
+
+
+def test_refusals(tmp_path: Path) -> None:
+    video = made("hnerv-tiny", tmp_path)
+    with pytest.raises(UnknownNameError, match="unknown backend 'natve'; did you mean native"):
+        open_decoder(video, backend="natve")
+    with pytest.raises(UnknownNameError, match="precision"):
+        open_decoder(video, precision="fp33")
+    with pytest.raises(UsageError, match="0 threads"):
+        open_decoder(video, threads=0)
+
+
+def decibels(one: np.ndarray, other: np.ndarray) -> float:
+    return float(-10 * np.log10(np.square(one.clip(0, 1) - other.clip(0, 1)).mean()))
+
+
+@pytest.mark.parametrize("index", [0, 66])
+def test_the_sample(index: int) -> None:
+    with (
+        open_decoder(SAMPLE, device="cpu") as decoder,
+        open_decoder(SAMPLE, device="cpu", backend="torch") as reference,
+    ):
+        exact = reference.float_frame(index)
+        assert np.abs(decoder.float_frame(index) - exact).max() < 1e-4
+        decoder.set_precision("int8")
+        # Of 32 dB against the source, 57 dB against float32 costs 0.014 dB.
+        assert decibels(decoder.float_frame(index), exact) > 57
+
+
+def test_the_published_video(golden: Path) -> None:
+    folder = golden / "hnerv_bunny_quant_vid"
+    model = open_official(folder / "quant_vid.pth", json.loads((folder / "config.json").read_text())["flags"])
+    spec = VideoSpec(width=1280, height=640, frame_count=132, rate=Fraction(25))
+    with NativeDecoder(model, spec) as decoder:
+        stored = np.load(folder / "io.npz")
+        exact = decoder.float_frame(0)
+        np.testing.assert_allclose(exact[None, :, ::4, ::4], stored["out_0_stride4"], atol=1e-4, rtol=0)
+        decoder.set_precision("int8")
+        assert decibels(decoder.float_frame(0), exact) > 57
