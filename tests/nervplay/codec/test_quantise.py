@@ -34,6 +34,22 @@ def test_all_golden_cases(name: str, golden: Path) -> None:
     official_case(dict(np.load(golden / "misc_ops" / "ops.npz")), name, bits)
 
 
+@pytest.mark.parametrize(
+    ("weights", "quantised"),
+    [("checkpoint.pth", "quant_vid.pth"), ("checkpoint_pruned10.pth", "quant_vid_pruned10.pth")],
+)
+def test_a_whole_golden_network(weights: str, quantised: str, golden: Path) -> None:
+    tree = torch.load(golden / "hnerv_q" / weights, map_location="cpu", weights_only=False)  # our own golden vectors
+    expected = torch.load(golden / "hnerv_q" / quantised, map_location="cpu", weights_only=False)["model"]
+    state = tree.get("state_dict", tree)
+    assert len(expected) == 12
+    for name, parts in expected.items():
+        found = quantise(state[name], 8)
+        for ours, official in ((found.codes, "quant"), (found.minimum, "min"), (found.scale, "scale")):
+            assert ours.dtype == parts[official].numpy().dtype, name
+            np.testing.assert_array_equal(ours, parts[official].numpy(), err_msg=name)
+
+
 def test_an_axis_needs_more_than_50_elements() -> None:
     columns = torch.linspace(-1, 1, 4)[:, None] * torch.tensor([1.0, 50.0, 2000.0])
     for length, maps in ((50, ()), (51, (1, 3))):
