@@ -4,7 +4,7 @@
 
 Seeds are the golden files; mutants are structured (tools/nerv_mutants.py), so that they get past lengths and checksums,
 or libFuzzer's own, guided by coverage of its parsers. Ends with 0 when nothing was found; what was found lies in
---artifacts. More than 10 seconds or 1 GiB for one file counts as found.
+--artifacts. More than a minute or 1 GiB for one file counts as found.
 """
 
 import argparse
@@ -27,7 +27,7 @@ from nerv_mutants import mutant  # noqa: E402 - found only behind the line that 
 from nervplay.bitstream import box, encode_nerv, head, read_nerv, sections, strict_json, weights_sha256  # noqa: E402 - likewise
 from nervplay.errors import BitstreamError  # noqa: E402 - likewise
 
-SECONDS_PER_FILE = 10
+SECONDS_PER_FILE = 60  # of wall time: a busy machine may let a process wait for some
 SECONDS_PER_PROCESS = 60  # instrumented code leaks a little all the same
 PARSERS = (box, head, sections, strict_json)
 """What is instrumented: atheris 3.0.0 never frees what instrumented code compares, and arrays would fill the memory."""
