@@ -2,7 +2,7 @@
 
 import logging
 import shutil
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,8 @@ from app.cli.command import command as nervplay_command
 from app.cli.decoding import open_logged
 from app.cli.effort import Effort, effort_options, ending_words, progress_words
 from app.cli.fitting import Network, choose_network, cut, parse_parameters, sound_of
-from app.cli.long import Cutting, LongJob, check_parts, encode_long, plan_spans, segment_options
+from app.cli.goal import Goal, encode_goal, goal_options
+from app.cli.long import Cutting, LongJob, check_parts, encode_long, plan_spans, segment_options, whole_clip
 from app.cli.measure import measure, summary_line
 from app.cli.options import (
     SIZE,
@@ -51,6 +52,7 @@ _LOG = logging.getLogger(__name__)
         "nervplay encode clip.mp4 clip.nerv --arch hnerv --size 1.5M --scale 640x360 --epochs 300",
         "nervplay encode clip.mp4 clip.nerv --preset hnerv-tiny --resume",
         "nervplay encode clip.mp4 clip.nerv --preset hnerv-tiny --time-limit 30m --speed compiled",
+        "nervplay encode clip.mp4 clip.nerv --arch hnerv --target-bytes 400000",
         "nervplay encode clip.mp4 clip.nerv --arch snerv --size 1M --convolutions low-rank:2-:rho=0.25",
         "nervplay encode film.mp4 film.nerv --preset hnerv-tiny --segments auto --engine ray",
     ),
@@ -91,6 +93,7 @@ _LOG = logging.getLogger(__name__)
 @device_option
 @overwrite_option
 @effort_options
+@goal_options
 @segment_options
 def command(
     *,
@@ -111,6 +114,7 @@ def command(
     resume: bool,
     save_every: float,
     effort: Effort,
+    goal: Goal | None,
     cutting: Cutting,
     as_json: bool,
     device: str,
@@ -122,37 +126,45 @@ def command(
     Ctrl-C saves, too, and --resume goes on as if nothing had happened. At the end the written file is decoded again,
     and what it decodes to is measured.
     """
-    _check_choice(preset, arch, size)
+    _check_choice(preset, arch, size, goal)
     precision = Precision(bits=bits, embed_bits=embed_bits)
     long = cutting.segments is not None or cutting.engine == "ray"
-    if long and rate_lambda is not None:
-        raise UsageError("--rate-lambda fits one network; leave it out, or leave --segments and --engine out")
-    left = _check_targets(target, long=long, resume=resume, overwrite=overwrite)
+    if (long or goal is not None) and rate_lambda is not None:
+        raise UsageError("--rate-lambda fits one network; leave it out, or leave --segments, --engine and targets out")
+    if long and goal is not None:
+        raise UsageError("a target is met by one network for the whole clip; leave --segments and --engine out")
+    left = _check_targets(target, long=long or goal is not None, resume=resume, overwrite=overwrite)
     resolve_device(device)
 
     def choose(spec: VideoSpec, share: float = 1.0) -> Network:
-        whole_size = None if size is None else str(max(1, round(parse_parameters(size) * share)))
         changes = effort.changes | {"seed": seed}
+        if goal is not None:  # what counts of this one is its recipe
+            network = choose_network(spec, preset=f"{arch}-tiny", arch=None, size=None, changes=changes)
+            return replace(network, preset=None)
+        whole_size = None if size is None else str(max(1, round(parse_parameters(size) * share)))
         return choose_network(
             spec, preset=preset, arch=arch, size=whole_size, changes=changes, convolutions=convolutions
         )
 
+    unsaved = None
     with open_source(source) as whole:
         clip, transform = cut(whole, frames, crop, scale)
         network = choose(clip.spec)
         sound = sound_of(source, clip.spec, transform) if audio == "copy" else None
-        if long:
-            job = LongJob(
-                source=source,
-                transform=transform,
-                target=target,
-                precision=precision,
-                device=device,
-                save_every=save_every,
-                time_limit=effort.time_limit,
-                cutting=cutting,
-                choose=choose,
-            )
+        job = LongJob(
+            source=source,
+            transform=transform,
+            target=target,
+            precision=precision,
+            device=device,
+            save_every=save_every,
+            time_limit=effort.time_limit,
+            cutting=cutting,
+            choose=choose,
+        )
+        if goal is not None:
+            video = encode_goal(goal, left, whole_clip(job, clip.spec), clip, sound)
+        elif long:
             video = encode_long(job, clip, plan_spans(clip, cutting), sound)
         else:
             if left.exists() and not resume:
@@ -168,6 +180,7 @@ def command(
                 save_every=save_every,
                 time_limit=effort.time_limit,
             )
+            unsaved = fitted.unsaved
             recipe = {"preset": network.preset, "training": network.recipe.to_json(), **asdict(precision)}
             recipe |= {"rate_lambda": rate_lambda} if paying else {}
             record = source_record(source, transform)
@@ -175,7 +188,7 @@ def command(
             video = pack(
                 model, clip.spec, precision=precision, source=record, recipe=recipe, audio=sound, tensors=tensors
             )
-        _write(target, video, overwrite=overwrite, unsaved=None if long else fitted.unsaved)
+        _write(target, video, overwrite=overwrite, unsaved=unsaved)
         summary = _measure(target, clip, device)
     _clear(left)
     note(summary_line(target, summary))
@@ -183,8 +196,12 @@ def command(
         emit_json(_summary(target, network, summary))
 
 
-def _check_choice(preset: str | None, arch: str | None, size: str | None) -> None:
+def _check_choice(preset: str | None, arch: str | None, size: str | None, goal: Goal | None) -> None:
     """Raise `UsageError` unless exactly one way to choose a network was taken."""
+    if goal is not None:
+        if arch is None or size is not None or preset is not None:
+            raise UsageError("a target chooses the size; give --arch with it, and neither --size nor --preset")
+        return
     if preset is None and (arch is None or size is None):
         raise UsageError("no network chosen; give --preset NAME (`nervplay models` lists them), or --arch and --size")
     if preset is not None and (arch is not None or size is not None):

@@ -24,7 +24,7 @@ from nervplay.training import stop_on_signals
 from nervplay.video import FrameSource, FrameTransform, VideoSpec
 from nervplay.video.spans import Span, even_spans, scene_spans
 
-__all__ = ["Cutting", "LongJob", "check_parts", "encode_long", "plan_spans", "segment_options"]
+__all__ = ["Cutting", "LongJob", "check_parts", "encode_long", "plan_spans", "segment_options", "whole_clip"]
 
 _SHORTEST_SECONDS = 0.5
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -209,6 +209,12 @@ def encode_long(job: LongJob, clip: FrameSource, spans: Sequence[Span], audio: A
     }
     record = source_record(job.source, job.transform)
     return join_parts(folder, parts, clip.spec, source=record, recipe=recipe, audio=audio)
+
+
+def whole_clip(job: LongJob, spec: VideoSpec) -> Part:
+    """Return the fit of a clip by one network, as a part."""
+    (part,) = _parts(job, spec, even_spans(spec.frame_count, 1))[1]
+    return part
 
 
 def _parts(job: LongJob, spec: VideoSpec, spans: Sequence[Span]) -> tuple[list[Network], list[Part]]:
