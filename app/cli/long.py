@@ -24,7 +24,16 @@ from nervplay.training import stop_on_signals
 from nervplay.video import FrameSource, FrameTransform, VideoSpec
 from nervplay.video.spans import Span, even_spans, scene_spans
 
-__all__ = ["Cutting", "LongJob", "check_parts", "encode_long", "plan_spans", "segment_options", "whole_clip"]
+__all__ = [
+    "Cutting",
+    "LongJob",
+    "check_parts",
+    "encode_long",
+    "plan_spans",
+    "run_parts",
+    "segment_options",
+    "whole_clip",
+]
 
 _SHORTEST_SECONDS = 0.5
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -190,17 +199,7 @@ def encode_long(job: LongJob, clip: FrameSource, spans: Sequence[Span], audio: A
     """
     networks, parts = _parts(job, clip.spec, spans)
     folder = parts_folder(job.target)
-    tally = Tally(parts)
-    with stop_on_signals() as stop, progress("fitting", clip.spec.frame_count, "frames") as show:
-
-        def report(now: PartReport) -> None:
-            tally.add(now)
-            show(tally.frames, tally.words())
-
-        if job.cutting.engine == "ray":
-            run_ray(folder, parts, report=report, stop=stop, address=job.cutting.address)
-        else:
-            run_local(folder, parts, report=report, stop=stop)
+    run_parts(folder, parts, job.cutting, clip.spec.frame_count)
     recipe = {
         "preset": networks[0].preset,
         "training": networks[0].recipe.to_json(),
@@ -209,6 +208,32 @@ def encode_long(job: LongJob, clip: FrameSource, spans: Sequence[Span], audio: A
     }
     record = source_record(job.source, job.transform)
     return join_parts(folder, parts, clip.spec, source=record, recipe=recipe, audio=audio)
+
+
+def run_parts(folder: Path, parts: Sequence[Part], cutting: Cutting, frames: int) -> None:
+    """Fit parts by the engine that was asked for, with a progress bar; finished ones are not fitted again.
+
+    Args:
+        folder: keeps them; it exists.
+        parts: the work.
+        cutting: says which engine, and where.
+        frames: frames of all parts together.
+
+    Raises:
+        Interrupted: stopped; all is saved in the folder.
+        NervplayError: what fitting a part raised.
+    """
+    tally = Tally(parts)
+    with stop_on_signals() as stop, progress("fitting", frames, "frames") as show:
+
+        def report(now: PartReport) -> None:
+            tally.add(now)
+            show(tally.frames, tally.words())
+
+        if cutting.engine == "ray":
+            run_ray(folder, parts, report=report, stop=stop, address=cutting.address)
+        else:
+            run_local(folder, parts, report=report, stop=stop)
 
 
 def whole_clip(job: LongJob, spec: VideoSpec) -> Part:

@@ -18,6 +18,7 @@ COMMANDS = (
     CommandRow("play", "app.cli.play", "Look at a neural video beside its source, live."),
     CommandRow("encode", "app.cli.encode", "Fit a network to a clip and write it as a .nerv file."),
     CommandRow("compress", "app.cli.compress", "Make a .nerv file smaller, at given settings or under a limit."),
+    CommandRow("sweep", "app.cli.sweep", "Fit one clip at several sizes: a ladder of rate and quality."),
     CommandRow("info", "app.cli.info", "Show what a .nerv file holds: clip, network, rate, sections."),
     CommandRow("models", "app.cli.models", "List architectures and presets with parameters and cost."),
     CommandRow("eval", "app.cli.evaluate", "Measure a .nerv file against its source: PSNR, SSIM, VMAF, bpp."),
