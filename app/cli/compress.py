@@ -87,6 +87,11 @@ def command(
     if qat_epochs and source is None:
         raise UsageError(f"--qat-epochs {qat_epochs} fits the network on, which needs the clip; give --source SRC")
     video = open_nerv(file)
+    if len(video.file.segments) > 1:
+        raise UsageError(
+            f"'{file}' has {len(video.file.segments)} time segments and compress takes one; give --bits and --embed-bits "
+            "to `nervplay encode --segments` instead"
+        )
     limits = _limits(video, target_bytes, target_bpp, target_psnr)
     settings = Settings(prune=prune, bits=bits, embed_bits=embed_bits, qat_epochs=qat_epochs, device=device)
     with _reference(file, source, video, device) as reference:

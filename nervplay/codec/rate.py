@@ -102,6 +102,11 @@ class RateTuned(VideoModel):
     def _rounded(self, codes: Mapping[str, tuple[Tensor, Tensor]]) -> dict[str, Tensor]:
         return {name: (code + (code.round() - code).detach()) * step for name, (code, step) in codes.items()}
 
+    @property
+    def has_encoder(self) -> bool:
+        """Whether the inner network has one."""
+        return self.inner.has_encoder
+
     def forward(self, index: Tensor) -> Tensor:
         """Return the frames at `index`, int64 (B,), with rounded weights: float32 (B, 3, H, W)."""
         with swapped(self.inner, self._rounded(self._codes())):

@@ -221,6 +221,11 @@ class VideoModel(nn.Module, ABC):
         """
 
     @property
+    def has_encoder(self) -> bool:
+        """Whether an encoder gives the embeddings in training; without one they are what is stored."""
+        return self.encoder is not None
+
+    @property
     def continuous_time(self) -> bool:
         """Whether `at_position` gives pictures between frames: the network reads a time, not a row of a table."""
         return False

@@ -79,7 +79,7 @@ class FrameBatches:
 
 def _decodes_alone(model: VideoModel) -> bool:
     """Whether a network of per-frame embeddings has no encoder any more."""
-    return bool(model.embedding_names) and model.encoder is None
+    return bool(model.embedding_names) and not model.has_encoder
 
 
 class PatchBatches:
