@@ -89,8 +89,8 @@ def command(
     video = open_nerv(file)
     if len(video.file.segments) > 1:
         raise UsageError(
-            f"'{file}' has {len(video.file.segments)} time segments and compress takes one; give --bits and --embed-bits "
-            "to `nervplay encode --segments` instead"
+            f"'{file}' has {len(video.file.segments)} time segments and compress takes one; give --bits and "
+            "--embed-bits to `nervplay encode --segments` instead"
         )
     limits = _limits(video, target_bytes, target_bpp, target_psnr)
     settings = Settings(prune=prune, bits=bits, embed_bits=embed_bits, qat_epochs=qat_epochs, device=device)
