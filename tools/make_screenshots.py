@@ -32,7 +32,7 @@ __all__ = ["TARGET", "main"]
 
 TARGET = Path(__file__).resolve().parent.parent / "docs" / "images"
 _SIZE = (1440, 900)
-_PATIENCE = 300_000
+_PATIENCE = 1_200_000
 _QUALITY = 88
 """Of JPEG: windows full of film are ten times smaller than as PNG."""
 
