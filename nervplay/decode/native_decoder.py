@@ -81,10 +81,11 @@ class NativeDecoder(TorchDecoder):
             self._graph = trace(model)
         except UntraceableError as error:
             raise CapabilityError(f"the native kernels cannot run this {model.architecture}: {error}") from None
-        self._lock = threading.Lock()
+        self._lock = threading.Lock()  # of the pool and the precision
+        self._preparing = threading.Lock()
         self._programs: dict[str, Program] = {}
         self._calibration = progress
-        self._changes = 0
+        self._changes = self._integers = 0
         count = threads or core_count()
         self._pool = Pool(count)
         self._lowered = lower(self._graph, MAX_CHAIN)
@@ -98,10 +99,12 @@ class NativeDecoder(TorchDecoder):
     @property
     def backend_note(self) -> str:
         """What is really computed, and what PyTorch does of it."""
+        count = sum(len(step) for step in self._lowered.steps if isinstance(step, list))
         words = {
             "fp32": "float32",
             "bf16": "float32, which is faster here than bfloat16",
-            "int8": "8-bit weights times 14-bit inputs as 16-bit integers (W8A16)",
+            "int8": "8-bit weights times 14-bit inputs as 16-bit integers (W8A16) in "
+            f"{self._integers} of {count} convolutions, float32 in the others",
         }
         left = sorted(set(self._lowered.unsupported))
         rest = f"; in PyTorch: convolutions with {', '.join(left)}" if left else ""
@@ -140,13 +143,15 @@ class NativeDecoder(TorchDecoder):
         if self._reference is None:
             raise UsageError("the decoder is closed; open it again")
         name = "int8" if precision == "int8" else "fp32"
-        with self._lock:
-            if name not in self._programs:
+        with self._preparing:  # frames go on being decoded meanwhile
+            program = self._programs.get(name)
+            if program is None:
                 peaks = None
                 if name == "int8":
                     with _Workbench(self._graph, self._lowered, self._isa, self._threads or 1) as bench:
                         peaks = calibrate(bench, len(self), self._calibration)
-                self._programs[name] = Program(
+                    self._integers = len(peaks)
+                program = self._programs[name] = Program(
                     self._graph,
                     self._lowered,
                     isa=self._isa,
@@ -154,7 +159,7 @@ class NativeDecoder(TorchDecoder):
                     threads=self._threads or 1,
                     peaks=peaks,
                 )
-            return self._programs[name]
+            return program
 
     def frame(self, index: int, out: Frame | None = None) -> Frame:
         """Return frame `index` as uint8 (H, W, 3) RGB, in `out` when it is given.

@@ -6,6 +6,7 @@ Where there is no C compiler nothing breaks: decoding then runs in PyTorch.
 
 import contextlib
 import hashlib
+import logging
 import os
 import platform
 import secrets
@@ -18,6 +19,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 __all__ = ["BuildError", "build", "find_compiler", "library_name", "source_hash"]
+
+_LOG = logging.getLogger("nervplay.decode.native.build")
 
 HERE = Path(__file__).resolve().parent
 UNITS = ("pool.c", "chain.c")
@@ -95,6 +98,7 @@ def build(folder: Path) -> Path:
     compiler = find_compiler()
     if compiler is None:
         raise BuildError("no C compiler is here (cc, gcc or clang)")
+    _LOG.info("compiling the native kernels with %s, once for this version", compiler)
     variants = dict(X86) if platform.machine().lower() in ("x86_64", "amd64") else {}
     with contextlib.ExitStack() as stack:
         try:

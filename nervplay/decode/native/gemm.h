@@ -4,6 +4,10 @@
 
 #include "simd.h"
 
+/* Bytes by which weights are fetched early. They are read once per block of tiles and come from the third-level cache;
+   the processor's own prefetching stops at each page. Measured: 3 to 6 percent of the products. */
+#define AHEAD 3072
+
 /* Panels of a weight matrix are as equal as can be, none wider than NK_PANEL: 7 vectors are 3 + 2 + 2. Python packs
    by the same rule. The first vector of panel `panel`: */
 NK_INLINE int panel_start(int panel, int vectors) {
@@ -20,7 +24,10 @@ NK_INLINE void product(const float *const *values, int taps, size_t stride, cons
         const float *v = values[tap];
         for (int k = 0; k < depth; k++) {
             vf b[NK_PANEL];
-            NK_UNROLL for (int j = 0; j < wide; j++) b[j] = vload(weights + j * NK_LANES);
+            NK_UNROLL for (int j = 0; j < wide; j++) {
+                b[j] = vload(weights + j * NK_LANES);
+                __builtin_prefetch((const char *)(weights + j * NK_LANES) + AHEAD);
+            }
             weights += wide * NK_LANES;
             NK_UNROLL for (int i = 0; i < rows; i++) {
                 vf a = vset(v[i * stride + (size_t)k]);
@@ -38,7 +45,10 @@ NK_INLINE void product16(const int32_t *values, size_t stride, const int32_t *we
     vi c[NK_ROWS][NK_PANEL] = {{{0}}};
     for (int k = 0; k < depth; k++) {
         vi b[NK_PANEL];
-        NK_UNROLL for (int j = 0; j < wide; j++) b[j] = *(const vi_any *)(weights + j * NK_LANES);
+        NK_UNROLL for (int j = 0; j < wide; j++) {
+            b[j] = *(const vi_any *)(weights + j * NK_LANES);
+            __builtin_prefetch((const char *)(weights + j * NK_LANES) + AHEAD);
+        }
         weights += wide * NK_LANES;
         NK_UNROLL for (int i = 0; i < rows; i++) {
             vi a = (vi){0} + values[i * stride + (size_t)k];
