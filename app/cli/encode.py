@@ -3,6 +3,7 @@
 import logging
 import shutil
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,7 @@ _LOG = logging.getLogger(__name__)
     examples=(
         "nervplay encode clip.mp4 clip.nerv --preset hnerv-tiny",
         "nervplay encode clip.mp4 clip.nerv --arch hnerv --size 1.5M --scale 640x360 --epochs 300",
+        "nervplay encode clip.mp4 clip.nerv --arch hnerv --size 1.5M --effort balanced",
         "nervplay encode clip.mp4 clip.nerv --preset hnerv-tiny --resume",
         "nervplay encode clip.mp4 clip.nerv --preset hnerv-tiny --time-limit 30m --speed compiled",
         "nervplay encode clip.mp4 clip.nerv --arch hnerv --target-bytes 400000",
@@ -73,6 +75,12 @@ _LOG = logging.getLogger(__name__)
 @click.option("--frames", metavar="A:B", help="Only frames A to B - 1.")
 @click.option("--crop", type=SIZE, metavar="WxH", help="Cut this size from the middle.")
 @click.option("--scale", type=SIZE, metavar="WxH", help="Resize to this size, behind --crop.")
+@click.option(
+    "--task",
+    metavar="NAME",
+    help="What is fitted for: regression (default), interpolation, inpaint-center, inpaint-disperse_50,"
+    " denoise-gaussian_25, ...; `nervplay eval` measures it by its paper's protocol.",
+)
 @click.option("--seed", type=int, metavar="N", help="Of initial weights and frame order; default: the preset's.")
 @click.option("--bits", type=int, default=8, show_default=True, metavar="N", help="Bits of a weight.")
 @click.option("--embed-bits", type=int, default=6, show_default=True, metavar="N", help="Bits of an embedding.")
@@ -106,6 +114,7 @@ def command(
     frames: str | None,
     crop: tuple[int, int] | None,
     scale: tuple[int, int] | None,
+    task: str | None,
     seed: int | None,
     bits: int,
     embed_bits: int,
@@ -137,14 +146,12 @@ def command(
     resolve_device(device)
 
     def choose(spec: VideoSpec, share: float = 1.0) -> Network:
-        changes = effort.changes | {"seed": seed}
+        recipe = partial(effort.recipe, seed=seed, task=task)
         if goal is not None:  # what counts of this one is its recipe
-            network = choose_network(spec, preset=f"{arch}-tiny", arch=None, size=None, changes=changes)
+            network = choose_network(spec, preset=f"{arch}-tiny", arch=None, size=None, recipe=recipe)
             return replace(network, preset=None)
         whole_size = None if size is None else str(max(1, round(parse_parameters(size) * share)))
-        return choose_network(
-            spec, preset=preset, arch=arch, size=whole_size, changes=changes, convolutions=convolutions
-        )
+        return choose_network(spec, preset=preset, arch=arch, size=whole_size, recipe=recipe, convolutions=convolutions)
 
     unsaved = None
     with open_source(source) as whole:
@@ -181,12 +188,12 @@ def command(
                 time_limit=effort.time_limit,
             )
             unsaved = fitted.unsaved
-            recipe = {"preset": network.preset, "training": network.recipe.to_json(), **asdict(precision)}
-            recipe |= {"rate_lambda": rate_lambda} if paying else {}
+            facts = {"preset": network.preset, "training": network.recipe.to_json(), **asdict(precision)}
+            facts |= {"rate_lambda": rate_lambda} if paying else {}
             record = source_record(source, transform)
             tensors = paying.quantised() if paying else None
             video = pack(
-                model, clip.spec, precision=precision, source=record, recipe=recipe, audio=sound, tensors=tensors
+                model, clip.spec, precision=precision, source=record, recipe=facts, audio=sound, tensors=tensors
             )
         _write(target, video, overwrite=overwrite, unsaved=unsaved)
         summary = _measure(target, clip, device)

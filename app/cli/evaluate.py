@@ -1,12 +1,14 @@
 """`nervplay eval`: what a file is worth against its source."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 
 from app.cli.command import command as nervplay_command
 from app.cli.decoding import open_logged
-from app.cli.measure import MEASURES, emit_report, measure, parse_measures
+from app.cli.measure import MEASURES, emit_report, emit_task, measure, parse_measures
 from app.cli.options import (
     NERV,
     SOURCE,
@@ -21,6 +23,9 @@ from app.cli.options import (
 from app.cli.output import emit_json, note
 from app.core.clips import open_original
 from nervplay.codec import open_nerv
+from nervplay.errors import UsageError
+from nervplay.metrics.tasks import evaluate_task
+from nervplay.video.tasks import REGRESSION, Task, parse_task
 
 __all__ = ["command"]
 
@@ -30,12 +35,18 @@ __all__ = ["command"]
     examples=(
         "nervplay eval clip.nerv clip.mp4",
         "nervplay eval clip.nerv clip.mp4 --metrics psnr,ms-ssim,ssim,vmaf --csv frames.csv",
+        "nervplay eval holes.nerv clip.mp4 --task inpaint-center",
     ),
     codes=(2, 3, 4, 6),
 )
 @click.argument("file", type=NERV)
 @click.argument("source", type=SOURCE, metavar="SRC")
 @click.option("--csv", "table", type=TARGET, metavar="OUT.csv", help="Also write one row per frame.")
+@click.option(
+    "--task",
+    metavar="NAME",
+    help="Also measure as the paper of a task does; default: the task that the file was fitted for.",
+)
 @click.option(
     "--metrics", default="psnr,ms-ssim", show_default=True, help=f"With commas between: {', '.join(MEASURES)}."
 )
@@ -48,6 +59,7 @@ def command(
     file: Path,
     source: Path,
     table: Path | None,
+    task: str | None,
     metrics: str,
     as_json: bool,
     device: str,
@@ -69,11 +81,33 @@ def command(
         open_original(source, video.file.source, video.spec) as original,
         open_logged(video, device=device, precision=precision) as decoder,
     ):
+        chosen = _task_of(task, video.file.recipe)
         report = measure(decoder, original, video.file_bytes, names)
+        series = evaluate_task(decoder, original, chosen) if chosen != REGRESSION else {}
     if table is not None:
         report.write_csv(table, overwrite=overwrite)
         note(f"wrote {table}")
     if as_json:
-        emit_json({"path": str(file), "source": str(source), "precision": precision, **report.to_json()})
+        measured = {"name": chosen.name, "psnr_db": {name: it.to_json() for name, it in series.items()}}
+        facts = {"path": str(file), "source": str(source), "precision": precision, **report.to_json()}
+        emit_json(facts | ({"task": measured} if series else {}))
     else:
         emit_report(report)
+        if series:
+            emit_task(chosen.name, series)
+
+
+def _task_of(name: str | None, recipe: Mapping[str, Any]) -> Task:
+    """Return the task that was asked for, or that the recipe of a file names; regression where it is unknown.
+
+    Raises:
+        UsageError: one that does not exist was asked for.
+    """
+    if name is not None:
+        return parse_task(name)
+    training = recipe.get("training")
+    kept = training.get("task") if isinstance(training, dict) else None
+    try:
+        return parse_task(str(kept))
+    except UsageError:
+        return REGRESSION

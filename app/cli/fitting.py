@@ -1,10 +1,9 @@
 """From a clip and a choice of network to a checked plan, before the first step of a long fit."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from app.cli.stages import parse_convolutions
 from ffmpeg_bridge.audio import extract_audio
@@ -74,7 +73,7 @@ def choose_network(
     preset: str | None,
     arch: str | None,
     size: str | None,
-    changes: dict[str, Any],
+    recipe: Callable[[Recipe], Recipe],
     convolutions: Sequence[str] = (),
 ) -> Network:
     """Return the network that the options name, configured for a clip.
@@ -84,7 +83,7 @@ def choose_network(
         preset: full name of a preset; or
         arch: name of an architecture, with
         size: about how many parameters it may store.
-        changes: fields of the recipe that differ from the preset's; None leaves one alone.
+        recipe: turns the preset's recipe into the one to fit by.
         convolutions: the stages that are not dense, see `parse_convolutions`; they take the place of the preset's. The
             size is that of the network with them.
 
@@ -104,8 +103,8 @@ def choose_network(
         entry = get_architecture(arch)
         config = _of_size(entry, spec, parse_parameters(size), convolutions)
         settings = entry.presets["tiny"].recipe  # the paper's, as far as it goes with frames of any size
-    recipe = Recipe.from_json(dict(settings)).replace(**{k: v for k, v in changes.items() if v is not None})
-    return Network(architecture=entry.name, config=config, recipe=recipe, preset=preset)
+    chosen_recipe = recipe(Recipe.from_json(dict(settings)))
+    return Network(architecture=entry.name, config=config, recipe=chosen_recipe, preset=preset)
 
 
 def _of_size(entry: Architecture, spec: VideoSpec, parameters: int, convolutions: Sequence[str]) -> ModelConfig:

@@ -106,7 +106,7 @@ def encode_goal(goal: Goal, folder: Path, pattern: Part, clip: FrameSource, audi
 
     def configure(parameters: int) -> ModelConfig:
         return choose_network(
-            clip.spec, preset=None, arch=pattern.architecture, size=str(parameters), changes={}
+            clip.spec, preset=None, arch=pattern.architecture, size=str(parameters), recipe=lambda it: it
         ).config
 
     with stop_on_signals() as stop, progress("fitting", pattern.recipe.total_epochs, "epochs") as show:

@@ -1,7 +1,7 @@
 """Measuring a file against its original, for all commands that do it, and the table that comes out."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 
@@ -10,10 +10,10 @@ from app.cli.words import human_bytes
 from ffmpeg_bridge.filter_meter import FILTERS, FilterMeter
 from ffmpeg_bridge.vmaf import VmafMeter
 from nervplay.errors import UnknownNameError
-from nervplay.metrics import METRICS, Meter, Report, evaluate
+from nervplay.metrics import METRICS, Meter, Report, Series, evaluate
 from nervplay.video import FrameSource
 
-__all__ = ["MEASURES", "emit_report", "measure", "parse_measures", "summary_line"]
+__all__ = ["MEASURES", "emit_report", "emit_task", "measure", "parse_measures", "summary_line"]
 
 MEASURES: tuple[str, ...] = (*METRICS, "vmaf", *FILTERS)
 """All measures by the names of the command line: our own, then those that FFmpeg makes."""
@@ -92,6 +92,20 @@ def emit_report(report: Report) -> None:
         ("bit rate", f"{report.kbit_per_second:.1f} kbit/s"),
     ]
     emit_table(("rate", "value"), rate, left=("value",))
+
+
+def emit_task(name: str, measured: Mapping[str, Series]) -> None:
+    """Write the table of a task to stdout: PSNRs in dB, mean and extremes.
+
+    Args:
+        name: of the task.
+        measured: see `nervplay.metrics.tasks.evaluate_task`.
+    """
+    rows = [
+        (what, str(len(it.values)), *(_figure(value, 2) for value in (it.mean, it.minimum, it.maximum)))
+        for what, it in measured.items()
+    ]
+    emit_table((f"task {name}: PSNR (dB) of", "frames", "mean", "min", "max"), rows)
 
 
 def summary_line(target: object, report: Report) -> str:

@@ -3,9 +3,11 @@
 import csv
 import io
 import shlex
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import click
 
@@ -22,6 +24,7 @@ from nervplay.codec import Precision, open_nerv
 from nervplay.decode import open_decoder, resolve_device
 from nervplay.errors import OutputError, UsageError
 from nervplay.metrics import evaluate
+from nervplay.training import Recipe
 from nervplay.video import FrameSource, VideoSpec
 
 __all__ = ["command"]
@@ -94,7 +97,7 @@ def command(
     resolve_device(device)
     with open_source(source) as whole:
         clip, transform = cut(whole, frames, crop, scale)
-        changes = effort.changes | {"seed": seed}
+        recipe = partial(effort.recipe, seed=seed)
         job = LongJob(
             source=source,
             transform=transform,
@@ -104,9 +107,9 @@ def command(
             save_every=5.0,
             time_limit=effort.time_limit,
             cutting=Cutting(segments=None, seconds=1.0, overlap=0, engine=engine, address=ray_address),
-            choose=lambda spec, _share: choose_network(spec, preset=None, arch=arch, size=names[0], changes=changes),
+            choose=lambda spec, _share: choose_network(spec, preset=None, arch=arch, size=names[0], recipe=recipe),
         )
-        parts = _plan(job, clip.spec, arch, names, changes)
+        parts = _plan(job, clip.spec, arch, names, recipe)
         folder = output / ".parts"
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -140,16 +143,14 @@ def _sizes(text: str) -> list[str]:
     return names
 
 
-def _plan(job: LongJob, spec: VideoSpec, arch: str, names: list[str], changes: dict[str, Any]) -> list[Part]:
+def _plan(job: LongJob, spec: VideoSpec, arch: str, names: list[str], recipe: Callable[[Recipe], Recipe]) -> list[Part]:
     """Return the fits, every network checked.
 
     Raises:
         UsageError: a size that cannot be had.
     """
     pattern = whole_clip(job, spec)
-    networks: list[Network] = [
-        choose_network(spec, preset=None, arch=arch, size=name, changes=changes) for name in names
-    ]
+    networks: list[Network] = [choose_network(spec, preset=None, arch=arch, size=name, recipe=recipe) for name in names]
     return [
         replace(pattern, number=number, config=network.config, recipe=network.recipe)
         for number, network in enumerate(networks)

@@ -8,10 +8,12 @@ from nervplay.training.phases import HINERV_PHASES, Phase, PhaseHooks
 from nervplay.training.progress import Progress
 from nervplay.training.recipes import Recipe
 from nervplay.training.schedule import parse_schedule
+from nervplay.training.speed import SPEEDS
 
 __all__ = [
     "HINERV_PHASES",
     "LOSS_NAMES",
+    "SPEEDS",
     "FitResult",
     "Phase",
     "PhaseHooks",

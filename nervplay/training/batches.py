@@ -2,12 +2,14 @@
 
 from typing import Protocol, runtime_checkable
 
+import torch
 from torch import Tensor
 
 from nervplay.errors import GeometryError, UsageError
 from nervplay.models.base import TrainingPair, VideoModel
 from nervplay.training.frames import ClipFrames
 from nervplay.training.recipes import Recipe
+from nervplay.video.tasks import REGRESSION, Task, parse_task
 
 __all__ = ["Batches", "FrameBatches", "PatchBatches", "PatchNetwork", "make_batches"]
 
@@ -48,26 +50,29 @@ class PatchNetwork(Protocol):
 
 
 class FrameBatches:
-    """Every frame is an item.
+    """Every frame that the task shows is an item.
 
     A network of per-frame embeddings that has no encoder any more is trained behind the embeddings that it stores.
 
     Args:
         model: the network.
         frames: the clip.
+        task: says which frames are seen.
     """
 
     share = 1.0
     noun = "frames"
 
-    def __init__(self, model: VideoModel, frames: ClipFrames) -> None:
-        self.count = model.config.frame_count
+    def __init__(self, model: VideoModel, frames: ClipFrames, task: Task = REGRESSION) -> None:
+        self._seen = torch.tensor(task.seen(model.config.frame_count), device=frames.index_device)
+        self.count = len(self._seen)
         self._frames = frames
 
     def inputs(self, model: VideoModel, items: Tensor) -> tuple[Tensor, ...]:
         """Return index (B,) and the frames that the network asks for; see `Batches.inputs`."""
-        wanted = items if _decodes_alone(model) else model.source_index(items)
-        return items.to(self._frames.device, non_blocking=True), self._frames.batch(wanted)
+        index = self._seen[items]
+        wanted = index if _decodes_alone(model) else model.source_index(index)
+        return index.to(self._frames.device, non_blocking=True), self._frames.batch(wanted)
 
     def pairs(self, model: VideoModel, *inputs: Tensor) -> list[TrainingPair]:
         """Return the terms that the network asks for; see `Batches.pairs`."""
@@ -136,8 +141,16 @@ def make_batches(model: VideoModel, frames: ClipFrames, recipe: Recipe) -> Batch
         recipe: its `patch_size` decides.
 
     Raises:
-        UsageError, GeometryError: see `PatchBatches`.
+        UsageError, GeometryError: see `PatchBatches`; or a task that the network or its patches
+            cannot learn.
     """
+    task = parse_task(recipe.task)
+    if task.every > 1 and not _decodes_alone(model) and model.source_index(torch.zeros(1, dtype=torch.int64)).ndim > 1:
+        raise UsageError(
+            f"{model.architecture} reads the neighbours of a frame, which task {task.name} hides; take another network"
+        )
     if recipe.patch_size is None:
-        return FrameBatches(model, frames)
+        return FrameBatches(model, frames, task)
+    if task.every > 1 or task.hole:
+        raise UsageError(f"task {task.name} is learned from whole frames; leave patch_size out of its recipe")
     return PatchBatches(model, frames, recipe.patch_size)

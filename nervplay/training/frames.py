@@ -9,6 +9,7 @@ from torch import Tensor
 
 from nervplay.errors import CapabilityError
 from nervplay.video.source import FrameSource
+from nervplay.video.tasks import REGRESSION, Task
 
 __all__ = ["ClipFrames", "available_memory", "epoch_order"]
 
@@ -50,12 +51,15 @@ class ClipFrames:
         source: the clip; read once, in order.
         device: where batches are wanted.
         budget: bytes that the frames may take; a share of what is free when None.
+        task: spoils the frames: with holes, or with noise.
 
     Raises:
         CapabilityError: more bytes than `budget`.
     """
 
-    def __init__(self, source: FrameSource, device: torch.device, *, budget: int | None = None) -> None:
+    def __init__(
+        self, source: FrameSource, device: torch.device, *, budget: int | None = None, task: Task = REGRESSION
+    ) -> None:
         spec = source.spec
         size = 3 * spec.pixels
         limit = int(available_memory() * SHARE) if budget is None else budget
@@ -65,8 +69,8 @@ class ClipFrames:
                 f"and {limit / 2**30:.2f} GiB can be had; take fewer or smaller frames (--frames, --scale, --crop)"
             )
         frames = torch.empty((spec.frame_count, 3, spec.height, spec.width), dtype=torch.uint8)
-        for place, frame in zip(frames, source.frames(), strict=True):
-            place.copy_(torch.from_numpy(frame).permute(2, 0, 1))
+        for index, (place, frame) in enumerate(zip(frames, source.frames(), strict=True)):
+            place.copy_(torch.from_numpy(task.given(frame, index)).permute(2, 0, 1))
         self.device = device
         self._frames = _placed(frames, device)
 

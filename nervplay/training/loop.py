@@ -21,6 +21,7 @@ from nervplay.training.speed import get_speed
 from nervplay.training.watch import Watch
 from nervplay.video.source import FrameSource
 from nervplay.video.spec import VideoSpec
+from nervplay.video.tasks import Task, parse_task
 
 __all__ = ["FitResult", "build_for_training", "fit"]
 
@@ -122,7 +123,8 @@ def fit(
     """
     _check_geometry(model.config, source.spec)
     target = resolve_device(device)
-    frames = ClipFrames(source, target)
+    task = parse_task(recipe.task)
+    frames = ClipFrames(source, target, task=task)
     with deterministic(target), get_speed(recipe.speed, target).settings():
         run = Run(model.to(target).train(), frames, recipe, hooks, TimeLimit(time_limit))
         identity = identity_of(model, recipe, source.spec, frames)
@@ -134,7 +136,7 @@ def fit(
         watch.save()
         seconds, speed = watch.speed()
         run.shaping.fold()
-        _store_embeddings(model, frames)
+        _store_embeddings(model, frames, task)
     psnr_db, loss = run.record.means(run.step)
     return FitResult(
         model=model.cpu(),
@@ -177,16 +179,25 @@ def _check_geometry(config: ModelConfig, spec: VideoSpec) -> None:
         )
 
 
-def _store_embeddings(model: VideoModel, frames: ClipFrames) -> None:
+def _store_embeddings(model: VideoModel, frames: ClipFrames, task: Task) -> None:
     """Put the network into eval mode and let it store its embeddings, frame by frame as the official evaluation does.
+
+    An unseen frame gets the mean of its neighbours' embeddings (official Boosting-NeRV, `--embed_inter`), or that
+    of the frame before where none follows.
 
     Raises:
         UsageError: weights or embeddings that are not finite.
     """
     model.eval()
-    for i in range(model.config.frame_count):
+    count = model.config.frame_count
+    seen = task.seen(count)
+    for i in seen:
         index = torch.tensor([i], device=frames.index_device)
         model.store_embeddings(index.to(frames.device), frames.batch(model.source_index(index)))
+    tables = [model.get_buffer(name) for name in model.embedding_names if model.encoder is not None]
+    for i in sorted(set(range(count)) - set(seen)):
+        for table in tables:
+            table[i] = table[i - 1 : i + 2 : 2].mean(0)
     for name, value in model.stored_state().items():
         if not torch.isfinite(value).all():
             raise UsageError(f"the fit ended with '{name}' not finite; use a lower learning rate")

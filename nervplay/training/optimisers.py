@@ -1,4 +1,4 @@
-"""Optimisers by name: Adam from PyTorch, and Adan, which HNeRV-Boost is trained with.
+"""Optimisers by name: Adam from PyTorch, Adan, which HNeRV-Boost is trained with, and Muon, see `muon`.
 
 Adan: Xie et al., "Adan: Adaptive Nesterov Momentum Algorithm for Faster Optimizing Deep Models", 2022, algorithm 1,
 without weight decay and restarts, as the official Boosting-NeRV code runs it (`lib/adan.py` at d59ca91):
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from nervplay.errors import UnknownNameError
+from nervplay.training.muon import Muon, muon_groups
 
 __all__ = ["OPTIMISERS", "Adan", "OptimiserKind", "get_optimiser"]
 
@@ -90,18 +91,31 @@ class OptimiserKind(NamedTuple):
         make: called with parameters, `lr` and `betas`; epsilon 1e-8, no weight decay.
         betas: how many of them it takes.
         moments: names of its state per parameter, "step" (a scalar) first; the others have the parameter's shape.
+        groups: network -> what `make` is called with; None for its parameters.
         can_be_fused: whether it takes `fused=True`: one kernel that rounds otherwise.
     """
 
     make: Callable[..., Optimizer]
     betas: int
     moments: tuple[str, ...]
+    groups: Callable[[nn.Module], list[dict[str, Any]]] | None = None
     can_be_fused: bool = False
+
+    def build(self, model: nn.Module, **options: Any) -> Optimizer:
+        """Return the optimiser of a network's parameters.
+
+        Args:
+            model: the network.
+            options: `lr`, `betas`, and `fused` where it can be.
+        """
+        optimiser: Optimizer = self.make(model.parameters() if self.groups is None else self.groups(model), **options)
+        return optimiser
 
 
 OPTIMISERS: Mapping[str, OptimiserKind] = {
     "adam": OptimiserKind(torch.optim.Adam, 2, ("step", "exp_avg", "exp_avg_sq"), can_be_fused=True),
     "adan": OptimiserKind(Adan, 3, ("step", "exp_avg", "exp_avg_sq", "exp_avg_diff", "previous_gradient")),
+    "muon": OptimiserKind(Muon, 3, ("step", "exp_avg", "exp_avg_sq"), groups=muon_groups),
 }
 """All optimisers, by the name that a recipe has."""
 

@@ -13,6 +13,7 @@ from nervplay.training.optimisers import get_optimiser
 from nervplay.training.phases import Phase
 from nervplay.training.schedule import parse_schedule
 from nervplay.training.speed import SPEEDS
+from nervplay.video.tasks import parse_task
 
 __all__ = ["Recipe"]
 
@@ -27,11 +28,12 @@ class Recipe:
         patch_size: (width, height) of the rectangles that steps see, in pixels; None for whole frames. HiNeRV only.
         learning_rate: largest step size; the schedule multiplies it.
         betas: decay of the optimiser's moments: two for Adam (NeRV uses (0.5, 0.999), HNeRV (0.9, 0.999)), three for
-            Adan (0.98, 0.92, 0.99).
+            Adan (0.98, 0.92, 0.99) and for Muon (0.95, 0.9, 0.999).
         schedule: see `nervplay.training.schedule`.
         loss: see `nervplay.training.losses`.
         optimiser: see `nervplay.training.optimisers`; epsilon 1e-8, no weight decay.
         grad_clip: largest norm of the gradient over all parameters (SNeRV: 1.0); None leaves gradients alone.
+        task: what is fitted for, see `nervplay.video.tasks`.
         speed: see `nervplay.training.speed`; "exact" computes as the official code does.
         rollbacks: how often a fit that has collapsed goes back to its last good state and halves its rate, 0 or more.
         patience: epochs without a gain after which a part of the fit stops early, and that its rate takes to come down
@@ -53,6 +55,7 @@ class Recipe:
     loss: str = "L2"
     optimiser: str = "adam"
     grad_clip: float | None = None
+    task: str = "regression"
     speed: str = "exact"
     rollbacks: int = 3
     patience: int | None = None
@@ -72,6 +75,7 @@ class Recipe:
         self._require("patience", self.patience is None or self.patience >= 1, "1 or more, or none")
         self._require("seed", 0 <= self.seed < 2**63, "0 or more, under 2^63")
         self._require("speed", self.speed in SPEEDS, f"one of {', '.join(SPEEDS)}")
+        parse_task(self.task)
         get_loss(self.loss)
         parse_schedule(self.schedule)
 

@@ -8,11 +8,12 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 from torch.optim import Optimizer
 
 from nervplay.errors import UsageError
 from nervplay.metrics.psnr import float_psnr
-from nervplay.models.base import VideoModel
+from nervplay.models.base import TrainingPair, VideoModel
 from nervplay.training.batches import make_batches
 from nervplay.training.checkpoint import ResumeState, read_resume_file, write_resume_file
 from nervplay.training.course import PREFIX, Course
@@ -28,6 +29,7 @@ from nervplay.training.schedule import Position, parse_schedule
 from nervplay.training.shaping import WeightShaping
 from nervplay.training.speed import get_speed
 from nervplay.training.state import capture, check, load, restore, snapshot
+from nervplay.video.tasks import parse_task
 
 __all__ = ["Run", "deterministic"]
 
@@ -89,6 +91,8 @@ class Run:
         self._speed.prepare(model)
         self.shaping = WeightShaping(model, hooks or PhaseHooks())
         self._batches = make_batches(model, frames, recipe)
+        visible = parse_task(recipe.task).visible(model.config.width, model.config.height)
+        self._mask = None if visible is None else torch.from_numpy(visible).float()[None].to(frames.device)
         self.steps = self._batches.count // recipe.batch_size
         if self.steps == 0:
             what = f"the {self._batches.count} {self._batches.noun} of the clip"
@@ -197,10 +201,7 @@ class Run:
         recipe = self.recipe
         kind = get_optimiser(recipe.optimiser)
         options = {"fused": True} if self._speed.fused and kind.can_be_fused else {}
-        optimiser: Optimizer = kind.make(
-            self.model.parameters(), lr=recipe.learning_rate, betas=recipe.betas, **options
-        )
-        return optimiser
+        return kind.build(self.model, lr=recipe.learning_rate, betas=recipe.betas, **options)
 
     def _enter(self, *, begins: bool) -> None:
         """Go into the part of the fit that the epoch belongs to; a phase begins with its first epoch, or is resumed."""
@@ -235,10 +236,19 @@ class Run:
         """Return the loss, a scalar with a gradient, and the PSNR of every item in dB, (B,)."""
         with self._speed.arithmetic(self.model):
             pairs = self.shaping.pairs(lambda model: self._batches.pairs(model, *inputs))
-        pairs = [pair._replace(prediction=pair.prediction.float()) for pair in pairs]
+        pairs = [self._visible(pair._replace(prediction=pair.prediction.float())) for pair in pairs]
         losses = [pair.weight * self._loss(pair.prediction, pair.target) for pair in pairs]
         loss = torch.stack(losses).sum() if len(losses) > 1 else losses[0]
         return loss, float_psnr(pairs[-1].prediction, pairs[-1].target)
+
+    def _visible(self, pair: TrainingPair) -> TrainingPair:
+        """Return a term of the loss without what lies in holes, of which coarser terms lose every cell they touch."""
+        if self._mask is None:
+            return pair
+        rows, columns = pair.target.shape[-2:]
+        mask = torch.floor(F.adaptive_avg_pool2d(self._mask, (rows, columns)))
+        mask = mask.view(*(1,) * (pair.target.ndim - 2), *mask.shape[-2:])
+        return pair._replace(prediction=pair.prediction * mask, target=pair.target * mask)
 
     @property
     def has_diverged(self) -> bool:
