@@ -4,7 +4,7 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from types import FrameType
 
@@ -43,27 +43,47 @@ def run_program(command: Sequence[str]) -> int:
     Raises:
         CapabilityError: the program cannot be started.
     """
-    try:
-        process = subprocess.Popen(list(command), env=loopback_environment())  # noqa: S603 - what the user asked for
-    except OSError as error:
-        raise CapabilityError(f"{command[0]} cannot be started ({error.strerror}); name another: --program") from error
-    with process, _forwarding(process):
-        code = process.wait()
+    with _forwarding() as started:
+        try:
+            process = subprocess.Popen(list(command), env=loopback_environment())  # noqa: S603 - what the user asked for
+        except OSError as error:
+            raise CapabilityError(
+                f"{command[0]} cannot be started ({error.strerror}); name another: --program"
+            ) from error
+        with process:
+            started(process)
+            code = process.wait()
     return code if code >= 0 else 128 - code
 
 
 @contextmanager
-def _forwarding(process: subprocess.Popen[bytes]) -> Iterator[None]:
-    """Send signals on to a process while the block runs."""
+def _forwarding() -> Iterator[Callable[[subprocess.Popen[bytes]], None]]:
+    """Keep signals for a process while the block runs; they are sent to it as soon as it is made known.
+
+    The handlers are there before the program is: no signal falls between.
+
+    Yields:
+        A function that takes the process.
+    """
+    programs: list[subprocess.Popen[bytes]] = []
+    early: list[int] = []
 
     def forward(number: int, _frame: FrameType | None) -> None:
         if number in (signal.SIGINT, signal.SIGQUIT) and _in_foreground():
             return
-        process.send_signal(number)
+        if programs:
+            programs[0].send_signal(number)
+        else:
+            early.append(number)
+
+    def started(process: subprocess.Popen[bytes]) -> None:
+        programs.append(process)
+        for number in early:
+            process.send_signal(number)
 
     before = {number: signal.signal(number, forward) for number in _FORWARDED}
     try:
-        yield
+        yield started
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -220,7 +220,10 @@ class Run:
         for group in self.optimiser.param_groups:
             group["lr"] = self._rate * self._schedule(position) * self.course.rate(step / self.steps)
         size = self.recipe.batch_size
-        items = self._order[step * size : (step + 1) * size]
+        self._learn(step, self._order[step * size : (step + 1) * size])
+
+    def _learn(self, step: int, items: Tensor) -> None:
+        """Compute the loss of `items`, go one step against its gradient, record both."""
         inputs = [self._speed.laid(tensor) for tensor in self._batches.inputs(self.model, items)]
         objective = self._eager_objective if self.shaping.is_active else self._objective
         loss, psnr = objective(*inputs)

@@ -21,7 +21,7 @@ def blocks(path: Path, language: str) -> list[str]:
 def commands(path: Path) -> list[list[str]]:
     text = "\n".join(blocks(path, ""))
     found = re.findall(r"(?:^|\$\(|\$ )nervplay ([^|)\n]*)", text, flags=re.MULTILINE)
-    return [shlex.split(line.rstrip('"'), comments=True) for line in found]
+    return [shlex.split(line if line.count('"') % 2 == 0 else line.rstrip('"'), comments=True) for line in found]
 
 
 @pytest.mark.parametrize("guide", GUIDES, ids=lambda path: path.stem)

@@ -103,7 +103,7 @@ def newer(small_nerv: Path, target: Path) -> Path:
     data = small_nerv.read_bytes()
     (length,) = struct.unpack("<Q", data[:8])
     header = json.loads(data[8 : 8 + length])
-    assert header["__metadata__"]["format_version"] == "1.0"
+    assert header["__metadata__"]["format_version"] == "1.1"
     header["__metadata__"]["format_version"] = "2.0"
     text = json.dumps(header).encode().ljust(length)
     target.write_bytes(struct.pack("<Q", len(text)) + text + data[8 + length :])
@@ -172,7 +172,7 @@ def test_odd_frames_need_another_pixel_format(nervplay, small_clip: Path, tmp_pa
     odd = tmp_path / "odd.nerv"
     made = nervplay("encode", small_clip, odd, "--preset", "hnerv-tiny", "--crop", "45x45", "--epochs", "1")
     assert made.code == 0, made.err
-    for arguments in (("export", odd, tmp_path / "a.mp4"), ("pipe", odd)):
+    for arguments in (("export", odd, tmp_path / "a.mp4"), ("pipe", odd, "--pix-fmt", "yuv420p")):
         ran = nervplay(*arguments)
         assert (ran.code, ran.out) == (2, "")
         assert "45x45" in ran.error

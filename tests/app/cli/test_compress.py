@@ -2,6 +2,7 @@
 
 import json
 import signal
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -154,7 +155,12 @@ def test_ctrl_c_leaves_nothing(start: Callable, small_nerv: Path, small_clip: Pa
         line = run.stderr.readline()
         assert line, "it ended before it was stopped"
     time.sleep(1.0)
-    run.send_signal(signal.SIGINT)
-    _, err = run.communicate(timeout=120)
+    for _ in range(20):  # a busy machine may still be on its way into the fit
+        run.send_signal(signal.SIGINT)
+        try:
+            _, err = run.communicate(timeout=6)
+            break
+        except subprocess.TimeoutExpired:
+            continue
     assert run.returncode == 130, err
     assert not list(tmp_path.iterdir())

@@ -66,7 +66,7 @@ def test_a_killed_worker_costs_nothing(longer: list[Part], expected: list[bytes]
 
     def report(now: PartReport) -> None:
         if len(killed) < 2 and 0.1 < now.share < 1:
-            for worker in fitting()[:1]:
+            for worker in [worker for worker in fitting() if worker not in killed][:1]:
                 os.kill(worker, signal.SIGKILL)
                 killed.append(worker)
 
@@ -84,7 +84,7 @@ def test_stopped_and_resumed(longer: list[Part], expected: list[bytes], tmp_path
         run_ray(folder, longer, stop=lambda: True)
     done: list[int] = []
     run_ray(folder, longer, report=lambda now: done.append(now.number) if now.share == 1 else None)
-    assert sorted(done) == [0, 1, 2]
+    assert set(done) == {0, 1, 2}
     assert contents(folder, longer) == expected
 
 

@@ -78,7 +78,8 @@ def test_the_terms_of_the_loss_and_the_gradient_are_the_official_ones(
 ) -> None:
     order = torch.from_numpy(io["batch_patch_linear_index"][0])
     monkeypatch.setattr("nervplay.training.run.epoch_order", lambda *_: order)
-    (pair,) = PatchBatches(model, frames, (80, 80)).pairs(model, order)
+    batches = PatchBatches(model, frames, (80, 80))
+    (pair,) = batches.pairs(model, *batches.inputs(model, order))
     l1 = (pair.prediction - pair.target).abs().mean((1, 2, 3))
     np.testing.assert_allclose(l1.detach(), io["l1"][0, :, 0], atol=1e-6)
     fidelity = float_ms_ssim(pair.prediction, pair.target, window=5).detach()
