@@ -1,0 +1,159 @@
+"""Fitting at equal quality: ours against a plain loop in the manner of the official scripts, on the same machine.
+
+    python -m benchmarks.fit [--presets hnerv-sample-320x180] [--size 320x180] [--frames 16] [--epochs 20]
+
+The plain loop reads PNG files through a DataLoader, one or two frames a step, and trains eagerly in float32 with Adam;
+like the official scripts it looks at loss and PSNR in every step. Ours makes the same number of updates with the same
+batch size and schedule. Both draw the same initial weights; the networks are measured the same way at the end, all
+frames, float32. `seconds` is wall time of the fit; `cpu_seconds` is processor time, which a busy machine changes less;
+`speedup` is the plain loop's seconds over ours, by wall time on a GPU, by processor time on the CPU. Compiling counts.
+"""
+
+import argparse
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from benchmarks.side import ROOT, open_clip, write_table
+from nervplay.metrics import float_psnr
+from nervplay.models import VideoModel, resolve_preset
+from nervplay.training import SPEEDS, Recipe, build_for_training, fit, get_loss, parse_schedule
+from nervplay.training.schedule import Position
+from nervplay.video import FrameSource
+
+COLUMNS = ("preset", "way", "batch", "updates", "psnr_db", "seconds", "cpu_seconds", "speedup")
+
+
+class Pictures(Dataset[tuple[int, Tensor]]):
+    """PNG files, decoded whenever they are asked for."""
+
+    def __init__(self, folder: Path) -> None:
+        self._paths = sorted(folder.iterdir())
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+    def __getitem__(self, index: int) -> tuple[int, Tensor]:
+        with Image.open(self._paths[index]) as picture:
+            pixels = np.asarray(picture.convert("RGB"))
+        return index, torch.from_numpy(pixels.copy()).permute(2, 0, 1).float() / 255
+
+
+class Timing(NamedTuple):
+    """Seconds of wall time and of processor time."""
+
+    wall: float
+    processor: float
+
+
+def timed(work: Callable[[], None], device: str) -> Timing:
+    """Run `work` and return what it took, on all threads and in processes that have ended."""
+
+    def processor() -> float:
+        usage = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+        return sum(it.ru_utime + it.ru_stime for it in usage)
+
+    wall, before = time.perf_counter(), processor()
+    work()
+    if device.startswith("cuda"):
+        torch.cuda.synchronize(device)
+    return Timing(time.perf_counter() - wall, processor() - before)
+
+
+def plain_loop(model: VideoModel, folder: Path, recipe: Recipe, device: str) -> None:
+    """Fit as the official scripts do."""
+    loader = DataLoader(Pictures(folder), batch_size=recipe.batch_size, shuffle=True, num_workers=2, drop_last=True)
+    optimiser = torch.optim.Adam(model.parameters(), lr=recipe.learning_rate, betas=(recipe.betas[0], recipe.betas[1]))
+    loss_of, schedule = get_loss(recipe.loss), parse_schedule(recipe.schedule)
+    frame_count = model.config.frame_count
+    for epoch in range(recipe.epochs):
+        psnrs = []
+        for step, (index, frames) in enumerate(loader):
+            position = Position(epoch, recipe.epochs, step, len(loader), frame_count)
+            for group in optimiser.param_groups:
+                group["lr"] = recipe.learning_rate * schedule(position)
+            pairs = model.training_pairs(index.to(device), frames.to(device))
+            loss = torch.stack([pair.weight * loss_of(pair.prediction, pair.target) for pair in pairs]).sum()
+            optimiser.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            if recipe.grad_clip is not None:
+                torch.nn.utils.clip_grad_norm_(model.parameters(), recipe.grad_clip)
+            optimiser.step()
+            psnrs.append(float_psnr(pairs[-1].prediction, pairs[-1].target).mean().item())
+
+
+@torch.no_grad()
+def quality(model: VideoModel, clip: FrameSource) -> float:
+    """Return the mean PSNR of all frames in dB, the embeddings stored anew, in float32."""
+    model = model.cpu().float().eval()
+    psnrs = []
+    for index, frame in enumerate(clip.frames()):
+        place = torch.tensor([index])
+        target = torch.from_numpy(frame.copy()).permute(2, 0, 1)[None].float() / 255
+        if model.source_index(place).ndim > 1:
+            raise SystemExit("networks that read neighbouring frames are not part of this benchmark")
+        model.store_embeddings(place, target)
+        psnrs.append(float_psnr(model(place), target).item())
+    return float(np.mean(psnrs))
+
+
+def compare(preset: str, options: argparse.Namespace) -> list[tuple[object, ...]]:
+    """Return one row of COLUMNS for the plain loop and for each of our ways."""
+    clip = open_clip(options.size, options.frames)
+    architecture, found = resolve_preset(preset)
+    config = found.configure(clip.spec.width, clip.spec.height, clip.spec.frame_count)
+    base = Recipe.from_json(dict(found.recipe)).replace(epochs=options.epochs, batch_size=options.batch, phases=())
+    updates = options.epochs * (options.frames // options.batch)
+    rows: list[tuple[object, ...]] = []
+
+    def row(way: str, model: VideoModel, timing: Timing, plain: Timing) -> None:
+        which = "wall" if options.device.startswith("cuda") else "processor"
+        speedup = getattr(plain, which) / getattr(timing, which)
+        figures = (f"{quality(model, clip):.3f}", f"{timing.wall:.1f}", f"{timing.processor:.1f}", f"{speedup:.2f}")
+        rows.append((preset, way, options.batch, updates, *figures))
+        print(*rows[-1], sep="\t", flush=True)
+
+    with tempfile.TemporaryDirectory() as folder:
+        for index, frame in enumerate(clip.frames()):
+            Image.fromarray(frame).save(Path(folder) / f"{index:05}.png")
+        model = build_for_training(architecture.name, config, base).to(options.device).train()
+        plain = timed(lambda: plain_loop(model, Path(folder), base, options.device), options.device)
+        row("plain", model, plain, plain)
+    for speed in options.speeds.split(","):
+        ours, recipe = build_for_training(architecture.name, config, base), base.replace(speed=speed)
+        timing = timed(lambda: fit(ours, clip, recipe, device=options.device) and None, options.device)  # noqa: B023
+        row(speed, ours, timing, plain)
+    return rows
+
+
+def main() -> None:
+    """Compare all presets and write the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--presets", default="hnerv-sample-320x180,nerv-tiny")
+    parser.add_argument("--size", default="320x180")
+    parser.add_argument("--frames", type=int, default=16)
+    parser.add_argument("--epochs", type=int, default=20)
+    parser.add_argument("--batch", type=int, default=1)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--speeds", default=",".join(SPEEDS))
+    parser.add_argument("--threads", type=int, default=0, help="PyTorch's threads; 0: its own choice")
+    parser.add_argument("--output", type=Path, default=ROOT / "benchmarks" / "results" / "fit.tsv")
+    options = parser.parse_args()
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    rows = [row for preset in options.presets.split(",") for row in compare(preset, options)]
+    write_table(options.output, f"python -m benchmarks.fit {' '.join(sys.argv[1:])}", options.device, COLUMNS, rows)
+
+
+if __name__ == "__main__":
+    main()
