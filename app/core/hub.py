@@ -1,13 +1,11 @@
-"""What the player wants of the Hub: one function that turns an address into a file. The Hub browser supplies it.
+"""What the player wants of the Hub: one function that turns an address into a file.
 
-Nothing of `models_hub` beyond addresses is imported here, so that the player starts without it.
+`models_hub` is imported with the first address, so that the player starts without it.
 """
 
 import threading
 from collections.abc import Callable
 from pathlib import Path
-
-from nervplay.errors import CapabilityError
 
 __all__ = ["Fetch", "fetch", "set_fetch"]
 
@@ -31,9 +29,12 @@ def fetch(address: str, cancelled: threading.Event, progress: Callable[[str], No
         progress: told in words how far it is.
 
     Raises:
-        CapabilityError: nothing here can fetch from the Hub.
+        CapabilityError: the Hub's library is not installed; the message names it.
         RemoteError: network or Hub failed.
     """
     if not _fetch:
-        raise CapabilityError(f"'{address}' is on the Hub; pull it first with `nervplay pull` and open the file")
+        from app.core.hub_browser import hub_fetch  # noqa: PLC0415 - see the head of this module
+        from models_hub import Hub  # noqa: PLC0415
+
+        set_fetch(hub_fetch(Hub()))
     return _fetch[0](address, cancelled, progress)

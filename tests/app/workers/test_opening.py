@@ -14,7 +14,7 @@ from app.core.sources import parse_source
 from app.workers.opening import aligned, open_any
 from ffmpeg_bridge import open_source
 from nervplay.decode import PRECISIONS, open_decoder
-from nervplay.errors import CapabilityError, MissingInputError, UsageError
+from nervplay.errors import CapabilityError, MissingInputError, RemoteError, UsageError
 from nervplay.video import ArraySource, VideoSpec
 
 
@@ -120,10 +120,21 @@ def test_an_official_checkpoint(golden: Path) -> None:
     media.close()
 
 
+def test_the_hub_itself(server, small_nerv: Path, monkeypatch, tmp_path: Path) -> None:
+    """Nobody set a way to fetch: the address goes to the endpoint of the environment."""
+    monkeypatch.setattr(hub, "_fetch", [])
+    monkeypatch.setenv("HF_ENDPOINT", server.url)
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "cache"))
+    server.add("alice/bunny", "model.safetensors", small_nerv.read_bytes())
+    media = open_any(request("hf://alice/bunny", device="cpu"))
+    assert media.facts.title == "hf://alice/bunny"
+    media.close()
+    with pytest.raises(RemoteError, match="there is no such video"):
+        open_any(request("hf://alice/nothing"))
+
+
 def test_the_hub(small_nerv: Path, monkeypatch) -> None:
     monkeypatch.setattr(hub, "_fetch", [])
-    with pytest.raises(CapabilityError, match="nervplay pull"):
-        open_any(request("hf://user/name"))
     heard = []
 
     def fetch(address: str, cancelled: threading.Event, progress) -> Path:
