@@ -34,7 +34,6 @@ if [ "$extra" = dev ]; then  # the programs that the tests feed; melt, which the
     command -v ffmpeg >/dev/null && command -v ffprobe >/dev/null || missing+=(ffmpeg)
     command -v mpv >/dev/null || missing+=(mpv)
     command -v cc >/dev/null || command -v gcc >/dev/null || missing+=(gcc libc6-dev)
-if [ "$extra" = dev ]; then
     # Qt's libraries, a display and a software GL for the tests of the player
     command -v dpkg-query >/dev/null && for package in xvfb libegl1 libgl1 libgl1-mesa-dri libglib2.0-0 libdbus-1-3 \
         libfontconfig1 fonts-dejavu-core libxkbcommon0 libxkbcommon-x11-0 libxcb-cursor0 libxcb-icccm4 libxcb-image0 \
