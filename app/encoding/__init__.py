@@ -1,4 +1,4 @@
-"""Long clips: fitted segment by segment, on this machine or on many, and joined into one .nerv file."""
+"""Long clips and many fits: parts that engines fit, the search for a network, and how far all of them are."""
 
 from app.encoding.local import run_local
 from app.encoding.parts import Part, join_parts

@@ -71,6 +71,8 @@ class Speed:
         if self._name != "compiled":
             return function
         _require_compiler(self._device)
+        # what was compiled before would be used again, and rounds otherwise than what is compiled first
+        torch.compiler.reset()
         mode = "reduce-overhead" if self._device.type == "cuda" else None  # that is: with CUDA graphs
         result: Any = torch.compile(function, dynamic=False, mode=mode)
         compiled: Function = result
