@@ -39,7 +39,8 @@ def sounding(run_ffmpeg, tmp_path_factory):
         run_ffmpeg(
             *("-f", "lavfi", "-i", "testsrc2=size=64x64:rate=25:duration=2"),
             *("-f", "lavfi", "-i", "aevalsrc=sin(900*t*t):sample_rate=48000:duration=2"),
-            *("-pix_fmt", "yuv420p", "-c:v", picture, "-c:a", codec, *options, path),
+            # one thread: on two busy cores libvpx's threads have waited for each other for minutes
+            *("-pix_fmt", "yuv420p", "-c:v", picture, "-threads", "1", "-c:a", codec, *options, path),
         )
         return path
 

@@ -13,6 +13,7 @@ from app.core.slot import Alignment, OpenRequest
 from app.core.sources import parse_source
 from app.workers.opening import aligned, open_any
 from ffmpeg_bridge import open_source
+from models_hub import Hub
 from nervplay.decode import PRECISIONS, open_decoder
 from nervplay.errors import CapabilityError, MissingInputError, RemoteError, UsageError
 from nervplay.video import ArraySource, VideoSpec
@@ -121,10 +122,9 @@ def test_an_official_checkpoint(golden: Path) -> None:
 
 
 def test_the_hub_itself(server, small_nerv: Path, monkeypatch, tmp_path: Path) -> None:
-    """Nobody set a way to fetch: the address goes to the endpoint of the environment."""
+    """Nobody set a way to fetch: the address goes to the Hub."""
     monkeypatch.setattr(hub, "_fetch", [])
-    monkeypatch.setenv("HF_ENDPOINT", server.url)
-    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("models_hub.Hub", lambda: Hub(server.url, False, tmp_path / "cache"))
     server.add("alice/bunny", "model.safetensors", small_nerv.read_bytes())
     media = open_any(request("hf://alice/bunny", device="cpu"))
     assert media.facts.title == "hf://alice/bunny"
