@@ -14,6 +14,7 @@ from app.cli.decoding import open_logged
 from app.cli.options import (
     NERV,
     TARGET,
+    backend_option,
     check_target,
     check_target_folder,
     device_option,
@@ -50,6 +51,7 @@ _FILES = {".mp4", ".mkv", ".mov", ".webm", ".avi", ".y4m", ".npz", ".png", ".jpg
 @click.option("--float", "as_float", is_flag=True, help="Write float32 (T, 3, H, W), before rounding; only for .npy.")
 @device_option
 @precision_option
+@backend_option
 @overwrite_option
 def command(
     *,
@@ -60,6 +62,7 @@ def command(
     as_float: bool,
     device: str,
     precision: str,
+    backend: str,
     overwrite: bool,
 ) -> None:
     """Decode FILE to PNG files or to an array.
@@ -77,7 +80,7 @@ def command(
         check_target(output, overwrite=overwrite)
     elif output.suffix.lower() in _FILES and not output.is_dir():
         raise UsageError(f"target '{output}' must be a folder or end with .npy; for a video use `nervplay export`")
-    with open_logged(file, device=device, precision=precision) as decoder:
+    with open_logged(file, device=device, precision=precision, backend=backend) as decoder:
         if between:
             positions = parse_positions(between, len(decoder))
             if not decoder.continuous_time and any(position.denominator > 1 for position in positions):

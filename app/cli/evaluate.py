@@ -13,6 +13,7 @@ from app.cli.options import (
     NERV,
     SOURCE,
     TARGET,
+    backend_option,
     check_suffix,
     check_target,
     device_option,
@@ -53,6 +54,7 @@ __all__ = ["command"]
 @json_option
 @device_option
 @precision_option
+@backend_option
 @overwrite_option
 def command(
     *,
@@ -64,6 +66,7 @@ def command(
     as_json: bool,
     device: str,
     precision: str,
+    backend: str,
     overwrite: bool,
 ) -> None:
     """Measure FILE against its source SRC, frame by frame.
@@ -79,7 +82,7 @@ def command(
     video = open_nerv(file)
     with (
         open_original(source, video.file.source, video.spec) as original,
-        open_logged(video, device=device, precision=precision) as decoder,
+        open_logged(video, device=device, precision=precision, backend=backend) as decoder,
     ):
         chosen = _task_of(task, video.file.recipe)
         report = measure(decoder, original, video.file_bytes, names)

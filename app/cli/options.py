@@ -17,6 +17,7 @@ __all__ = [
     "SOURCE",
     "TARGET",
     "audio_option",
+    "backend_option",
     "check_suffix",
     "check_target",
     "check_target_folder",
@@ -163,6 +164,16 @@ def device_option(function: Function) -> Function:
         default="auto",
         metavar="auto|cpu|cuda|cuda:N",
         help="Where the network runs (auto: CUDA if present).",
+    )(function)
+
+
+def backend_option(function: Function) -> Function:
+    """Add --backend: which engine computes."""
+    return click.option(
+        "--backend",
+        default="auto",
+        metavar="auto|native|torch-fast|torch",
+        help="The engine (auto: the fastest; torch: the reference, to the last bit as the papers' code).",
     )(function)
 
 

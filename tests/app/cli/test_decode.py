@@ -72,6 +72,7 @@ def test_pictures_between_frames(nervplay, tmp_path: Path) -> None:
         (["-o", "a.npy", "--frames", "3,10"], 2, "frame 10 is outside the clip; its frames are 0 to 9"),
         (["-o", "a.npy", "--frames", "x"], 2, "names no frames"),
         (["-o", "a.npy", "--precision", "fp8"], 2, "unknown precision 'fp8'"),
+        (["-o", "a.npy", "--backend", "fast"], 2, "unknown backend 'fast'"),
         (["-o", "a.npy", "--device", "tpu"], 2, "is not a device"),
         (["-o", "a.npy", "--device", "cuda:99"], 6, "no CUDA device 'cuda:99'"),
         (["-o", "frames", "--float"], 2, "must end with .npy"),
