@@ -38,7 +38,9 @@ if [ "$extra" = dev ]; then  # the programs that the tests feed; melt, which the
     command -v dpkg-query >/dev/null && for package in xvfb libegl1 libgl1 libgl1-mesa-dri libglib2.0-0 libdbus-1-3 \
         libfontconfig1 fonts-dejavu-core libxkbcommon0 libxkbcommon-x11-0 libxcb-cursor0 libxcb-icccm4 libxcb-image0 \
         libxcb-keysyms1 libxcb-randr0 libxcb-render-util0 libxcb-shape0 libxcb-xfixes0 libxcb-xkb1; do
-        dpkg-query -W -f '${Status}' "$package" "${package}t64" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
+        # a query for two names fails where one is unknown
+        { dpkg-query -W -f '${Status}' "$package" "${package}t64" 2>/dev/null || true; } | grep -q 'ok installed' ||
+            missing+=("$package")
     done
 fi
 need_packages "${missing[@]}"
