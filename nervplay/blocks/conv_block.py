@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from nervplay.blocks.activation import activation as make_activation
 from nervplay.blocks.conv_kinds import StageConv
+from nervplay.blocks.instance_norm import InstanceNorm2d
 from nervplay.blocks.up_conv import Upsampling, interpolated, shuffled, transposed, up_layers
 from nervplay.errors import UnknownNameError
 
@@ -30,7 +31,7 @@ Resampling = Literal["pshuffel", "conv", "interpolate"]
 _NORMS: dict[str, Callable[[int], nn.Module]] = {
     "none": lambda _channels: nn.Identity(),
     "bn": nn.BatchNorm2d,
-    "in": nn.InstanceNorm2d,
+    "in": InstanceNorm2d,
 }
 
 

@@ -44,6 +44,7 @@ from nervplay.blocks.activation import activation, picture
 from nervplay.blocks.conv_block import ConvBlock, nerv_block
 from nervplay.blocks.conv_kinds import StageConv, convolution, stage_convolution
 from nervplay.blocks.encoding import interleaved_encoding
+from nervplay.blocks.instance_norm import instance_norm
 from nervplay.blocks.strides import choose_strides
 from nervplay.blocks.transformer import TransformerBlock
 from nervplay.blocks.up_conv import UpConv, Upsampling
@@ -292,7 +293,7 @@ class ENeRV(VideoModel):
         branch = self._run(self.time_branch, modulation_code)
         for modulation, stage in zip(self.modulations, self.stages, strict=True):
             gamma, beta = self.activation(modulation(branch))[:, :, None, None].chunk(2, dim=1)
-            x = stage(F.instance_norm(x, eps=_EPS) * gamma + beta)
+            x = stage(instance_norm(x, eps=_EPS) * gamma + beta)
             yield x
 
     def forward(self, index: Tensor) -> Tensor:

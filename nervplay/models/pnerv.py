@@ -44,6 +44,7 @@ from torch import Tensor, nn
 from nervplay.blocks.activation import activation
 from nervplay.blocks.conv_block import nerv_block
 from nervplay.blocks.conv_kinds import stage_convolution
+from nervplay.blocks.instance_norm import InstanceNorm2d
 from nervplay.blocks.strides import choose_strides
 from nervplay.blocks.two_stream import (
     DIFFERENCE_CHANNELS,
@@ -159,7 +160,7 @@ class _PyramidLevel(nn.Module):
         channels, rows, columns = config.source_shape
         self.kfc = KroneckerLinear(channels, (rows, columns), size)
         self.norm: nn.Module = (
-            nn.InstanceNorm2d(channels, affine=True) if config.statistics == "frame" else nn.BatchNorm2d(channels)
+            InstanceNorm2d(channels, affine=True) if config.statistics == "frame" else nn.BatchNorm2d(channels)
         )
         self.activation = activation(config.activation)
 

@@ -154,6 +154,24 @@ def test_a_few_steps_lower_the_loss(name: str) -> None:
     assert all(p.grad is not None for p in model.parameters()), "every weight takes part"
 
 
+def test_gradients_do_not_depend_on_the_memory_layout(name: str) -> None:
+    """`--speed fast` lays weights and frames with their channels last; a layer with a wrong gradient shows here."""
+    index, frames = source()
+    gradients = []
+    for layout in (torch.contiguous_format, torch.channels_last):
+        model = build(name, encoder=True).train()
+        for parameter in model.parameters():
+            if parameter.ndim == 4:
+                parameter.data = parameter.data.contiguous(memory_format=layout)
+        seen = frames[model.source_index(index[2:3])]
+        seen = seen.contiguous(memory_format=layout) if seen.ndim == 4 else seen
+        pairs = model.training_pairs(index[2:3], seen)
+        torch.stack([(pair.prediction - pair.target).square().mean() for pair in pairs]).sum().backward()
+        gradients.append([p.grad.flatten() for p in model.parameters() if p.grad is not None])
+    plain, last = (torch.cat(parts) for parts in gradients)
+    assert (plain - last).norm() < 1e-4 * plain.norm()
+
+
 @torch.no_grad()
 def test_stored_embeddings_decode_to_what_training_predicts(name: str) -> None:
     model = fitted(name)
