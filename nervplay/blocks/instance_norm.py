@@ -4,8 +4,6 @@ On the CPU, PyTorch 2.13 returns a wrong gradient of `instance_norm` when the on
 last: off by more than its own length, with the right forward pass. So the incoming gradient is laid contiguously here.
 """
 
-from typing import Any
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -13,24 +11,14 @@ from torch import Tensor, nn
 __all__ = ["InstanceNorm2d", "instance_norm"]
 
 
-class _ContiguousGradient(torch.autograd.Function):
-    """The identity, whose gradient is contiguous."""
-
-    @staticmethod
-    def forward(_ctx: Any, x: Tensor) -> Tensor:
-        return x.view_as(x)
-
-    @staticmethod
-    def backward(_ctx: Any, *gradients: Tensor) -> Tensor:
-        return gradients[0].contiguous()
-
-
 def _guarded(x: Tensor) -> Tensor:
-    """Return `x`; where nothing is differentiated nothing is added."""
-    if not x.requires_grad:
-        return x
-    guarded: Tensor = _ContiguousGradient.apply(x)  # type: ignore[no-untyped-call]  # untyped in torch
-    return guarded
+    """Return `x`, whose incoming gradient will be contiguous; where nothing is differentiated nothing is added.
+
+    A hook and no `autograd.Function`: the output of one may not be changed in place, and an activation does that.
+    """
+    if x.requires_grad:
+        x.register_hook(torch.Tensor.contiguous)
+    return x
 
 
 def instance_norm(x: Tensor, *, eps: float) -> Tensor:

@@ -32,3 +32,12 @@ def test_values_are_those_of_pytorch() -> None:
     ours, theirs = InstanceNorm2d(3, affine=True), torch.nn.InstanceNorm2d(3, affine=True)
     assert ours.state_dict().keys() == theirs.state_dict().keys()
     assert torch.equal(ours(x), theirs(x))
+
+
+def test_an_activation_may_change_the_result_in_place() -> None:
+    x = torch.randn(2, 3, 4, 5)
+    leaf, again = x.clone().requires_grad_(), x.clone().requires_grad_()
+    torch.relu_(instance_norm(leaf, eps=1e-5)).square().sum().backward()
+    torch.relu(F.instance_norm(again)).square().sum().backward()
+    assert leaf.grad is not None
+    torch.testing.assert_close(leaf.grad, again.grad)
