@@ -17,7 +17,7 @@ def _guarded(x: Tensor) -> Tensor:
     A hook and no `autograd.Function`: the output of one may not be changed in place, and an activation does that.
     """
     if x.requires_grad:
-        x.register_hook(torch.Tensor.contiguous)
+        x.register_hook(torch.Tensor.contiguous)  # type: ignore[no-untyped-call]  # untyped in torch
     return x
 
 
