@@ -126,6 +126,19 @@ def gaussian_table(size: int, centre: int, shape: int, width: int) -> np.ndarray
     return np.diff(ends, prepend=0)
 
 
+def kernel_codes(steps: np.ndarray, zero: np.ndarray, weights: list[int], size: int) -> np.ndarray:
+    """Return the codes of clause 5.12 from their differences, both (O, I, H, W)."""
+    places = ((0, -1), (-1, 0), (-1, -1), (-1, 1), (0, -2), (-2, 0))
+    rest = np.pad(np.zeros_like(steps), ((0, 0), (0, 0), (2, 0), (2, 1)))  # codes - zero, with zeros outside the kernel
+    for y, x in np.ndindex(steps.shape[2:]):
+        total = sum(
+            weight * rest[..., y + 2 + row, x + 2 + at] for weight, (row, at) in zip(weights, places, strict=True)
+        )
+        told = np.clip(zero[..., y, x] + (total + 32 >> 6), 0, size - 1)
+        rest[..., y + 2, x + 2] = (steps[..., y, x] + told) % size - zero[..., y, x]
+    return rest[..., 2:, 2:-1] + zero
+
+
 class Coder:
     """The rANS decoder of one segment (6)."""
 
@@ -184,8 +197,8 @@ class Segment:
         low = fields(self.raw.take(math.ceil(count * raw_bits / 8)), np.full(count, raw_bits))
         return ((symbols + first) << raw_bits) | low
 
-    def tensor(self, shape: list[int], bits: int, model: str) -> np.ndarray:
-        """Return the codes of the next tensor."""
+    def tensor(self, shape: list[int], bits: int, model: str, zero: np.ndarray | None = None) -> np.ndarray:
+        """Return the codes of the next tensor; `zero` are the zero points of its maps (5.12)."""
         count = math.prod(shape)
         if model == "runs":  # 5.9
             code, gap_count, value_count, models = *(self.side.varint() for _ in range(3)), self.side.number(1)
@@ -198,6 +211,10 @@ class Segment:
             steps = steps.reshape(shape[0] if shape else 1, -1)
             steps[0] += 1 << (bits - 1)
             codes = np.cumsum(steps, axis=0) % (1 << bits)
+        elif model.startswith("kernel-") and zero is not None:  # 5.12
+            weights = np.frombuffer(self.side.take(6), np.int8).tolist()
+            steps = self.sequence(count, self.coding(model.removeprefix("kernel-"), bits)).reshape(shape)
+            codes = kernel_codes(steps - (1 << (bits - 1)), np.broadcast_to(zero, shape), weights, 1 << bits)
         else:
             codes = self.sequence(count, self.coding(model, bits))
         return codes.reshape(shape)
@@ -233,15 +250,19 @@ def read(data: bytes) -> tuple[dict[str, Any], dict[str, np.ndarray], str]:
             kind = "float32" if tensor["bits"] == 32 else "codes"
             digest.update(f"{name} {shape} {kind}\n".encode())  # 7
             if blob and kind == "codes":
-                q, dtype = blob.tensor(shape, tensor["bits"], tensor["model"]), tensor["scale_dtype"]
+                dtype, bits = tensor["scale_dtype"], tensor["bits"]
                 if maps and dtype == "F16":
                     minimum, scale = next(maps), next(maps)
                 else:
                     size = math.prod(tensor["scale_shape"]) * int(dtype[1:]) // 8
                     dtype = {"F16": "<f2", "F32": "<f4"}[dtype]
                     minimum, scale = (np.frombuffer(scales.take(size), dtype).astype("<f4") for _ in range(2))
-                digest.update(q.astype("<u2").tobytes() + minimum.tobytes() + scale.tobytes())
                 minimum, scale = (part.reshape(tensor["scale_shape"]) for part in (minimum, scale))
+                with np.errstate(all="ignore"):  # 5.12
+                    zero = np.floor(0.5 - minimum.astype(float) / scale.astype(float))
+                zero = np.clip(np.where(np.isnan(zero), 1 << (bits - 1), zero), 0, (1 << bits) - 1).astype(np.int64)
+                q = blob.tensor(shape, bits, tensor["model"], zero)
+                digest.update(q.astype("<u2").tobytes() + minimum.tobytes() + scale.tobytes())
                 value = minimum + scale * q.astype(np.float32)  # 4.5
             else:
                 value = np.frombuffer(chunks[f"f.{number:04d}.{name}"], "<f4").reshape(shape)

@@ -175,11 +175,6 @@ class TensorEntry:
         return math.prod(self.shape)
 
     @property
-    def rows(self) -> int:
-        """Size of dimension 0, 1 for rank 0."""
-        return self.shape[0] if self.shape else 1
-
-    @property
     def is_float(self) -> bool:
         """Whether the tensor is plain float32 values in a chunk of its own."""
         return self.bits == FLOAT_BITS

@@ -38,7 +38,7 @@ __all__ = [
 ]
 
 FORMAT = "nervplay"
-VERSION = (1, 1)
+VERSION = (1, 2)
 """What this version reads and writes; clause 10 of the specification tells what each version brought."""
 MAX_BITS = 16
 

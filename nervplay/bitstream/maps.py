@@ -52,7 +52,7 @@ def decode_maps(chunk: bytes, counts: Sequence[int], budget: RowBudget) -> list[
     if max(max(number & 15, number >> 4) for number in numbers) >= len(_MODELS):
         raise damaged("the chunk 'maps' names a model that does not exist")
     table = [
-        CodedTensor(count, _BITS, _MODELS[number >> shift & 15])
+        CodedTensor((count,), _BITS, _MODELS[number >> shift & 15])
         for count, number in zip(counts, numbers, strict=True)
         for shift in (0, 4)
     ]

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from nervplay.bitstream.box import Box
 from nervplay.bitstream.head import SCALE_DTYPES, Head, SegmentEntry, TensorEntry, unpack_head
+from nervplay.bitstream.kernels import zero_points
 from nervplay.bitstream.layout import Audio, NervFile, QuantisedTensor, Segment, StoredTensor, weights_sha256
 from nervplay.bitstream.limits import weight_allowance
 from nervplay.bitstream.maps import decode_maps
@@ -205,9 +206,10 @@ def _segments(box: Box, head: Head) -> tuple[Segment, ...]:
     maps = _Maps(box, head, budget)
     segments = []
     for number, entry in enumerate(head.segments):
-        coded = iter(_codes(box, segment_section(number), entry, budget))
+        pairs = {t.name: (maps.part(t), maps.part(t)) for t in entry.tensors if not t.is_float}
+        coded = iter(_codes(box, segment_section(number), entry, pairs, budget))
         tensors: dict[str, StoredTensor] = {
-            t.name: _float_tensor(box, number, t) if t.is_float else _quantised(t, next(coded), maps)
+            t.name: _float_tensor(box, number, t) if t.is_float else _quantised(t, next(coded), pairs[t.name])
             for t in entry.tensors
         }
         segments.append(
@@ -222,6 +224,10 @@ def _segments(box: Box, head: Head) -> tuple[Segment, ...]:
         )
     maps.finish()
     return tuple(segments)
+
+
+_Map = tuple[NDArray[Any], NDArray[Any]]
+"""Minimum and scale of a tensor."""
 
 
 class _Maps:
@@ -249,15 +255,21 @@ class _Maps:
         self._scales.finish()
 
 
-def _codes(box: Box, name: str, entry: SegmentEntry, budget: RowBudget) -> list[NDArray[Any]]:
+def _codes(
+    box: Box, name: str, entry: SegmentEntry, pairs: Mapping[str, _Map], budget: RowBudget
+) -> list[NDArray[Any]]:
     """Return the flat codes of the quantised tensors of a segment, in table order."""
-    coded = [CodedTensor(t.count, t.bits, t.model, t.rows) for t in entry.tensors if t.model is not None]
+    coded = [
+        CodedTensor(t.shape, t.bits, t.model, zero_points(*pairs[t.name], t.bits))
+        for t in entry.tensors
+        if t.model is not None
+    ]
     return decode_segment(box.read(name), coded, name, budget) if coded else []
 
 
-def _quantised(tensor: TensorEntry, codes: NDArray[Any], maps: _Maps) -> QuantisedTensor:
+def _quantised(tensor: TensorEntry, codes: NDArray[Any], pair: _Map) -> QuantisedTensor:
     """Return a tensor of codes with its map."""
-    minimum, scale = maps.part(tensor), maps.part(tensor)
+    minimum, scale = pair
     result = QuantisedTensor(codes=codes.reshape(tensor.shape), bits=tensor.bits, minimum=minimum, scale=scale)
     if not result.is_finite:
         raise damaged(f"minimum and scale of '{tensor.name}' lead outside the float32 numbers")

@@ -18,14 +18,18 @@ __all__ = ["CodedTensor", "RowBudget", "decode_segment", "encode_segment"]
 _HEADER: Final = struct.Struct("<IIIH")  # bytes of side information, bytes of raw bits, words, lanes
 
 
-def encode_segment(tensors: Sequence[tuple[NDArray[Any], int]], *, segments: int = 1) -> tuple[bytes, list[str]]:
+Codes = tuple[NDArray[Any], int] | tuple[NDArray[Any], int, NDArray[np.int32] | None]
+"""(codes, bits) of a tensor, or (codes, bits, zero points of its maps); `encode_tensor` says what they are."""
+
+
+def encode_segment(tensors: Sequence[Codes], *, segments: int = 1) -> tuple[bytes, list[str]]:
     """Return the blob of a segment and the entropy model of each tensor.
 
     Args:
-        tensors: (codes, bits) in table order; codes are unsigned integers of any shape, each 0 .. 2**bits - 1.
+        tensors: in table order.
         segments: number of segments of the file; many short ones get more lanes each, so that `MAX_ROWS` is kept.
     """
-    parts = [encode_tensor(codes, bits) for codes, bits in tensors]
+    parts = [encode_tensor(*tensor) for tensor in tensors]
     sequences = [sequence for part in parts for sequence in part.sequences]
     lanes = choose_lanes(sum(s.symbols.size for s in sequences), segments) if sequences else 0
     stream = encode_stream(sequences, lanes)

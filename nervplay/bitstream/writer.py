@@ -20,6 +20,7 @@ from nervplay.bitstream.head import (
     TensorEntry,
     pack_head,
 )
+from nervplay.bitstream.kernels import zero_points
 from nervplay.bitstream.layout import (
     FORMAT,
     MAX_BITS,
@@ -61,7 +62,8 @@ def encode_nerv(file: NervFile) -> bytes:
                 maps.append((tensor.minimum, tensor.scale))
             else:
                 chunks[float_section(number, name)] = Chunk(_float_bytes(name, tensor), "F32", tensor.shape)
-        blob, models = encode_segment([(t.codes, t.bits) for t in quantised.values()], segments=len(file.segments))
+        codes = [(t.codes, t.bits, zero_points(t.minimum, t.scale, t.bits)) for t in quantised.values()]
+        blob, models = encode_segment(codes, segments=len(file.segments))
         if quantised:
             chunks[segment_section(number)] = Chunk(blob)
         entries.append(_segment_entry(segment, dict(zip(quantised, models, strict=True))))

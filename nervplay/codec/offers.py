@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from nervplay.bitstream.kernels import zero_points
 from nervplay.bitstream.layout import MAX_BITS, QuantisedTensor, StoredTensor
 from nervplay.bitstream.tensor_code import encode_tensor
 from nervplay.codec.allocate import Choice
@@ -32,7 +33,7 @@ _RUNGS_PER_BIT = 2
 
 def _choice(values: NDArray[np.float32], stored: QuantisedTensor, importance: NDArray[np.float32], note: str) -> Choice:
     maps = 2 * stored.scale.size * stored.scale.itemsize
-    size = encode_tensor(stored.codes, stored.bits).size + maps
+    size = encode_tensor(stored.codes, stored.bits, zero_points(stored.minimum, stored.scale, stored.bits)).size + maps
     return Choice(stored, size, picture_error(values, stored, importance), note)
 
 

@@ -103,7 +103,7 @@ def newer(small_nerv: Path, target: Path) -> Path:
     data = small_nerv.read_bytes()
     (length,) = struct.unpack("<Q", data[:8])
     header = json.loads(data[8 : 8 + length])
-    assert header["__metadata__"]["format_version"] == "1.1"
+    assert header["__metadata__"]["format_version"] == "1.2"
     header["__metadata__"]["format_version"] = "2.0"
     text = json.dumps(header).encode().ljust(length)
     target.write_bytes(struct.pack("<Q", len(text)) + text + data[8 + length :])

@@ -36,6 +36,10 @@ PINNED = {
         "34c88998b1a35069e6b232284c9c09b74103a0fe9bc5c6a16e97e68fdbbfedd0",
         "36de90cca99bbdd3f46bf06b37f9ff8a6efb09b1e2b4324ba9f05248cab0bd90",
     ),
+    "kernels.nerv": (
+        "26acc182003f7daa1bb7e00ae4f5058658ddda910f01e8f96f3b1f444690344b",
+        "56e119b8662ef70d93209b114e6d60d6001f0819aed6240010769b5558bc3088",
+    ),
     "later-minor.nerv": (
         "1bc485578d6e652e69059040148d56f94cf905168aa800e64a5e6c14ce35de58",
         "c47a26b73bee95f40ed009842ae84633bf268ac9da3eaeb809af68a9edc37906",
@@ -61,7 +65,9 @@ def test_decodes_to_the_pinned_weights(tool: SimpleNamespace, name: str) -> None
     assert values.hexdigest() == PINNED[name][1]
 
 
-@pytest.mark.parametrize("name", ["every-kind.nerv", "models-and-widths.nerv", "runs-and-differences.nerv"])
+@pytest.mark.parametrize(
+    "name", ["every-kind.nerv", "models-and-widths.nerv", "runs-and-differences.nerv", "kernels.nerv"]
+)
 def test_the_writer_keeps_what_it_reads(tool: SimpleNamespace, name: str) -> None:
     file = read_nerv(tool.golden_files / name)
     assert tool.same_content(read_nerv(encode_nerv(file)), file)

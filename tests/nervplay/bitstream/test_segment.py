@@ -14,7 +14,7 @@ from nervplay.errors import BitstreamError
 
 def round_trip(tensors: list[tuple[np.ndarray, int]], **options: int) -> bytes:
     blob, models = encode_segment(tensors, **options)
-    table = [CodedTensor(codes.size, bits, model) for (codes, bits), model in zip(tensors, models, strict=True)]
+    table = [CodedTensor(codes.shape, bits, model) for (codes, bits), model in zip(tensors, models, strict=True)]
     back = decode_segment(blob, table, "seg.0000", RowBudget())
     for (codes, bits), flat in zip(tensors, back, strict=True):
         assert flat.dtype == (np.uint8 if bits <= 8 else np.uint16)
@@ -50,7 +50,7 @@ def blob_and_table() -> tuple[bytes, list[CodedTensor]]:
     rng = np.random.default_rng(3)
     codes = np.clip(np.rint(128 + rng.laplace(0, 4, 5000)), 0, 255).astype(np.uint8)
     blob, models = encode_segment([(codes, 8)])
-    return blob, [CodedTensor(5000, 8, models[0])]
+    return blob, [CodedTensor((5000,), 8, models[0])]
 
 
 def test_rows_are_bounded() -> None:
@@ -113,6 +113,6 @@ def test_three_million_weights() -> None:
     rng = np.random.default_rng(5)
     tensors = [(np.clip(np.rint(128 + rng.normal(0, 20, 60_000)), 0, 255).astype(np.uint8), 8) for _ in range(50)]
     blob, models = encode_segment(tensors)
-    decoded = decode_segment(blob, [CodedTensor(60_000, 8, m) for m in models], "seg.0000", RowBudget())
+    decoded = decode_segment(blob, [CodedTensor((60_000,), 8, m) for m in models], "seg.0000", RowBudget())
     for (codes, _), again in zip(tensors, decoded, strict=True):
         np.testing.assert_array_equal(again, codes)

@@ -65,5 +65,5 @@ def test_worked_example() -> None:
     lines = re.findall(r"^ {4}((?:[0-9a-f]{2,8} ?)+)  ", section, re.MULTILINE)
     blob = bytes.fromhex("".join(lines))
     assert len(blob) == 27
-    (codes,) = decode_segment(blob, [CodedTensor(3, 3, "laplace")], "seg.0000", RowBudget())
+    (codes,) = decode_segment(blob, [CodedTensor((3,), 3, "laplace")], "seg.0000", RowBudget())
     assert np.array_equal(codes, [5, 2, 5])
