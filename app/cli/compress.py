@@ -77,9 +77,9 @@ def command(
 ) -> None:
     """Write a smaller OUT.nerv out of IN.nerv.
 
-    Without a target every tensor gets --bits or --embed-bits. With one, each tensor gets the bits that it needs: how
-    much an error in it shows in the frames is measured first. Every setting that is tried is printed. Quality is that
-    of the decoded frames against SRC, or, without a source, against what IN.nerv decodes to.
+    Without a target every tensor gets --bits or --embed-bits. With one, each tensor of each time segment gets the bits
+    that it needs: how much an error in it shows in the frames is measured first. Every setting that is tried is
+    printed. Quality is that of the decoded frames against SRC, or, without a source, against what IN.nerv decodes to.
     """
     check_suffix(target, ".nerv")
     check_target(target, overwrite=overwrite)
@@ -87,11 +87,6 @@ def command(
     if qat_epochs and source is None:
         raise UsageError(f"--qat-epochs {qat_epochs} fits the network on, which needs the clip; give --source SRC")
     video = open_nerv(file)
-    if len(video.file.segments) > 1:
-        raise UsageError(
-            f"'{file}' has {len(video.file.segments)} time segments and compress takes one; give --bits and "
-            "--embed-bits to `nervplay encode --segments` instead"
-        )
     limits = _limits(video, target_bytes, target_bpp, target_psnr)
     settings = Settings(prune=prune, bits=bits, embed_bits=embed_bits, qat_epochs=qat_epochs, device=device)
     with _reference(file, source, video, device) as reference:

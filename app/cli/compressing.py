@@ -1,38 +1,29 @@
 """What `nervplay compress` does between its checks and its report: importance, search, fitting on."""
 
+import itertools
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-import numpy as np
-import torch
-from torch import Tensor
-
+from app.cli.compress_part import parts_of
 from app.cli.output import Reporter, note, progress
 from app.cli.words import human_bytes
 from nervplay.bitstream import NervFile
 from nervplay.bitstream.layout import StoredTensor
 from nervplay.codec import NeuralVideo
 from nervplay.codec.allocate import Choice, Hull
-from nervplay.codec.fake_quantise import swapped
-from nervplay.codec.fine_tune import GridTuned
-from nervplay.codec.importance import output_importance, spread_frames
-from nervplay.codec.offers import Offers, fixed_offers, ladder_offers
-from nervplay.codec.prune import apply_masks, prunable, prune_masks
+from nervplay.codec.offers import Offers
 from nervplay.codec.search import Search, Trial
 from nervplay.decode import resolve_device
-from nervplay.decode.rounding import to_uint8
 from nervplay.errors import UsageError
-from nervplay.metrics import psnr
-from nervplay.models import VideoModel
-from nervplay.training import Progress, Recipe, fit, stop_on_signals
+from nervplay.training import Progress, Recipe, stop_on_signals
 from nervplay.video import Frame, FrameSource
 
 __all__ = ["Compression", "Limits", "Settings"]
 
-_IMPORTANCE_FRAMES = 4
-_MEASURED_FRAMES = 8
+_IMPORTANCE_FRAMES = 4  # of each segment
+_MEASURED_FRAMES = 8  # of all segments together, and one of each at least
 _ROUNDS = 4
 _DB_MARGIN = 0.005
 _FINE_TUNING = Recipe(learning_rate=1e-4, schedule="cosine_0.1_1_0.1")
@@ -76,7 +67,7 @@ class Compression:
     """One file on its way to a smaller one.
 
     Args:
-        video: the opened file; its network is changed.
+        video: the opened file; its networks are changed.
         reference: the frames that quality is measured against, as many as the file has.
         settings: how to compress.
         limits: what to keep to.
@@ -89,42 +80,49 @@ class Compression:
     trials: list[dict[str, Any]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._device = resolve_device(self.settings.device)
-        self._model = self.video.model.to(self._device)
-        self._sample = spread_frames(self.video.spec.frame_count, _MEASURED_FRAMES)
-        self._frames = list(self.reference.frames(self._sample))
-        self._masks: dict[str, Tensor] = {}
+        self._parts = parts_of(self.video, resolve_device(self.settings.device))
+        each = -(-_MEASURED_FRAMES // len(self._parts))
+        self._samples = [part.sample(each) for part in self._parts]
+        self._frames = list(self.reference.frames(itertools.chain.from_iterable(self._samples)))
         self._search = Search(self._file, self._quality, self._tell)
 
     def run(self) -> tuple[NervFile, Mapping[str, Choice]]:
-        """Return the compressed file and how each of its tensors is stored.
+        """Return the compressed file and how each of its tensors is stored; those of segment N are called "N/NAME".
 
         Raises:
             UsageError: a limit that cannot be kept, or a share that cannot be pruned.
             Interrupted: Ctrl-C while fitting; nothing is written.
         """
-        note(f" trial      bytes  bits/pixel  bits/weight  PSNR dB  (of {len(self._sample)} frames)")
-        importance = self._importance()
+        note(f" trial      bytes  bits/pixel  bits/weight  PSNR dB  (of {len(self._frames)} frames)")
+        with progress("importance", len(self._parts) * _IMPORTANCE_FRAMES, "frames") as show:
+            for number, part in enumerate(self._parts):
+
+                def step(now: int, before: int = number * _IMPORTANCE_FRAMES) -> None:
+                    show(before + now)
+
+                part.weigh(_IMPORTANCE_FRAMES, step)
         if self.settings.prune:
-            self._masks = prune_masks(prunable(self._model), self.settings.prune)
-            apply_masks(self._model, self._masks)
-        trial = self._found(self._offers(importance, self.video.file.segments[0].tensors))
+            for part in self._parts:
+                part.prune(self.settings.prune)
+        trial = self._found(self._offers())
         if self.settings.qat_epochs:
-            trial = self._fitted_on(trial, importance)
+            trial = self._fitted_on(trial)
         return self._file(trial.tensors), trial.choices
 
-    def _importance(self) -> dict[str, Tensor]:
-        frames = spread_frames(self.video.spec.frame_count, _IMPORTANCE_FRAMES)
-        with progress("importance", len(frames), "frames") as show:
-            return output_importance(self._model, frames, step=show)
+    def _offers(self) -> Offers:
+        asked, offers, done = self.settings, Offers(), 0
+        with progress("choices", sum(part.tensor_count for part in self._parts), "tensors") as show:
+            for part in self._parts:
 
-    def _offers(self, importance: Mapping[str, Tensor], present: Mapping[str, StoredTensor]) -> Offers:
-        asked, count = self.settings, len(importance)
-        with progress("choices", count, "tensors") as show:
-            if self.limits == Limits():
-                return fixed_offers(self._model, importance, asked.bits or 8, asked.embed_bits or 6, step=show)
-            most = {"bits": asked.bits or 16, "embed_bits": asked.embed_bits or 16}
-            return ladder_offers(self._model, importance, present, **most, step=show)
+                def step(now: int, done: int = done) -> None:
+                    show(done + now)
+
+                if self.limits == Limits():
+                    offers |= part.fixed(asked.bits or 8, asked.embed_bits or 6, step)
+                else:
+                    offers |= part.ladder(asked.bits or 16, asked.embed_bits or 16, step)
+                done += part.tensor_count
+        return offers
 
     def _found(self, offers: Offers) -> Trial:
         """Return the setting that keeps to the limits."""
@@ -142,56 +140,52 @@ class Compression:
             asked += missing + _DB_MARGIN  # the sampled frames are better than all of them by so much
         raise UsageError(f"{self.limits.psnr_db:g} dB were not met in {_ROUNDS} searches; ask for a little less")
 
-    def _fitted_on(self, trial: Trial, importance: Mapping[str, Tensor]) -> Trial:
+    def _fitted_on(self, trial: Trial) -> Trial:
         """Return the setting after fitting on with rounded weights; brought back under the limit where that grew."""
-        tuned = GridTuned(self._model, trial.tensors, self._masks)
         recipe = _FINE_TUNING.replace(epochs=self.settings.qat_epochs)
-        with stop_on_signals() as stop, progress("fitting on", recipe.epochs, "epochs") as show:
+        choices: dict[str, Choice] = {}
+        with stop_on_signals() as stop, progress("fitting on", recipe.epochs * len(self._parts), "epochs") as show:
+            for number, part in enumerate(self._parts):
 
-            def report(now: Progress) -> None:
-                show(now.epoch - 1 + now.step / now.steps, f"{now.psnr_db:.2f} dB")
+                def report(now: Progress, before: int = number * recipe.epochs) -> None:
+                    show(before + now.epoch - 1 + now.step / now.steps, f"{now.psnr_db:.2f} dB")
 
-            fit(tuned, self.reference, recipe, device=self.settings.device, progress=report, stop=stop)
-        tensors = tuned.quantised()
-        _load(self._model.to(self._device), tensors)
-        choices = {name: choice._replace(tensor=tensors[name]) for name, choice in trial.choices.items()}
+                choices |= part.fit_on(trial.choices, self.reference, recipe, progress=report, stop=stop)
         after = self._search.trial(choices)
         if self.limits.file_bytes is not None and after.file_bytes > self.limits.file_bytes:
-            return self._found(self._offers(importance, tensors))
+            return self._found(self._offers())
         return after
 
     def _file(self, tensors: Mapping[str, StoredTensor]) -> NervFile:
         file, asked = self.video.file, self.settings
         record = asdict(asked) | asdict(self.limits)
         del record["device"]
-        return replace(
-            file,
-            segments=(replace(file.segments[0], tensors=dict(tensors)),),
-            recipe={**file.recipe, "compression": record},
-        )
+        segments = [
+            replace(segment, tensors=part.named(tensors))
+            for segment, part in zip(file.segments, self._parts, strict=True)
+        ]
+        return replace(file, segments=tuple(segments), recipe={**file.recipe, "compression": record})
 
     def _quality(self, tensors: Mapping[str, StoredTensor]) -> float:
-        return self._mean_psnr(tensors, self._sample, self._frames)
+        return self._mean_psnr(tensors, self._samples, self._frames)
 
     def _whole_quality(self, tensors: Mapping[str, StoredTensor]) -> float:
-        count = self.video.spec.frame_count
-        with progress("all frames", count, "frames") as show:
-            return self._mean_psnr(tensors, range(count), self.reference.frames(), show)
+        with progress("all frames", self.video.spec.frame_count, "frames") as show:
+            return self._mean_psnr(tensors, [part.own for part in self._parts], self.reference.frames(), show)
 
     def _mean_psnr(
         self,
         tensors: Mapping[str, StoredTensor],
-        indices: Sequence[int],
+        indices: Sequence[Sequence[int]],
         frames: Iterable[Frame],
         show: Reporter | None = None,
     ) -> float:
-        """Return the mean PSNR in dB of some frames, decoded from `tensors`."""
-        values = {name: _floats(tensor).to(self._device) for name, tensor in tensors.items()}
-        found = []
-        with torch.no_grad(), swapped(self._model, values):
-            for index, frame in zip(indices, frames, strict=True):
-                picture = to_uint8(self._model(torch.tensor([index], device=self._device)))[0].cpu().numpy()
-                found.append(psnr(picture, frame))
+        """Return the mean PSNR in dB of some frames of each part, in order, decoded from `tensors`."""
+        found: list[float] = []
+        rest = iter(frames)
+        for part, wanted in zip(self._parts, indices, strict=True):
+            for value in part.psnrs(tensors, wanted, itertools.islice(rest, len(wanted))):
+                found.append(value)
                 if show is not None:
                     show(len(found))
         return math.fsum(found) / len(found)
@@ -204,15 +198,3 @@ class Compression:
             f"{len(self.trials):>6} {trial.file_bytes:>10} {bpp:>11.5f} {trial.mean_bits:>12.2f} {trial.psnr_db:>8.2f}"
             f"  {human_bytes(trial.file_bytes)}"
         )
-
-
-def _floats(tensor: StoredTensor) -> Tensor:
-    return torch.from_numpy(tensor.copy() if isinstance(tensor, np.ndarray) else tensor.dequantise())
-
-
-def _load(model: VideoModel, tensors: Mapping[str, StoredTensor]) -> None:
-    """Put what tensors decode to into a network."""
-    try:
-        model.load_stored_state({name: _floats(tensor) for name, tensor in tensors.items()})
-    except UsageError as error:  # pragma: no cover - they are the network's own
-        raise AssertionError from error

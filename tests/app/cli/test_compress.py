@@ -116,6 +116,48 @@ def test_fitting_on_stays_under_the_target(nervplay, fitted_nerv: Path, small_cl
     assert trials[-1]["file_bytes"] != trials[0]["file_bytes"], "the weights have moved"
 
 
+@pytest.fixture(scope="module")
+def segmented_nerv(small_clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The small clip in three time segments that overlap."""
+    from app.cli.main import main
+
+    path = tmp_path_factory.mktemp("segmented") / "clip.nerv"
+    options = ("--preset", "hnerv-tiny", "--epochs", "15", "--segments", "3", "--overlap", "1")
+    assert main(["encode", str(small_clip), str(path), *options]) == 0
+    return path
+
+
+def test_segments_share_the_target(nervplay, segmented_nerv: Path, small_clip: Path, tmp_path: Path) -> None:
+    target, limit = tmp_path / "a.nerv", int(0.7 * segmented_nerv.stat().st_size)
+    ran = nervplay("compress", segmented_nerv, target, "--target-bytes", limit, "--source", small_clip, "--json")
+    assert ran.code == 0, ran.err
+    assert 0.9 * limit < target.stat().st_size <= limit
+    before, after, summary = read_nerv(segmented_nerv), read_nerv(target), json.loads(ran.out)
+    for old, new in zip(before.segments, after.segments, strict=True):
+        assert (old.first_frame, old.frame_count, old.lead, old.tail) == (
+            new.first_frame, new.frame_count, new.lead, new.tail
+        )  # fmt: skip
+        assert {n: t.shape for n, t in old.tensors.items()} == {n: t.shape for n, t in new.tensors.items()}
+    names = [f"{number}/{name}" for number, segment in enumerate(after.segments) for name in segment.tensors]
+    assert [row["name"] for row in summary["tensors"]] == names
+    report = json.loads(nervplay("eval", target, small_clip, "--metrics", "psnr", "--json").out)
+    assert summary["psnr_db"] == pytest.approx(report["metrics"]["psnr"]["mean"])
+    assert summary["trials"][-1]["psnr_db"] == pytest.approx(summary["psnr_db"], abs=1.0), "few frames are blended"
+
+
+def test_segments_are_pruned_and_fitted_on(nervplay, segmented_nerv: Path, small_clip: Path, tmp_path: Path) -> None:
+    target = tmp_path / "a.nerv"
+    options = ("--bits", "4", "--embed-bits", "4", "--prune", "0.3", "--source", small_clip)
+    ran = nervplay("compress", segmented_nerv, target, *options, "--qat-epochs", "40", "--json")
+    assert ran.code == 0, ran.err
+    trials = json.loads(ran.out)["trials"]
+    assert trials[-1]["psnr_db"] > trials[0]["psnr_db"] + 0.3, "rounded and pruned weights cost less after fitting on"
+    for number, segment in enumerate(read_nerv(target).segments):
+        part = open_nerv(target).segment(number)
+        weights = [segment.tensors[name].dequantise() for name in prunable(part.model)]
+        assert np.mean(np.concatenate([weight.ravel() for weight in weights]) == 0) > 0.299
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
