@@ -24,7 +24,6 @@ from torch import Tensor
 
 from nervplay.decode.buffers import check_buffer
 from nervplay.decode.calibration import Progress, calibrate
-from nervplay.decode.decoder import PRECISIONS
 from nervplay.decode.graph import Graph, UntraceableError, trace
 from nervplay.decode.lowering import Conv, Lowered, lower
 from nervplay.decode.native.library import MAX_CHAIN, Isa, Pool, kernels, load
@@ -33,7 +32,7 @@ from nervplay.decode.native.plan import kind_of, plan_chain, positions_of
 from nervplay.decode.prefetch import ahead
 from nervplay.decode.program import Program, Watch
 from nervplay.decode.torch_decoder import TorchDecoder, torch_threads
-from nervplay.errors import CapabilityError, UnknownNameError, UsageError
+from nervplay.errors import CapabilityError
 from nervplay.models import VideoModel
 from nervplay.video.source import Frame
 from nervplay.video.spec import VideoSpec
@@ -110,10 +109,6 @@ class NativeDecoder(TorchDecoder):
         rest = f"; in PyTorch: convolutions with {', '.join(left)}" if left else ""
         return f"{self._isa.name}, {self._threads} threads, {words[self._precision]}{rest}"
 
-    @backend_note.setter
-    def backend_note(self, note: str) -> None:
-        """Take the note of the base class; there is none to keep."""
-
     def prepare(self, precision: str) -> None:
         """Make a precision ready, so that a later `set_precision` takes no time; callable from any thread.
 
@@ -138,10 +133,7 @@ class NativeDecoder(TorchDecoder):
 
     def _program(self, precision: str) -> Program:
         """Return what computes a precision, made on first use."""
-        if precision not in PRECISIONS:
-            raise UnknownNameError("precision", precision, PRECISIONS)
-        if self._reference is None:
-            raise UsageError("the decoder is closed; open it again")
+        self._check_precision(precision)
         name = "int8" if precision == "int8" else "fp32"
         with self._preparing:  # frames go on being decoded meanwhile
             program = self._programs.get(name)

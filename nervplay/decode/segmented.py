@@ -5,20 +5,20 @@ to the other in equal steps: with n frames known to both, frame k = 0 .. n - 1 o
 later network. Blending happens in float32, before rounding.
 """
 
-import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from fractions import Fraction
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nervplay.bitstream.layout import Segment
+from nervplay.decode.base import DecoderBase
 from nervplay.decode.buffers import deliver
 from nervplay.decode.decoder import Decoder
 from nervplay.decode.rounding import round_frame
-from nervplay.errors import CapabilityError, FrameIndexError, UsageError
+from nervplay.errors import CapabilityError
 from nervplay.video.source import Frame
 from nervplay.video.spec import VideoSpec
 
@@ -36,7 +36,7 @@ class _Part(NamedTuple):
     share: float
 
 
-class SegmentedDecoder:
+class SegmentedDecoder(DecoderBase):
     """A `Decoder` (contract there) over the decoders of segments; at most three of these are open at a time.
 
     Args:
@@ -57,26 +57,13 @@ class SegmentedDecoder:
         *,
         precision: str = "fp32",
     ) -> None:
+        super().__init__(spec, precision=precision)
         self._segments = segments
-        self._spec = spec
         self._open_segment = open_segment
-        self._precision = precision
         self._open: OrderedDict[int, Decoder] = OrderedDict()
-        self._closed = False
-        self._cancelled = threading.Event()
         first = self._decoder(0)
         self._device, self._backend, self._note = first.device, first.backend, first.backend_note
         self._continuous = first.continuous_time
-
-    @property
-    def spec(self) -> VideoSpec:
-        """Size, frame count, rate and colour of the whole clip."""
-        return self._spec
-
-    @property
-    def precision(self) -> str:
-        """Arithmetic in use."""
-        return self._precision
 
     @property
     def device(self) -> str:
@@ -89,17 +76,9 @@ class SegmentedDecoder:
         return self._backend
 
     @property
-    def backend_note(self) -> str:
-        """Why this backend and no faster one."""
-        return self._note
-
-    @property
     def continuous_time(self) -> bool:
         """Whether `frame_at` can give pictures between two frames."""
         return self._continuous
-
-    def __len__(self) -> int:
-        return self._spec.frame_count
 
     def set_precision(self, precision: str) -> None:
         """Change the arithmetic; the next frame uses it.
@@ -109,8 +88,7 @@ class SegmentedDecoder:
             CapabilityError: not available in this backend; the decoder stays as it was.
             UsageError: the decoder is closed.
         """
-        if self._closed:
-            raise UsageError("the decoder is closed; open it again")
+        self._check_precision(precision)
         for decoder in self._open.values():
             decoder.set_precision(precision)
         self._precision = precision
@@ -160,25 +138,9 @@ class SegmentedDecoder:
         segment = min(common)
         return self._decoder(segment).frame_at(position - self._segments[segment].first_known)
 
-    def frames(self, indices: Iterable[int] | None = None) -> Iterator[Frame]:
-        """Yield the frames at `indices` in that order, all frames when None; uint8 (H, W, 3) each.
-
-        Raises:
-            FrameIndexError: an index outside 0 .. T - 1, when its turn comes.
-            UsageError: the decoder is closed.
-        """
-        self._cancelled.clear()
-        for index in range(len(self)) if indices is None else indices:
-            if self._cancelled.is_set():
-                return
-            yield self.frame(index)
-
     def _parts(self, position: Fraction) -> list[_Part]:
         """Return the networks that make a frame, with shares that sum to 1, in time order."""
-        if self._closed:
-            raise UsageError("the decoder is closed; open it again")
-        if not 0 <= position <= len(self) - 1:
-            raise FrameIndexError(position if position.denominator > 1 else int(position), len(self))
+        self._check_position(position)
         knowing = [
             number
             for number, segment in enumerate(self._segments)
@@ -210,18 +172,8 @@ class SegmentedDecoder:
         self._open[number] = self._open_segment(number, self._precision)
         return self._open[number]
 
-    def cancel(self) -> None:
-        """Make a running `frames` stop before its next frame; callable from any thread."""
-        self._cancelled.set()
-
     def close(self) -> None:
         """Close the decoders of all segments; idempotent."""
-        self._closed = True
+        super().close()
         while self._open:
             self._open.popitem()[1].close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *args: object) -> None:
-        self.close()

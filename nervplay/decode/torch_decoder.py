@@ -2,20 +2,18 @@
 
 import contextlib
 import copy
-import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from fractions import Fraction
-from typing import Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from nervplay.decode.base import DecoderBase
 from nervplay.decode.buffers import deliver
-from nervplay.decode.decoder import PRECISIONS
 from nervplay.decode.rounding import to_uint8
-from nervplay.errors import CapabilityError, UnknownNameError, UsageError
+from nervplay.errors import CapabilityError, UsageError
 from nervplay.models import VideoModel
 from nervplay.video.source import Frame
 from nervplay.video.spec import VideoSpec
@@ -45,7 +43,7 @@ def resolve_device(name: str) -> torch.device:
     return device
 
 
-class TorchDecoder:
+class TorchDecoder(DecoderBase):
     """A `Decoder` (contract there) that runs the network as PyTorch gives it; FP32 is the reference of all others.
 
     Args:
@@ -71,25 +69,12 @@ class TorchDecoder:
         threads: int | None = None,
         note: str = "",
     ) -> None:
-        self._spec = spec
+        super().__init__(spec, precision=precision, note=note)
         self._device = device
         self._threads = threads
-        self.backend_note = note
         self._reference: VideoModel | None = model
         self._model: VideoModel | None = None
-        self._precision = precision
-        self._cancelled = threading.Event()
         self.set_precision(precision)
-
-    @property
-    def spec(self) -> VideoSpec:
-        """Size, frame count, rate and colour of what comes out."""
-        return self._spec
-
-    @property
-    def precision(self) -> str:
-        """Arithmetic in use."""
-        return self._precision
 
     @property
     def device(self) -> str:
@@ -106,9 +91,6 @@ class TorchDecoder:
         """Whether the network gives pictures between frames; asks nothing of the device."""
         return self._network().continuous_time
 
-    def __len__(self) -> int:
-        return self._spec.frame_count
-
     def set_precision(self, precision: str) -> None:
         """Change the arithmetic; the next frame uses it.
 
@@ -117,12 +99,10 @@ class TorchDecoder:
             CapabilityError: not available in this backend; the decoder stays as it was.
             UsageError: the decoder is closed.
         """
-        if precision not in PRECISIONS:
-            raise UnknownNameError("precision", precision, PRECISIONS)
+        self._check_precision(precision)
         if precision not in _DTYPES:
             raise CapabilityError(f"precision {precision} is not available in this version; use {' or '.join(_DTYPES)}")
-        if self._reference is None:
-            raise UsageError("the decoder is closed; open it again")
+        assert self._reference is not None
         self._model = self._converted(self._reference, _DTYPES[precision])
         self._precision = precision
 
@@ -167,19 +147,6 @@ class TorchDecoder:
         rounded: Frame = to_uint8(network.at_position(moment))[0].cpu().numpy()
         return rounded
 
-    def frames(self, indices: Iterable[int] | None = None) -> Iterator[Frame]:
-        """Yield the frames at `indices` in that order, all frames when None; uint8 (H, W, 3) each.
-
-        Raises:
-            FrameIndexError: an index outside 0 .. T - 1, when its turn comes.
-            UsageError: the decoder is closed.
-        """
-        self._cancelled.clear()
-        for index in range(len(self)) if indices is None else indices:
-            if self._cancelled.is_set():
-                return
-            yield self.frame(index)
-
     @torch.inference_mode()
     def _run(self, index: int) -> Tensor:
         """Return frame `index` as the network gives it, (1, 3, H, W) on the device."""
@@ -191,23 +158,14 @@ class TorchDecoder:
 
     def _network(self) -> VideoModel:
         """Return the network in the precision in use; raise `UsageError` after `close`."""
-        if self._model is None:
-            raise UsageError("the decoder is closed; open it again")
+        self._check_open()
+        assert self._model is not None
         return self._model
-
-    def cancel(self) -> None:
-        """Make a running `frames` stop before its next frame; callable from any thread."""
-        self._cancelled.set()
 
     def close(self) -> None:
         """Free weights and device memory; idempotent."""
+        super().close()
         self._model = self._reference = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *args: object) -> None:
-        self.close()
 
 
 @contextlib.contextmanager
