@@ -33,8 +33,10 @@ Progress = Callable[[int, int], None]
 
 ENOUGH_DB = 57.0
 """Least PSNR of a frame against float32, in dB; peak 1."""
-FRAMES = 4
-"""Frames to measure on, and as many others to compare."""
+MEASURED = 12
+"""Frames to measure on."""
+COMPARED = 4
+"""Other frames to compare."""
 
 
 class Bench(Protocol):
@@ -61,7 +63,7 @@ def spread(frame_count: int, count: int, part: float) -> list[int]:
 
 def _key(convolutions: Iterable[Conv], frame_count: int) -> str:
     """Return a hash of all weights and of what is measured."""
-    digest = hashlib.sha256(f"1 {FRAMES} {ENOUGH_DB} {frame_count}".encode())
+    digest = hashlib.sha256(f"2 {MEASURED} {COMPARED} {ENOUGH_DB} {frame_count}".encode())
     for conv in convolutions:
         digest.update(repr((conv.weight.shape, conv.size, conv.activation, conv.shuffle)).encode())
         digest.update(conv.weight.tobytes() + conv.bias.tobytes())
@@ -113,7 +115,7 @@ def calibrate(bench: Bench, frame_count: int, progress: Progress | None = None) 
     known = _load(path, convolutions)
     if known is not None:
         return known
-    measured, compared = spread(frame_count, FRAMES, 0.0), spread(frame_count, FRAMES, 0.5)
+    measured, compared = spread(frame_count, MEASURED, 0.0), spread(frame_count, COMPARED, 0.5)
     total, done = len(measured) + 2 * len(compared), 0
 
     def tick() -> None:

@@ -3,7 +3,7 @@
 Precisions, by what is really computed:
     fp32    float32; frames within 1e-4 of the reference
     bf16    float32 as well: there is no bfloat16 kernel, and float32 is faster here than PyTorch's bfloat16
-    int8    the file's weights (8 bits, as everywhere) times inputs of 14 bits, as 16-bit integers with sums of 32 bits
+    int8    the file's weights (8 bits, as everywhere) times inputs of 15 bits, as 16-bit integers with sums of 32 bits
             (W8A16), after Winograd's transform; transforms, biases and activations in float32
 
 Threads: each decoder has its own, `threads` in all, the caller's among them; they wait without turning when no frame is
@@ -102,7 +102,7 @@ class NativeDecoder(TorchDecoder):
         words = {
             "fp32": "float32",
             "bf16": "float32, which is faster here than bfloat16",
-            "int8": "8-bit weights times 14-bit inputs as 16-bit integers (W8A16) in "
+            "int8": "8-bit weights times 15-bit inputs as 16-bit integers (W8A16) in "
             f"{self._integers} of {count} convolutions, float32 in the others",
         }
         left = sorted(set(self._lowered.unsupported))

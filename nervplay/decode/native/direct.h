@@ -75,7 +75,7 @@ static void direct_piece(const nk_op *op, const nk_map *in, nk_map *out, int row
             const vf bias = vload(op->bias + channel);
             for (int i = 0; i < pixels; i++) {
                 vf v = vload(sums + (size_t)i * NK_COLUMNS + (size_t)(j * NK_LANES)) + bias;
-                activate(&v, 1, op->act, op->slope);
+                activate(&v, 1, op->act, op->slope, 0);
                 store_line(runs, found, out_rows, (size_t)(x + i) * each, each, &v, 1, 1);
             }
         }
@@ -137,7 +137,7 @@ static void head_piece(const nk_op *op, const nk_map *in, nk_map *out, int row0,
         }
         for (int o = 0; o < op->out_channels; o++) {
             vf v = vload(sums + o * NK_COLUMNS) + op->bias[o];
-            activate(&v, 1, op->act, op->slope);
+            activate(&v, 1, op->act, op->slope, 0);
             float *to = out->base + (size_t)o * plane + (size_t)y * (size_t)op->out_width + (size_t)(x + i);
             if (n == NK_LANES) vstore(to, v);
             else vstore_part(to, v, 0, n);
@@ -163,7 +163,7 @@ static void depthwise_row(const nk_op *op, const float *in, float *out, int y) {
                     sum += vload_n(in + at + c, n) * vload(weights + (r * op->kw + s) * padded + c);
                 }
             }
-            activate(&sum, 1, op->act, op->slope);
+            activate(&sum, 1, op->act, op->slope, 0);
             float *to = out + ((size_t)y * (size_t)op->out_width + (size_t)x) * (size_t)op->channels + c;
             if (n == NK_LANES) vstore(to, sum);
             else vstore_part(to, sum, 0, n);
@@ -182,7 +182,7 @@ static void linear_part(const float *x, const float *weights, const float *bias,
             NK_UNROLL for (int i = 0; i < 4; i++) part[i] += vload(w + (size_t)(k + i) * NK_LANES) * x[k + i];
         for (; k < inputs; k++) part[0] += vload(w + (size_t)k * NK_LANES) * x[k];
         vf sum = (part[0] + part[1]) + (part[2] + part[3]) + vload(bias + (size_t)v * NK_LANES);
-        activate(&sum, 1, act, slope);
+        activate(&sum, 1, act, slope, 0);
         vstore(out + (size_t)v * NK_LANES, sum);
     }
 }

@@ -52,7 +52,7 @@ static void fused_store(const nk_op *op, float *heads, nk_map *out, int y, int x
             for (int o = 0; o < head->out_channels; o++, sums += FUSED_PIXELS) {
                 for (int i = 0; i < FUSED_PIXELS; i += NK_LANES) {
                     vf v = vload(sums + i) + head->bias[o];
-                    activate(&v, 1, head->act, head->slope);
+                    activate(&v, 1, head->act, head->slope, 0);
                     vstore(sums + i, v);
                 }
                 for (int r = 0; r < rows; r++) {

@@ -13,7 +13,7 @@ from nervplay.errors import CapabilityError
 
 __all__ = ["ABI", "ACTIVATIONS", "KINDS", "MAX_CHAIN", "Isa", "Op", "Pool", "Yuv", "kernels", "load", "why_not"]
 
-ABI = 1
+ABI = 2
 """`NK_ABI` of the sources that this module mirrors."""
 MAX_CHAIN = 32
 """`NK_MAX_CHAIN`."""
@@ -47,7 +47,7 @@ class Op(ctypes.Structure):
         *((name, c_int32) for name in ("kh", "kw", "top", "left", "out_height", "out_width")),
         *((name, c_int32) for name in ("shuffle", "strip", "ring", "block", "groups")),
         ("slope", c_float),
-        *((name, c_void_p) for name in ("weights", "bias", "scale", "norm", "head")),
+        *((name, c_void_p) for name in ("weights", "bias", "scale", "norm", "axes", "head")),
     ]
 
 

@@ -16,7 +16,9 @@
 #endif
 
 /* Bump when a struct or a packed layout changes: a library of another version is not used. */
-#define NK_ABI 1
+#define NK_ABI 2
+/* Coefficients of `transform_sums`. */
+#define NK_AXIS 17
 /* Most convolutions of one chain. */
 #define NK_MAX_CHAIN 32
 
@@ -41,8 +43,9 @@ typedef struct nk_op {
     float slope;                    /* NK_LEAKY */
     const void *weights;            /* packed by Python, see `packing.py` */
     const float *bias;              /* padded with zeros to whole vectors */
-    const float *scale;             /* 16 bits: what one unit of an accumulator is worth, [position][padded out_channels] */
-    const float *norm;              /* 16 bits: 1 / calibrated maximum, [position][padded channels] */
+    const float *scale;             /* 16 bits: what one unit of a result is worth, [padded out_channels] */
+    const float *norm;              /* 16 bits: 16-bit units per unit of the transformed input, [position][padded channels] */
+    const float *axes;              /* 16 bits: coefficients of the transform back, [rows, columns][NK_AXIS] */
     const struct nk_op *head;       /* a 1x1 NK_HEAD that reads the result at once, which then is stored nowhere; or NULL.
                                        Only where whole vectors belong to one place of the shuffle, and groups == 1 */
 } nk_op;

@@ -36,8 +36,9 @@ __all__ = [
 
 Float = NDArray[np.float32]
 
-LIMIT = 8191
-"""Largest 16-bit value of the transformed input: 14 bits with sign (`wino.h`)."""
+LIMIT = 16383
+"""What the calibrated maximum of a transformed input becomes: 15 bits with sign. Another frame may have twice as much
+before anything saturates, at 16 bits (`wino.h`)."""
 
 _POINTS = (0.0, 1.0, -1.0, 2.0, -2.0, 0.5, -0.5)
 _INPUT = np.array(
@@ -60,13 +61,15 @@ class Packed16(NamedTuple):
 
     Args:
         weights: int16, flat.
-        scale: float32 (positions, padded outputs), what one unit of a sum is worth, apart from the input's unit.
-        norm: float32 (positions, padded channels), 1 / calibrated maximum.
+        scale: float32 (padded outputs), what one unit of a result is worth.
+        norm: float32 (positions, padded channels), `LIMIT` / calibrated maximum.
+        axes: float32 (2, 17), coefficients of the transform back along columns and along rows.
     """
 
     weights: NDArray[np.int16]
     scale: Float
     norm: Float
+    axes: Float
 
 
 def padded(count: int, step: int) -> int:
@@ -147,11 +150,29 @@ def pack_winograd(weight: Float, lanes: int, most: int) -> Float:
     return np.concatenate([u[:, :, a:b].ravel() for a, b in panels(weight.shape[0], lanes, most)])
 
 
+def _axis_units(wanted: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return units of rows and columns of positions whose products are near `wanted`, (rows, columns) in logarithms.
+
+    The unit of position 2 is 1 on each axis that has eight; what is common to all is left out.
+    """
+    rows, columns = np.exp2(wanted.mean(axis=1)), np.exp2(wanted.mean(axis=0))
+    return rows / rows[min(2, len(rows) - 1)], columns / columns[min(2, len(columns) - 1)]
+
+
+def _axis_coefficients(unit: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the coefficients of `transform_sums` in `winograd.h`, (17,), for the units of the positions of an axis."""
+    if len(unit) == 1:
+        return np.zeros(17)
+    two, half = unit[4], unit[6]
+    pairs = [(two * 2.0**power, half * 0.5**power) for power in range(6)]
+    return np.array([1 * unit[1], unit[3] / two, unit[5] / half, unit[0], *np.ravel(pairs), unit[7]])
+
+
 def pack_winograd16(weight: Float, peak: Float, lanes: int, most: int) -> Packed16:
     """Return the weights of `NK_WINO16`.
 
-    Each (position, output) has its own unit, the smallest for which neither a weight leaves 16 bits nor the sum of all
-    |weight| * LIMIT leaves 31.
+    The unit of a sum is that of its row of positions times that of its column times that of its output: the smallest
+    for which neither a weight leaves 16 bits nor the sum of all |weight| * 2**15 leaves 31.
 
     Args:
         weight: float32 (C', C, kh, kw), outputs in stored order.
@@ -163,16 +184,21 @@ def pack_winograd16(weight: Float, peak: Float, lanes: int, most: int) -> Packed
     positions, channels, outputs = u.shape
     top = peak[:, :channels].astype(np.float64)
     top = np.maximum(top, top.max(axis=1, keepdims=True) * 0.02 + 1e-9)  # a silent channel may speak elsewhere
-    u = u * top[:, :, None]
-    room = 2.0**31 / LIMIT - channels  # rounding adds at most 1/2 per weight
-    unit = np.maximum(np.maximum(np.abs(u).sum(axis=1) / room, np.abs(u).max(axis=1) / 32767), 1e-30)
+    u = u * (top / LIMIT)[:, :, None]
+    room = 2.0**16 - channels  # 2**31 / 2**15; rounding adds at most 1/2 per weight
+    least = np.maximum(np.maximum(np.abs(u).sum(axis=1) / room, np.abs(u).max(axis=1) / 32767), 1e-30)
+    sides = tuple(1 if taps == 1 else 8 for taps in weight.shape[2:])
+    rows, columns = _axis_units(np.log2(least.max(axis=1)).reshape(sides))
+    shared = np.outer(rows, columns).reshape(-1, 1)
+    scale = (least / shared).max(axis=0)
     pairs = np.zeros((positions, channels + channels % 2, padded(outputs, lanes)), np.int16)
-    pairs[:, :channels, :outputs] = np.rint(u / unit[:, None, :])
+    pairs[:, :channels, :outputs] = np.rint(u / (shared * scale)[:, None, :])
     pairs = pairs.reshape(positions, -1, 2, pairs.shape[-1]).transpose(0, 1, 3, 2)
     norm = np.zeros(peak.shape, np.float32)
-    norm[:, :channels] = 1 / top
+    norm[:, :channels] = LIMIT / top
+    axes = np.stack([_axis_coefficients(rows), _axis_coefficients(columns)]).astype(np.float32)
     parts = [pairs[:, :, a:b].ravel() for a, b in panels(outputs, lanes, most)]
-    return Packed16(np.concatenate(parts), _wide(unit, lanes), norm)
+    return Packed16(np.concatenate(parts), _wide(scale, lanes), norm, axes)
 
 
 def pack_direct(weight: Float, lanes: int, most: int) -> Float:

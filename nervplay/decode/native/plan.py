@@ -101,8 +101,8 @@ def _pack(op: Op, conv: Conv, kind: str, isa: Isa, peak: Float | None) -> list[N
     if kind == "wino16":
         assert peak is not None
         packed = pack_winograd16(weight, peak, isa.lanes, isa.panel)
-        arrays += [packed.weights, packed.scale, packed.norm]
-        op.scale, op.norm = packed.scale.ctypes.data, packed.norm.ctypes.data
+        arrays += [packed.weights, packed.scale, packed.norm, packed.axes]
+        op.scale, op.norm, op.axes = (part.ctypes.data for part in packed[1:])
     elif kind == "wino":
         arrays.append(pack_winograd(weight, isa.lanes, isa.panel))
     elif kind == "direct":

@@ -82,8 +82,7 @@ NK_INLINE vf vtofloat(vi x) { return __builtin_convertvector(x, vf); }
 NK_INLINE vf vmax(vf a, vf b) { return (vf)_mm512_max_ps((__m512)a, (__m512)b); }
 NK_INLINE vf vmin(vf a, vf b) { return (vf)_mm512_min_ps((__m512)a, (__m512)b); }
 NK_INLINE vi vround(vf x) { return (vi)_mm512_cvtps_epi32((__m512)x); }
-NK_INLINE vh vnarrow(vi x) { return (vh)_mm512_cvtepi32_epi16((__m512i)x); }
-NK_INLINE float vtop(vf x) { return _mm512_reduce_max_ps((__m512)x); }
+NK_INLINE vh vshort(vf x) { return (vh)_mm512_cvtsepi32_epi16(_mm512_cvtps_epi32((__m512)x)); }
 NK_INLINE vf vrecip(vf x) {
     vf r = (vf)_mm512_rcp14_ps((__m512)x);
     return r * (2.0f - x * r); /* one Newton step: 2^-28 */
@@ -103,12 +102,10 @@ NK_INLINE vi vround(vf x) { /* half to even, |x| < 2^22: the mantissa of x + 1.5
 NK_INLINE vf vrecip(vf x) { return 1.0f / x; }
 #endif
 
+/* Rounded to 16-bit integers; what lies beyond them becomes the nearest. */
 #if !defined(NK_AVX512)
-NK_INLINE vh vnarrow(vi x) { return __builtin_convertvector(x, vh); }
-NK_INLINE float vtop(vf x) {
-    float top = x[0];
-    for (int i = 1; i < NK_LANES; i++) top = x[i] > top ? x[i] : top;
-    return top;
+NK_INLINE vh vshort(vf x) {
+    return __builtin_convertvector(vround(vmax(vset(-32768.0f), vmin(vset(32767.0f), x))), vh);
 }
 #endif
 

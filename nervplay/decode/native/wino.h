@@ -5,9 +5,9 @@
    channels of the input; for each panel of output channels multiply at each position; transform back, add the bias,
    activate, shuffle, store. What a piece touches stays in the second-level cache.
 
-   16 bits: a transformed value is divided by the calibrated maximum of its position and channel, then by the largest
-   such quotient of its tile and channel set, so it always fits 14 bits; the weights carry the calibrated maxima and are
-   scaled so that no sum can leave 32 bits (`packing.py`). */
+   16 bits: a transformed value is counted in units of its position and channel, chosen so that twice the calibrated
+   maximum fits; beyond that it saturates. The weights are scaled so that no sum can leave 32 bits. Units of sums are
+   products of one factor per row of positions, one per column and one per output channel (`packing.py`). */
 #ifndef NK_WINO_H
 #define NK_WINO_H
 
@@ -16,8 +16,6 @@
 #include "gemm.h"
 #include "store.h"
 #include "winograd.h"
-
-#define LIMIT16 8191.0f
 
 typedef struct {
     int tall, wide;           /* output pixels of a tile */
@@ -43,8 +41,7 @@ static nk_plan plan_of(const nk_op *op) {
 
 static size_t wino_scratch(const nk_op *op) {
     nk_plan p = plan_of(op);
-    size_t tile = (size_t)p.positions * (size_t)p.padded;
-    size_t own = (size_t)p.positions * (p.value_step + p.sum_step) + tile + (size_t)up_to(op->block, 16);
+    size_t own = (size_t)p.positions * (p.value_step + p.sum_step);
     return 4 * (own + (op->head ? fused_floats(op) : 0)) + 256;
 }
 
@@ -85,77 +82,60 @@ NK_INLINE void input_tiles(const nk_op *op, const nk_plan *p, const float *const
     }
 }
 
-/* 16 bits: `local` holds one tile, unit[t] becomes what one unit of its values is worth. */
 NK_INLINE void input_tiles16(const nk_op *op, const nk_plan *p, const float *const *rows, int tile0, int tiles,
-                             int16_t *values, float *local, float *unit, const int down, const int across) {
+                             int16_t *values, const int down, const int across) {
     vf o[64];
     for (int t = 0; t < tiles; t++) {
-        vf top = vset(1e-20f);
         for (int c = 0; c < op->channels; c += NK_LANES) {
             input_vector(op, rows, (tile0 + t) * p->wide - op->left, c, down, across, o);
             const float *norm = op->norm + c;
-            float *to = local + c;
-            NK_UNROLL for (int k = 0; k < down * across; k++) {
-                vf q = o[k] * vload(norm + k * p->padded);
-                top = vmax(top, vabs(q));
-                vstore(to + k * p->padded, q);
-            }
+            int16_t *to = values + (size_t)t * (size_t)p->padded + c;
+            NK_UNROLL for (int k = 0; k < down * across; k++)
+                *(vh_any *)(to + (size_t)k * p->value_step) = vshort(o[k] * vload(norm + k * p->padded));
         }
-        const float most = vtop(top);
-        const vf grow = vset(LIMIT16 / most);
-        unit[t] = most / LIMIT16;
-        int16_t *to = values + (size_t)t * (size_t)p->padded;
-        for (int k = 0; k < down * across; k++)
-            for (int c = 0; c < op->channels; c += NK_LANES)
-                *(vh_any *)(to + (size_t)k * p->value_step + c) = vnarrow(vround(vload(local + k * p->padded + c) * grow));
     }
 }
 
-/* One sum of position k, as a float. */
-NK_INLINE vf load_sum(const float *sums, const float *scale, size_t at, size_t scale_at) {
-    if (!scale) return vload(sums + at);
-    return vtofloat(*(const vi_any *)(const void *)(sums + at)) * vload(scale + scale_at);
-}
-
-/* Transform back one vector of output channels of one tile. sums: position 0 of this tile and vector; scale: the same
-   of the units, or NULL for float32. */
-NK_INLINE void output_vector(const nk_op *op, const nk_plan *p, const float *sums, const float *scale, float unit, vf bias,
+/* Transform back one vector of output channels of one tile. sums: position 0 of this tile and vector, floats, or with
+   `integers` integers whose results are counted in units of `unit`. */
+NK_INLINE void output_vector(const nk_op *op, const nk_plan *p, const float *sums, const int integers, vf unit, vf bias,
                              int rows, vf out[6][6], const int tall, const int wide) {
     const int down = tall == 1 ? 1 : 8, across = wide == 1 ? 1 : 8;
-    const size_t scale_step = (size_t)(p->vectors * NK_LANES);
     vf half[6][8], line[8], column[6];
     for (int c = 0; c < across; c++) {
         NK_UNROLL for (int r = 0; r < down; r++) {
-            const size_t at = (size_t)(r * across + c) * p->sum_step;
-            __builtin_prefetch((const char *)(sums + at) + 4 * NK_COLUMNS);
-            line[r] = load_sum(sums, scale, at, (size_t)(r * across + c) * scale_step);
+            const float *from = sums + (size_t)(r * across + c) * p->sum_step;
+            __builtin_prefetch((const char *)from + 4 * NK_COLUMNS);
+            line[r] = integers ? vtofloat(*(const vi_any *)(const void *)from) : vload(from);
         }
-        if (tall > 1) transform_output(line, column, tall);
+        if (tall > 1 && integers) transform_sums(line, column, op->axes, tall);
+        if (tall > 1 && !integers) transform_output(line, column, tall);
         NK_UNROLL for (int r = 0; r < tall; r++) half[r][c] = tall > 1 ? column[r] : line[0];
     }
     for (int r = 0; r < rows; r++) {
         vf *back = out[r];
-        if (wide > 1) transform_output(half[r], back, wide);
-        else back[0] = half[r][0];
-        NK_UNROLL for (int c = 0; c < wide; c++) back[c] = scale ? back[c] * unit + bias : back[c] + bias;
-        activate(back, wide, op->act, op->slope);
+        if (wide == 1) back[0] = half[r][0];
+        else if (integers) transform_sums(half[r], back, op->axes + NK_AXIS, wide);
+        else transform_output(half[r], back, wide);
+        NK_UNROLL for (int c = 0; c < wide; c++) back[c] = integers ? back[c] * unit + bias : back[c] + bias;
+        activate(back, wide, op->act, op->slope, integers);
     }
 }
 
 /* One panel of sums to output channels, stored where they lie inside the picture. */
-NK_INLINE void output_tiles(const nk_op *op, const nk_plan *p, const float *sums, const float *scale, const float *unit,
-                            int vector, int count, int tile0, int tiles, float *const *out_rows, int valid_rows,
+NK_INLINE void output_tiles(const nk_op *op, const nk_plan *p, const float *sums, const int integers, int vector,
+                            int count, int tile0, int tiles, float *const *out_rows, int valid_rows,
                             const int tall, const int wide) {
     const size_t each = (size_t)(op->out_channels / op->shuffle);
     for (int j = 0; j < count; j++) {
         nk_run runs[NK_LANES];
         const int channel = (vector + j) * NK_LANES, run_count = find_runs(op, channel, runs);
-        const vf bias = vload(op->bias + channel);
+        const vf bias = vload(op->bias + channel), unit = integers ? vload(op->scale + channel) : bias;
         for (int t = 0; t < tiles; t++) {
             const int x = (tile0 + t) * wide, columns = op->out_width - x < wide ? op->out_width - x : wide;
             vf out[6][6];
-            output_vector(op, p, sums + (size_t)t * NK_COLUMNS + (size_t)(j * NK_LANES), scale ? scale + channel : NULL,
-                          unit[t], bias, valid_rows, out, tall, wide);
+            output_vector(op, p, sums + (size_t)t * NK_COLUMNS + (size_t)(j * NK_LANES), integers, unit, bias, valid_rows,
+                          out, tall, wide);
             for (int r = 0; r < valid_rows; r++)
                 store_line(runs, run_count, out_rows + r * op->shuffle, (size_t)x * each, each, out[r], columns, wide);
         }
@@ -163,16 +143,17 @@ NK_INLINE void output_tiles(const nk_op *op, const nk_plan *p, const float *sums
 }
 
 /* The same, handed to the head instead of stored. */
-NK_INLINE void output_to_head(const nk_op *op, const nk_plan *p, const float *sums, const float *scale, const float *unit,
-                              int vector, int count, int tiles, float *heads, int valid_rows, const int tall,
+NK_INLINE void output_to_head(const nk_op *op, const nk_plan *p, const float *sums, const int integers, int vector,
+                              int count, int tiles, float *heads, int valid_rows, const int tall,
                               const int wide) {
     const int each = op->head->channels / NK_LANES;
     for (int t = 0; t < tiles; t++) {
         vf out[NK_PANEL][6][6];
         for (int j = 0; j < count; j++) {
             const int channel = (vector + j) * NK_LANES;
-            output_vector(op, p, sums + (size_t)t * NK_COLUMNS + (size_t)(j * NK_LANES), scale ? scale + channel : NULL,
-                          unit[t], vload(op->bias + channel), valid_rows, out[j], tall, wide);
+            const vf bias = vload(op->bias + channel), unit = integers ? vload(op->scale + channel) : bias;
+            output_vector(op, p, sums + (size_t)t * NK_COLUMNS + (size_t)(j * NK_LANES), integers, unit, bias, valid_rows,
+                          out[j], tall, wide);
         }
         for (int j = 0, n; j < count; j += n) { /* neighbours of one place of the shuffle together */
             const int place = (vector + j) / each;
@@ -247,20 +228,18 @@ NK_INLINE void wino_run(const nk_op *op, const nk_map *in, nk_map *out, int row0
 
     float *sums = (float *)(((uintptr_t)scratch + 63) & ~(uintptr_t)63);
     float *values = sums + (size_t)p.positions * p.sum_step;
-    float *local = values + (size_t)p.positions * p.value_step, *unit = local + (size_t)(p.positions * p.padded);
-    float *heads = unit + up_to(op->block, 16);
+    float *heads = values + (size_t)p.positions * p.value_step;
     const int wide16 = op->kind == NK_WINO16;
     if (op->head) memset(heads, 0, sizeof(float) * fused_floats(op));
-    if (wide16) input_tiles16(op, &p, rows, tile0, tiles, (int16_t *)(void *)values, local, unit, down, sideways);
+    if (wide16) input_tiles16(op, &p, rows, tile0, tiles, (int16_t *)(void *)values, down, sideways);
     else input_tiles(op, &p, rows, tile0, tiles, values, down, sideways);
     const int panels = (p.vectors + NK_PANEL - 1) / NK_PANEL;
     for (int panel = panels * group / op->groups; panel < panels * (group + 1) / op->groups; panel++) {
         const int vector = panel_start(panel, p.vectors), count = panel_start(panel + 1, p.vectors) - vector;
         multiply_any(op, &p, values, sums, tiles, vector, count);
-        const float *scale = wide16 ? op->scale : NULL;
-        if (op->head) output_to_head(op, &p, sums, scale, unit, vector, count, tiles, heads, valid, tall, wide);
-        else if (wide16) output_tiles(op, &p, sums, op->scale, unit, vector, count, tile0, tiles, out_rows, valid, tall, wide);
-        else output_tiles(op, &p, sums, NULL, unit, vector, count, tile0, tiles, out_rows, valid, tall, wide);
+        if (op->head) output_to_head(op, &p, sums, wide16, vector, count, tiles, heads, valid, tall, wide);
+        else if (wide16) output_tiles(op, &p, sums, 1, vector, count, tile0, tiles, out_rows, valid, tall, wide);
+        else output_tiles(op, &p, sums, 0, vector, count, tile0, tiles, out_rows, valid, tall, wide);
     }
     if (op->head) fused_store(op, heads, out, y, tile0 * wide, tiles, valid, wide);
 }

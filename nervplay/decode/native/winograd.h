@@ -33,4 +33,21 @@ NK_INLINE void transform_output(const vf d[8], vf o[6], const int m) {
     }
 }
 
+/* The same where every position has a unit of its own, that of position 2 being 1: k holds what the units make of the
+   coefficients above (`packing.py`), so that nothing is multiplied that was not multiplied anyway. */
+NK_INLINE void transform_sums(const vf d[8], vf o[6], const float *k, const int m) {
+    vf p1 = k[0] * d[1] + d[2], q1 = k[0] * d[1] - d[2], p2 = k[1] * d[3] + d[4], q2 = k[1] * d[3] - d[4];
+    vf p3 = k[2] * d[5] + d[6], q3 = k[2] * d[5] - d[6];
+    o[0] = p1 + k[3] * d[0] + k[4] * p2 + k[5] * p3;
+    o[1] = q1 + k[6] * q2 + k[7] * q3;
+    o[2] = p1 + k[8] * p2 + k[9] * p3;
+    o[3] = q1 + k[10] * q2 + k[11] * q3;
+    if (m == 4) {
+        o[3] += k[16] * d[7];
+    } else {
+        o[4] = p1 + k[12] * p2 + k[13] * p3;
+        o[5] = q1 + k[14] * q2 + k[15] * q3 + k[16] * d[7];
+    }
+}
+
 #endif

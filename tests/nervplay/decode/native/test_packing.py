@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from nervplay.decode.native.packing import (
-    LIMIT,
+    _axis_coefficients,
     pack_winograd,
     pack_winograd16,
     padded,
@@ -43,9 +43,34 @@ def test_sums_cannot_leave_32_bits() -> None:
     peak = rng.uniform(1e-6, 50, (64, padded(33, 16))).astype(np.float32)
     packed = pack_winograd16(weight, peak, 16, 3)
     sums = np.abs(packed.weights.astype(np.int64)).reshape(64, 17, 32, 2).sum(axis=(1, 3))
-    assert sums.max() * LIMIT < 2**31
-    assert sums[:, :20].min() * LIMIT > 2**28, "no bits are wasted"
+    assert sums.max() * 2**15 < 2**31, "not even where inputs are as large as 16 bits allow"
+    assert sums[:, :20].max(axis=0).min() * 2**15 > 2**30, "no bits are wasted"
     assert not packed.norm[:, 33:].any()
+
+
+def test_positions_of_one_axis_share_a_unit() -> None:
+    rng = np.random.default_rng(1)
+    weight = rng.standard_normal((4, 16, 5, 3)).astype(np.float32)
+    peak = rng.uniform(1, 20, (64, 16)).astype(np.float32)
+    packed = pack_winograd16(weight, peak, 16, 3)
+    back = _back(packed.axes[0], 4), _back(packed.axes[1], 6)
+    sums = packed.weights.astype(np.float64).reshape(64, 8, 16, 2)[:, :, :4].transpose(0, 1, 3, 2).reshape(64, 16, 4)
+    found = np.einsum("ya,xb,abco->yxco", *back, (sums * packed.norm[:, :, None]).reshape(8, 8, 16, 4))
+    found = found * packed.scale[:4]
+    plain = _back(_axis_coefficients(np.ones(8)), 4), _back(_axis_coefficients(np.ones(8)), 6)
+    exact = np.einsum("ya,xb,abco->yxco", *plain, transformed(weight).reshape(8, 8, 16, 4))
+    np.testing.assert_allclose(found, exact, atol=2e-3 * np.abs(exact).max())
+
+
+def _back(k: np.ndarray, outputs: int) -> np.ndarray:
+    """The transform back of `transform_sums`, as a matrix (outputs, 8)."""
+    first, last = np.array([1, k[0], 1, k[1], 1, k[2], 1, 1]), np.array([1, k[0], -1, k[1], -1, k[2], -1, 1])
+    rows = []
+    for power in range(outputs):
+        two, half = k[4 + 2 * power], k[5 + 2 * power]
+        row = np.array([k[3] * (power == 0), 1, 1, two, two, half, half, k[16] * (power == outputs - 1)])
+        rows.append(row * (last if power % 2 else first))
+    return np.array(rows)
 
 
 def test_sizes() -> None:
