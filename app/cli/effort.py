@@ -16,8 +16,9 @@ from nervplay.training.progress import Progress
 from nervplay.training.recipes import Recipe
 from nervplay.training.speed import SPEEDS
 
-__all__ = ["Effort", "effort_options", "ending_words", "parse_seconds", "progress_words"]
+__all__ = ["Effort", "effort_options", "ending_words", "parse_bytes", "parse_seconds", "progress_words"]
 
+_SIZES = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9}
 _UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "": 1.0}
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -32,6 +33,7 @@ class Effort:
         speed: see `nervplay.training.speed`.
         patience: see `Recipe.patience`.
         time_limit: seconds, None for no limit.
+        frame_memory: bytes of main memory that decoded frames may take, None for a share of what is available.
     """
 
     level: str | None
@@ -39,6 +41,7 @@ class Effort:
     speed: str
     patience: int | None
     time_limit: float | None
+    frame_memory: int | None = None
 
     def recipe(self, preset: Recipe, *, seed: int | None, task: str | None = None) -> Recipe:
         """Return the recipe of a preset as the options change it.
@@ -70,15 +73,40 @@ def parse_seconds(text: str) -> float:
     return seconds
 
 
+def parse_bytes(text: str) -> int:
+    """Return an amount of memory: "0", "800k", "512M", "4G", in powers of 1000.
+
+    Raises:
+        UsageError: text of another form.
+    """
+    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)([kMG]?)B?", text.strip())
+    if match is None:
+        raise UsageError(f"amount of memory '{text}' is not one; write it as 512M or 4G")
+    return round(float(match[1]) * _SIZES[match[2]])
+
+
 def effort_options(function: Function) -> Function:
     """Add the options about the amount of work to a command; it gets them as one argument, `effort`."""
 
     @functools.wraps(function)
     def with_effort(
-        *, effort: str | None, epochs: int | None, speed: str, patience: int | None, time_limit: str | None, **rest: Any
+        *,
+        effort: str | None,
+        epochs: int | None,
+        speed: str,
+        patience: int | None,
+        time_limit: str | None,
+        frame_memory: str | None,
+        **rest: Any,
     ) -> Any:
-        limit = None if time_limit is None else parse_seconds(time_limit)
-        asked = Effort(level=effort, epochs=epochs, speed=speed, patience=patience, time_limit=limit)
+        asked = Effort(
+            level=effort,
+            epochs=epochs,
+            speed=speed,
+            patience=patience,
+            time_limit=None if time_limit is None else parse_seconds(time_limit),
+            frame_memory=None if frame_memory is None else parse_bytes(frame_memory),
+        )
         return function(effort=asked, **rest)
 
     options = (
@@ -102,6 +130,12 @@ def effort_options(function: Function) -> Function:
         ),
         click.option(
             "--patience", type=int, metavar="N", help="End early, in N epochs more, after N epochs without a gain."
+        ),
+        click.option(
+            "--frame-memory",
+            metavar="4G",
+            help="Main memory for decoded frames; more of them lie in a file beside the target while the fit runs."
+            " Default: half of what is free.",
         ),
     )
     result: Any = with_effort

@@ -166,6 +166,7 @@ def command(
             device=device,
             save_every=save_every,
             time_limit=effort.time_limit,
+            frame_memory=effort.frame_memory,
             cutting=cutting,
             choose=choose,
         )
@@ -186,6 +187,7 @@ def command(
                 device=device,
                 save_every=save_every,
                 time_limit=effort.time_limit,
+                frame_memory=effort.frame_memory,
             )
             unsaved = fitted.unsaved
             facts = {"preset": network.preset, "training": network.recipe.to_json(), **asdict(precision)}
@@ -254,6 +256,7 @@ def _fit(
     device: str,
     save_every: float,
     time_limit: float | None,
+    frame_memory: int | None,
 ) -> FitResult:
     """Fit with a progress bar; Ctrl-C saves and stops.
 
@@ -275,6 +278,7 @@ def _fit(
             resume=state,
             save_every=save_every,
             time_limit=time_limit,
+            frame_memory=frame_memory,
             progress=report,
             stop=stop,
         )

@@ -70,6 +70,7 @@ class LongJob:
         device: see `nervplay.decode.resolve_device`.
         save_every: seconds between two saves of a fit's state.
         time_limit: seconds of training for the whole clip, shared out by frames; None for no limit.
+        frame_memory: bytes that the decoded frames of a network may take in main memory; None for a share of it.
         cutting: the options of `segment_options`.
         choose: returns the network for a clip and a share of the whole clip's frames.
     """
@@ -81,6 +82,7 @@ class LongJob:
     device: str
     save_every: float
     time_limit: float | None
+    frame_memory: int | None
     cutting: Cutting
     choose: Callable[[VideoSpec, float], Network]
 
@@ -267,6 +269,7 @@ def _parts(job: LongJob, spec: VideoSpec, spans: Sequence[Span]) -> tuple[list[N
                 device=job.device,
                 save_every=job.save_every,
                 time_limit=None if job.time_limit is None else job.time_limit * share,
+                frame_memory=job.frame_memory,
             )
         )
     return networks, parts

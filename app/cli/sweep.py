@@ -106,6 +106,7 @@ def command(
             device=device,
             save_every=5.0,
             time_limit=effort.time_limit,
+            frame_memory=effort.frame_memory,
             cutting=Cutting(segments=None, seconds=1.0, overlap=0, engine=engine, address=ray_address),
             choose=lambda spec, _share: choose_network(spec, preset=None, arch=arch, size=names[0], recipe=recipe),
         )

@@ -42,6 +42,7 @@ class Part:
         device: "auto", "cpu", "cuda" or "cuda:N".
         save_every: seconds between two saves of the fit's state.
         time_limit: seconds of training, None for no limit.
+        frame_memory: bytes that the decoded frames may take in main memory; see `nervplay.training.fit`.
     """
 
     number: int
@@ -56,6 +57,7 @@ class Part:
     device: str = "auto"
     save_every: float = 5.0
     time_limit: float | None = None
+    frame_memory: int | None = None
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -156,6 +158,7 @@ def fit_part(
             resume=state,
             save_every=part.save_every,
             time_limit=part.time_limit,
+            frame_memory=part.frame_memory,
             progress=progress,
             stop=stop,
         ).model

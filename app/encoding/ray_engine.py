@@ -9,12 +9,14 @@ Every task computes with one thread, so that a part has the same bits wherever i
 """
 
 import logging
+import os
 import re
 import socket
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ from app.encoding.parts import Part, fit_part, is_done, part_path
 from app.encoding.report import PartReport
 from nervplay.bitstream import replacing
 from nervplay.errors import CapabilityError, Interrupted, NervplayError
+from nervplay.training.frame_store import MEMORY_SHARE, available_memory
 
 __all__ = ["RETRIES", "run_ray"]
 
@@ -51,6 +54,9 @@ def _fit_remotely(folder: str, part: Part, board: Any) -> bytes:
     import torch  # noqa: PLC0415 - the program that only waits for the cluster need not wait for this
 
     torch.set_num_threads(1)
+    if part.frame_memory is None:  # as many tasks as there are cores may share this machine
+        share = available_memory() * MEMORY_SHARE / (os.cpu_count() or 1)
+        part = replace(part, frame_memory=int(share))
     last = 0.0
 
     def tell(now: Any) -> None:

@@ -1,29 +1,18 @@
 """The clip as one tensor, decoded once, and the order in which an epoch goes through it."""
 
-import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from nervplay.errors import CapabilityError
+from nervplay.training.frame_store import MEMORY_SHARE, available_memory, in_memory, mapped
 from nervplay.video.source import FrameSource
 from nervplay.video.tasks import REGRESSION, Task
 
-__all__ = ["ClipFrames", "available_memory", "epoch_order"]
-
-SHARE = 0.8  # of the free memory that the frames may take; the rest is for the network and its activations
-
-
-def available_memory() -> int:
-    """Return the bytes of main memory that can be had without swapping."""
-    meminfo = Path("/proc/meminfo")
-    if meminfo.exists():
-        for line in meminfo.read_text().splitlines():
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) * 1024
-    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+__all__ = ["ClipFrames", "epoch_order"]
 
 
 def epoch_order(seed: int, epoch: int, frame_count: int) -> Tensor:
@@ -45,34 +34,37 @@ def epoch_order(seed: int, epoch: int, frame_count: int) -> Tensor:
 class ClipFrames:
     """All frames of a clip as uint8 (T, 3, H, W), made float batch by batch.
 
-    On the GPU when they fit into half of its free memory, otherwise in main memory, pinned.
+    On the GPU when they fit into half of its free memory, otherwise in main memory, pinned where there is a GPU, and
+    what is over a budget in a file that is mapped; see `nervplay.training.frame_store`.
 
     Args:
         source: the clip; read once, in order.
         device: where batches are wanted.
-        budget: bytes that the frames may take; a share of what is free when None.
+        budget: bytes of main memory that the frames may take; None for a share of what is available.
+        folder: where more than that goes; None for the system's folder of temporary files.
         task: spoils the frames: with holes, or with noise.
 
     Raises:
-        CapabilityError: more bytes than `budget`.
+        OutputError: the frames are over the budget and there is no room for them on the disk.
     """
 
     def __init__(
-        self, source: FrameSource, device: torch.device, *, budget: int | None = None, task: Task = REGRESSION
+        self,
+        source: FrameSource,
+        device: torch.device,
+        *,
+        budget: int | None = None,
+        folder: Path | None = None,
+        task: Task = REGRESSION,
     ) -> None:
         spec = source.spec
-        size = 3 * spec.pixels
-        limit = int(available_memory() * SHARE) if budget is None else budget
-        if size > limit:
-            raise CapabilityError(
-                f"the {spec.frame_count} frames of {spec.width}x{spec.height} take {size / 2**30:.2f} GiB in memory "
-                f"and {limit / 2**30:.2f} GiB can be had; take fewer or smaller frames (--frames, --scale, --crop)"
-            )
-        frames = torch.empty((spec.frame_count, 3, spec.height, spec.width), dtype=torch.uint8)
-        for index, (place, frame) in enumerate(zip(frames, source.frames(), strict=True)):
-            place.copy_(torch.from_numpy(task.given(frame, index)).permute(2, 0, 1))
+        shape = (spec.frame_count, 3, spec.height, spec.width)
+        limit = int(available_memory() * MEMORY_SHARE) if budget is None else budget
         self.device = device
-        self._frames = _placed(frames, device)
+        if 3 * spec.pixels <= limit:
+            self._frames = _placed(in_memory(_given(source, task), shape), device, pin=True)
+        else:
+            self._frames = _placed(mapped(_given(source, task), shape, folder), device, pin=False)
 
     @property
     def index_device(self) -> torch.device:
@@ -111,9 +103,17 @@ class ClipFrames:
         return self._frames[index].cpu()
 
 
-def _placed(frames: Tensor, device: torch.device) -> Tensor:
-    """Return `frames` on the GPU when they fit there, pinned when they do not, as they are for the CPU."""
+def _given(source: FrameSource, task: Task) -> Iterator[NDArray[np.uint8]]:
+    """Yield the frames of a clip as a task shows them."""
+    for index, frame in enumerate(source.frames()):
+        yield task.given(frame, index)
+
+
+def _placed(frames: Tensor, device: torch.device, *, pin: bool) -> Tensor:
+    """Return `frames` on the GPU when they fit there, pinned when they do not and may be, as they are for the CPU."""
     if device.type == "cpu":
         return frames
     free, _ = torch.cuda.mem_get_info(device)
-    return frames.to(device) if frames.numel() <= free // 2 else frames.pin_memory()
+    if frames.numel() <= free // 2:
+        return frames.to(device)
+    return frames.pin_memory() if pin else frames

@@ -81,6 +81,7 @@ def fit(
     resume: Path | None = None,
     save_every: float = 5.0,
     time_limit: float | None = None,
+    frame_memory: int | None = None,
     progress: Callable[[Progress], None] | None = None,
     stop: Callable[[], bool] | None = None,
 ) -> FitResult:
@@ -105,6 +106,8 @@ def fit(
         time_limit: seconds of training, of this run and those that it resumes; over the last fifth the rate comes down
             to 0, so that the weights are ready. Phases that have not begun by then are left out. At least one step is
             done.
+        frame_memory: bytes of main memory that the decoded frames may take, None for half of what is available; more
+            frames go into a nameless file in the folder of `resume`, which changes no bit of the result.
         progress: told how far the fit is, at most ten times a second and after the last step.
         stop: asked after every step; `stop_on_signals` makes one of Ctrl-C.
 
@@ -115,16 +118,17 @@ def fit(
         GeometryError: a clip of another size or length than the network stands for, or too small for the loss.
         UsageError: more frames per batch than the clip has; a phase that prunes without a hook; a fit that collapses
             again and again (a loss that is not finite is named with its epoch and step).
-        CapabilityError: no such device, no compiler for speed "compiled", or too little memory for the frames.
+        CapabilityError: no such device, or no compiler for speed "compiled".
         CheckpointError: a resume file that is damaged or belongs to another run.
         OutputError: `stop` returned true and the resume file cannot be written; the older one stays. A save that fails
-            otherwise is tried again, see `FitResult.unsaved`.
+            otherwise is tried again, see `FitResult.unsaved`. Or no room on the disk for frames over `frame_memory`.
         Interrupted: `stop` returned true; the state is in the resume file.
     """
     _check_geometry(model.config, source.spec)
     target = resolve_device(device)
     task = parse_task(recipe.task)
-    frames = ClipFrames(source, target, task=task)
+    folder = None if resume is None else resume.parent
+    frames = ClipFrames(source, target, budget=frame_memory, folder=folder, task=task)
     with deterministic(target), get_speed(recipe.speed, target).settings():
         run = Run(model.to(target).train(), frames, recipe, hooks, TimeLimit(time_limit))
         identity = identity_of(model, recipe, source.spec, frames)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from app.cli.effort import ending_words, parse_seconds, progress_words
+from app.cli.effort import ending_words, parse_bytes, parse_seconds, progress_words
 from nervplay.bitstream import peek_nerv
 from nervplay.errors import OutputError, UsageError
 from nervplay.models import resolve_preset
@@ -25,6 +25,28 @@ def test_durations(text: str, seconds: float) -> None:
 def test_durations_of_another_form_are_refused(text: str) -> None:
     with pytest.raises(UsageError, match="write it as 90s, 30m or 1h30m"):
         parse_seconds(text)
+
+
+@pytest.mark.parametrize(("text", "count"), [("0", 0), ("800k", 800_000), ("1.5M", 1_500_000), ("4GB", 4 * 10**9)])
+def test_amounts_of_memory(text: str, count: int) -> None:
+    assert parse_bytes(text) == count
+
+
+@pytest.mark.parametrize("text", ["", "G", "-1", "4T", "4 G", "1e9"])
+def test_amounts_of_memory_of_another_form_are_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="write it as 512M or 4G"):
+        parse_bytes(text)
+
+
+@pytest.mark.parametrize("more", [(), ("--segments", "2")])
+def test_frames_in_a_file_give_the_same_network(
+    nervplay, small_clip: Path, tmp_path: Path, more: tuple[str, ...]
+) -> None:
+    for memory in ("0", "1G"):
+        options = (*TINY, "--epochs", "2", "--frame-memory", memory, *more)
+        assert nervplay("encode", small_clip, tmp_path / f"{memory}.nerv", *options).code == 0
+    assert (tmp_path / "0.nerv").read_bytes() == (tmp_path / "1G.nerv").read_bytes()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["0.nerv", "1G.nerv"]
 
 
 def test_a_time_limit_gives_a_file(nervplay, small_clip: Path, tmp_path: Path) -> None:

@@ -1,13 +1,13 @@
-"""Frames become floats exactly, in an order that seed and epoch alone decide, within the memory there is."""
+"""Frames become floats exactly, in an order that seed and epoch alone decide, wherever they lie."""
+
+from pathlib import Path
 
 import numpy as np
-import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nervplay.errors import CapabilityError
-from nervplay.training.frames import ClipFrames, available_memory, epoch_order
+from nervplay.training.frames import ClipFrames, epoch_order
 from nervplay.video.source import ArraySource
 
 CPU = torch.device("cpu")
@@ -23,15 +23,16 @@ def test_batches_are_the_frames_over_255(moving_clip: ArraySource) -> None:
     assert np.array_equal(frames.image(3).numpy(), moving_clip.frame(3).transpose(2, 0, 1))
 
 
-def test_too_many_frames_name_the_size_and_the_way_out(moving_clip: ArraySource) -> None:
+def test_a_budget_decides_where_frames_lie_and_nothing_else(moving_clip: ArraySource, tmp_path: Path) -> None:
     size = 6 * 64 * 48 * 3
-    assert ClipFrames(moving_clip, CPU, budget=size).image(0).shape == (3, 48, 64)
-    with pytest.raises(CapabilityError, match=r"6 frames of 64x48 take 0\.00 GiB .*--frames, --scale, --crop"):
-        ClipFrames(moving_clip, CPU, budget=size - 1)
-
-
-def test_available_memory_is_plausible() -> None:
-    assert 2**26 < available_memory() < 2**46
+    inside = ClipFrames(moving_clip, CPU, budget=size, folder=tmp_path / "not there")
+    outside = ClipFrames(moving_clip, CPU, budget=size - 1, folder=tmp_path)
+    index = torch.tensor([5, 0, 5])
+    assert torch.equal(inside.batch(index), outside.batch(index))
+    corner = (index, torch.tensor([1, 0, 0]), torch.tensor([1, 1, 0]), (32, 24))
+    assert torch.equal(inside.patches(*corner), outside.patches(*corner))
+    assert torch.equal(inside.image(3), outside.image(3))
+    assert outside.index_device == CPU
 
 
 @settings(deadline=None)
