@@ -304,6 +304,7 @@ class PNeRV(VideoModel):
             `source_index(index)`; without them (B, 3, H, W).
     """
 
+    mixed_precision = False  # bfloat16 cost 0.07 dB after 30 epochs
     config: PNeRVConfig
     neighbours: tuple[int, ...] = ()
 

@@ -47,6 +47,8 @@ class Speed:
     def __init__(self, name: str, device: torch.device) -> None:
         self._name, self._device = name, device
         self.channels_last = self.fused = name != "exact"
+        # asked here and not in a step, which a compiler could not see through
+        self._half = self.fused and _has_bfloat16(device)
 
     def prepare(self, model: VideoModel) -> None:
         """Lay the weights of a network as this way wants them; their values stay."""
@@ -58,7 +60,7 @@ class Speed:
 
     def arithmetic(self, model: VideoModel) -> AbstractContextManager[Any]:
         """Return the block that a network's forward pass runs in."""
-        if self._name == "exact" or not model.mixed_precision or not _has_bfloat16(self._device):
+        if not self._half or not model.mixed_precision:
             return nullcontext()
         return torch.autocast(self._device.type, torch.bfloat16)
 

@@ -85,6 +85,30 @@ def test_a_network_may_refuse_half_precision() -> None:
         assert not torch.is_autocast_enabled("cpu")
 
 
+WITHOUT_HALF = ["ffnerv-tiny", "hinerv-tiny", "hnerv-boost-tiny", "pnerv-tiny", "srnerv-tiny"]
+
+
+def test_where_bfloat16_costs_quality_fast_is_float32() -> None:
+    assert [name for name in TINY if not resolve_preset(name)[0].model.mixed_precision] == WITHOUT_HALF
+
+
+def whole(preset: str) -> Any:
+    """A preset whose step must be one graph; the default run takes three of them."""
+    return pytest.param(preset, marks=() if preset in {"hnerv-tiny", "nerv-tiny", "pnerv-tiny"} else pytest.mark.slow)
+
+
+@pytest.mark.parametrize("preset", [whole(name) for name in TINY if name != "ffnerv-tiny"])  # it counts in Python
+@pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")  # the compiler's own doing
+def test_a_step_is_one_graph(preset: str, moving_clip: ArraySource) -> None:
+    """What the compiler cannot follow it leaves to Python in pieces, and compiles them anew in every step."""
+    model, recipe = fresh(preset, loss="Fusion6", batch_size=1, speed="fast", patch_size=None)
+    run = Run(model.train(), ClipFrames(moving_clip, CPU), recipe)
+    torch.compiler.reset()
+    frames = [run._speed.laid(tensor) for tensor in run._batches.inputs(model, torch.tensor([2]))]
+    compiled = torch.compile(run._eager_objective, backend="eager", fullgraph=True, dynamic=False)
+    assert compiled(*frames)[0].item() == pytest.approx(run._eager_objective(*frames)[0].item())
+
+
 def test_compiling_without_a_compiler_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("nervplay.training.speed.shutil.which", lambda _: None)
     with pytest.raises(CapabilityError, match=r"needs a C\+\+ compiler .* or use 'fast'"):
