@@ -1,6 +1,6 @@
 """Clips out: an ordinary video file, tagged, timed to the frame, with the original's sound."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -12,6 +12,7 @@ from ffmpeg_bridge.behind import worked_behind
 from ffmpeg_bridge.encoder_choice import EncoderChoice, choose_encoder
 from ffmpeg_bridge.export_sink import ExportSink, container_sink, picture_sink
 from ffmpeg_bridge.frame_filter import FrameFilter
+from ffmpeg_bridge.planar import planar_frames, planar_source
 from ffmpeg_bridge.rgb_frames import stored_colour
 from ffmpeg_bridge.targets import EXPORT_SUFFIXES, Target, find_target
 from nervplay.bitstream.layout import Audio
@@ -67,8 +68,8 @@ def export_video(
     """Write a clip as a video file, a GIF or numbered PNG pictures; it is there whole or not at all.
 
     Frame i is shown at i / rate seconds: to the tick in MP4 and MOV, to the millisecond in Matroska and WebM, to the
-    hundredth in GIF. Colour is converted and tagged by `source.spec.colour`. Frames are read in the caller's thread and
-    encoded in another.
+    hundredth in GIF. Colour is converted and tagged by `source.spec.colour`; a `PlanarSource` fills the frames of the
+    encoder itself. Frames are read in the caller's thread and encoded in another.
 
     Args:
         source: the clip; read from its first frame to its last.
@@ -114,17 +115,22 @@ def export_video(
 def _encode(
     source: FrameSource, choice: EncoderChoice, sink: "_Staged", progress: Callable[[int, int], None], out: Path
 ) -> None:
-    """Read all frames here, while a thread converts them, time-stamps them by index and encodes them."""
-    converter, tick = choice.converter(source.spec), 1 / source.spec.rate
+    """Read all frames here, while a thread converts those that are RGB, time-stamps all by index and encodes them."""
+    tick, decoder = 1 / source.spec.rate, planar_source(source, choice.fed_format)
+    converter = choice.converter(source.spec)
 
-    def write(numbered: tuple[int, Frame]) -> None:
-        picture = converter.convert(numbered[1])
-        picture.pts, picture.duration, picture.time_base = numbered[0], 1, tick
+    def write(numbered: tuple[int, Frame | VideoFrame]) -> None:
+        index, frame = numbered
+        picture = frame if isinstance(frame, VideoFrame) else converter.convert(frame)
+        picture.pts, picture.duration, picture.time_base = index, 1, tick
         sink.write(picture)
 
+    frames: Iterable[Frame | VideoFrame] = (
+        source.frames() if decoder is None else planar_frames(decoder, choice.fed_format)
+    )
     done = 0
     with worked_behind(write) as give:
-        for frame in source.frames():
+        for frame in frames:
             give((done, frame))
             done += 1
             progress(done, len(source))

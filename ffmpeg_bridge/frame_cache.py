@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import numpy as np
 from numpy.typing import NDArray
 
-from ffmpeg_bridge.raw import RawPacker
+from ffmpeg_bridge.raw import RawPictures
 from nervplay.video.source import FrameSource
 
 __all__ = ["DEFAULT_CACHE_BYTES", "FrameCache"]
@@ -37,9 +37,8 @@ class FrameCache:
     """
 
     def __init__(self, source: FrameSource, pix_fmt: str, budget: int = DEFAULT_CACHE_BYTES) -> None:
-        self._source = source
-        self._packer = RawPacker(source.spec, pix_fmt)
-        self.frame_bytes = self._packer.size
+        self._source = RawPictures(source, pix_fmt)
+        self.frame_bytes = self._source.size
         """Bytes of a picture."""
         self._most = max(1, budget // self.frame_bytes)
         self._kept: OrderedDict[int, NDArray[np.uint8]] = OrderedDict()  # the one used last at the end
@@ -94,13 +93,13 @@ class FrameCache:
 
     def _decoded(self, index: int) -> NDArray[np.uint8]:
         """Decode a picture, keep it and note that it is used."""
-        frame = self._source.frame(index)
         with self._table:
             buffer = self._buffer()
         try:
-            self._packer.pack(frame, buffer)
+            self._source.read(index, buffer)
         except BaseException:
-            self._free.append(buffer)
+            with self._table:
+                self._free.append(buffer)
             raise
         with self._table:
             self._kept[index] = buffer

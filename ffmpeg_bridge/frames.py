@@ -1,6 +1,7 @@
 """RGB frames to what encoders and pipes take: explicit matrix, explicit range, all four colour tags.
 
-FFmpeg and PyAV convert RGB by BT.601 whatever a file is tagged with, unless told; here they are told.
+FFmpeg and PyAV convert RGB by BT.601 whatever a file is tagged with, unless told; here they are told. Frames of a
+decoder need not come this way, see `ffmpeg_bridge.planar`.
 """
 
 from av import VideoFrame
@@ -13,7 +14,7 @@ from nervplay.errors import GeometryError, UnknownNameError
 from nervplay.video.source import Frame
 from nervplay.video.spec import Colour, VideoSpec
 
-__all__ = ["PIXEL_FORMATS", "FrameConverter", "check_geometry", "set_colour_tags"]
+__all__ = ["PIXEL_FORMATS", "FrameConverter", "check_geometry", "set_colour_tags", "tag_codes"]
 
 PIXEL_FORMATS = ("yuv420p", "yuv422p", "yuv444p", "yuv420p10le", "yuv422p10le", "yuv444p10le")
 """Pixel formats that frames can be converted to."""
@@ -66,7 +67,7 @@ class FrameConverter:
             raise UnknownNameError("pixel format", pix_fmt, PIXEL_FORMATS)
         if colour.matrix not in _SCALER_MATRIX:
             raise UnknownNameError("colour matrix", colour.matrix, _SCALER_MATRIX)
-        self._tags = _tag_codes(colour)
+        self._tags = tag_codes(colour)
         self._matrix, self._range = _SCALER_MATRIX[colour.matrix], _SCALER_RANGE[colour.range]
         self._pix_fmt, self._threads = pix_fmt, threads
         self._scaler = VideoReformatter()
@@ -96,11 +97,15 @@ def set_colour_tags(context: VideoCodecContext, colour: Colour) -> None:
     Raises:
         UnknownNameError: a tag that has no code point.
     """
-    context.colorspace, context.color_primaries, context.color_trc, context.color_range = _tag_codes(colour)
+    context.colorspace, context.color_primaries, context.color_trc, context.color_range = tag_codes(colour)
 
 
-def _tag_codes(colour: Colour) -> tuple[int, int, int, int]:
-    """Return the code points of matrix, primaries, transfer and range."""
+def tag_codes(colour: Colour) -> tuple[int, int, int, int]:
+    """Return the code points of matrix, primaries, transfer and range.
+
+    Raises:
+        UnknownNameError: a tag that has none.
+    """
     return (
         code("colour matrix", colour.matrix, MATRIX_CODES),
         code("colour primaries", colour.primaries, PRIMARIES_CODES),

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ffmpeg_bridge.matroska import VirtualMatroska
 from ffmpeg_bridge.nut import write_nut
-from ffmpeg_bridge.raw import RawPacker, raw_colour
+from ffmpeg_bridge.raw import RawPictures, raw_colour
 from ffmpeg_bridge.sink import Piece, Sink
 from ffmpeg_bridge.y4m import FRAME_MARK, y4m_header
 from nervplay.bitstream.layout import Audio
@@ -72,7 +72,7 @@ def write_pipe(
     """
     if carrier not in CARRIERS:
         raise UnknownNameError("carrier", carrier, CARRIERS)
-    pictures = _Pictures(source, RawPacker(source.spec, pix_fmt))
+    pictures = _Pictures(RawPictures(source, pix_fmt), len(source))
     sink = Sink(stream)
     try:
         if carrier == "nut":
@@ -89,20 +89,18 @@ def write_pipe(
 
 
 class _Pictures:
-    """The frames of a source in order as raw pictures, all in one buffer."""
+    """Raw pictures that are counted, and must be as many as were promised."""
 
-    def __init__(self, source: FrameSource, packer: RawPacker) -> None:
-        self._source, self._packer = source, packer
-        self._buffer = np.empty(packer.size, np.uint8)
-        self.size, self.count = packer.size, 0
+    def __init__(self, pictures: RawPictures, promised: int) -> None:
+        self._pictures, self._promised = pictures, promised
+        self.size, self.count = pictures.size, 0
 
     def __iter__(self) -> Iterator[NDArray[np.uint8]]:
-        for frame in self._source.frames():
-            picture = self._packer.pack(frame, self._buffer)
+        for picture in self._pictures:
             self.count += 1
             yield picture
-        if self.count < len(self._source):
-            raise Interrupted(f"decoding was stopped after {self.count} of {len(self._source)} frames")
+        if self.count < self._promised:
+            raise Interrupted(f"decoding was stopped after {self.count} of {self._promised} frames")
 
 
 def _pieces(

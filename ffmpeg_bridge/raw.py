@@ -1,5 +1,6 @@
-"""One frame as the bytes of one raw picture: planes one behind the other, lines without padding."""
+"""Frames as raw pictures: planes one behind the other, lines without padding."""
 
+from collections.abc import Iterator
 from math import prod
 
 import numpy as np
@@ -7,11 +8,12 @@ from av.video.format import VideoFormat
 from numpy.typing import NDArray
 
 from ffmpeg_bridge.frames import PIXEL_FORMATS, FrameConverter, check_geometry
+from ffmpeg_bridge.planar import planar_source, raw_planes
 from nervplay.errors import UnknownNameError
-from nervplay.video.source import Frame
+from nervplay.video.source import Frame, FrameSource
 from nervplay.video.spec import Colour, VideoSpec
 
-__all__ = ["RAW_FORMATS", "RawPacker", "check_raw", "default_raw_format", "raw_colour"]
+__all__ = ["RAW_FORMATS", "RawPacker", "RawPictures", "check_raw", "default_raw_format", "raw_colour"]
 
 RAW_FORMATS = (*PIXEL_FORMATS, "rgb24")
 """Pixel formats of uncompressed carriers; rgb24 is what the decoder gives, byte for byte."""
@@ -82,6 +84,50 @@ class RawPacker:
             np.copyto(target, lines.reshape(rows, plane.line_size)[:, :width])
             start += rows * width
         return picture
+
+
+class RawPictures:
+    """The frames of a clip as raw pictures of one pixel format; a decoder fills the planes itself where it can.
+
+    Args:
+        source: the clip.
+        pix_fmt: one of `RAW_FORMATS`.
+
+    Raises:
+        UnknownNameError: another pixel format, or a matrix that cannot be made.
+        GeometryError: odd sides where the format halves them.
+    """
+
+    def __init__(self, source: FrameSource, pix_fmt: str) -> None:
+        self._source, self._pix_fmt = source, pix_fmt
+        self._packer = RawPacker(source.spec, pix_fmt)
+        self._planar = planar_source(source, pix_fmt)
+        self.size = self._packer.size
+        """Bytes of a picture."""
+
+    def read(self, index: int, out: NDArray[np.uint8]) -> None:
+        """Write frame `index` to `out`, uint8 (size,).
+
+        Raises:
+            NervplayError: what the source raises.
+        """
+        if self._planar is None:
+            self._packer.pack(self._source.frame(index), out)
+        else:
+            self._planar.yuv_frame(index, raw_planes(self._source.spec, self._pix_fmt, out))
+
+    def __iter__(self) -> Iterator[NDArray[np.uint8]]:
+        """Yield all frames, uint8 (size,) each, which stay until the next is asked for."""
+        if self._planar is None:
+            buffer = np.empty(self.size, np.uint8)
+            for frame in self._source.frames():
+                yield self._packer.pack(frame, buffer)
+            return
+        pictures = [np.empty(self.size, np.uint8) for _ in range(2)]  # one is filled while the other is used
+        planes = [raw_planes(self._source.spec, self._pix_fmt, picture) for picture in pictures]
+        targets = ((index, planes[index % 2]) for index in range(len(self._source)))
+        for index, _ in enumerate(self._planar.yuv_frames(targets)):
+            yield pictures[index % 2]
 
 
 def _plane_shapes(spec: VideoSpec, pix_fmt: str) -> list[tuple[int, int]]:

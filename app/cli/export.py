@@ -36,10 +36,10 @@ from nervplay.video import (
     Frame,
     FrameSource,
     FrameTransform,
-    RetimedSource,
     SideBySideSource,
     parse_range,
     parse_rate,
+    retimed,
 )
 from nervplay.video.compose import LAYOUTS
 
@@ -169,7 +169,7 @@ def _shaped(
 ) -> FrameSource:
     """Return `source` cut, scaled and at another rate, each where it is asked for."""
     shaped = FrameTransform(frames=frames, scale=scale).apply(source)
-    return RetimedSource(shaped, rate) if rate is not None else shaped
+    return retimed(shaped, rate) if rate is not None else shaped
 
 
 def sound_for(file: NervFile, clips: list[Path | None]) -> Audio | None:

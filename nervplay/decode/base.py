@@ -8,7 +8,7 @@ from typing import Self
 
 from nervplay.decode.decoder import PRECISIONS
 from nervplay.errors import FrameIndexError, UnknownNameError, UsageError
-from nervplay.video.source import Frame
+from nervplay.video.source import Frame, Planes
 from nervplay.video.spec import VideoSpec
 
 __all__ = ["DecoderBase"]
@@ -57,6 +57,10 @@ class DecoderBase(ABC):
             UsageError: the decoder is closed, or `out` does not fit.
         """
 
+    @abstractmethod
+    def yuv_frame(self, index: int, out: Planes) -> Planes:
+        """Fill `out` with frame `index` as samples of YUV, and return it; see `Decoder.yuv_frame`."""
+
     def frames(self, indices: Iterable[int] | None = None) -> Iterator[Frame]:
         """Yield the frames at `indices` in that order, all frames when None; uint8 (H, W, 3) each.
 
@@ -70,8 +74,16 @@ class DecoderBase(ABC):
                 return
             yield self.frame(index)
 
+    def yuv_frames(self, targets: Iterable[tuple[int, Planes]]) -> Iterator[Planes]:
+        """Fill planes with frames, one after the other; see `Decoder.yuv_frames`."""
+        self._cancelled.clear()
+        for index, planes in targets:
+            if self._cancelled.is_set():
+                return
+            yield self.yuv_frame(index, planes)
+
     def cancel(self) -> None:
-        """Make a running `frames` stop before its next frame; callable from any thread."""
+        """Make a running `frames` or `yuv_frames` stop before its next frame; callable from any thread."""
         self._cancelled.set()
 
     def close(self) -> None:

@@ -4,6 +4,7 @@ Steps back, loops and comparisons ask for the same frames again. What was asked 
 """
 
 from collections import OrderedDict
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
 
 import numpy as np
@@ -13,7 +14,7 @@ from nervplay.decode.base import DecoderBase
 from nervplay.decode.buffers import deliver
 from nervplay.decode.decoder import Decoder
 from nervplay.errors import UsageError
-from nervplay.video.source import Frame
+from nervplay.video.source import Frame, Planes
 
 __all__ = ["CachedDecoder"]
 
@@ -21,7 +22,7 @@ __all__ = ["CachedDecoder"]
 class CachedDecoder(DecoderBase):
     """A `Decoder` (contract there) that keeps the 8-bit frames of another one, per precision.
 
-    Floats and pictures between frames are passed through. Closing it closes the other decoder.
+    Floats, samples of YUV and pictures between frames are passed through. Closing it closes the other decoder.
 
     Args:
         decoder: where frames come from; used through this one only from now on.
@@ -99,6 +100,14 @@ class CachedDecoder(DecoderBase):
         """Return frame `index` as float32 (3, H, W), before rounding; see `Decoder.float_frame`."""
         return self._decoder.float_frame(index, out)
 
+    def yuv_frame(self, index: int, out: Planes) -> Planes:
+        """Fill `out` with frame `index` as samples of YUV, and return it; see `Decoder.yuv_frame`."""
+        return self._decoder.yuv_frame(index, out)
+
+    def yuv_frames(self, targets: Iterable[tuple[int, Planes]]) -> Iterator[Planes]:
+        """Fill planes with frames, one after the other; see `Decoder.yuv_frames`."""
+        return self._decoder.yuv_frames(targets)
+
     def frame_at(self, position: Fraction) -> Frame:
         """Return the picture at a position between frames; see `Decoder.frame_at`."""
         return self.frame(int(position)) if position.denominator == 1 else self._decoder.frame_at(position)
@@ -108,7 +117,7 @@ class CachedDecoder(DecoderBase):
         self._decoder.set_precision(precision)
 
     def cancel(self) -> None:
-        """Make a running `frames` stop before its next frame; callable from any thread."""
+        """Make a running `frames` or `yuv_frames` stop before its next frame; callable from any thread."""
         super().cancel()
         self._decoder.cancel()
 

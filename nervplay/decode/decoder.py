@@ -5,7 +5,7 @@ Contract of every `Decoder`:
   * buffers: a returned array belongs to the caller, who may keep and change it; an array given as `out` is filled and
     returned, and the decoder keeps no reference to it;
   * threads: one thread at a time uses a decoder; several decoders may run in one process; `cancel` alone may be called
-    from any thread and makes a running `frames` stop before its next frame;
+    from any thread and makes a running `frames` or `yuv_frames` stop before its next frame;
   * precision: `set_precision` takes effect with the next frame that is asked for;
   * time: a position between two frames is a fraction of the frame index, never seconds; at whole numbers `frame_at` and
     `frame` give the same bytes;
@@ -19,7 +19,7 @@ from typing import Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from nervplay.video.source import Frame
+from nervplay.video.source import Frame, Planes
 from nervplay.video.spec import VideoSpec
 
 __all__ = ["PRECISIONS", "Decoder"]
@@ -31,7 +31,7 @@ PRECISIONS = ("fp32", "bf16", "int8")
 class Decoder(Protocol):
     """Random access to the frames of a neural video; the contract stands at the head of this module.
 
-    A decoder is also a `nervplay.video.FrameSource`: wherever frames of a file are read, a decoder will do.
+    A decoder is also a `nervplay.video.PlanarSource`: wherever frames of a file are read, a decoder will do.
     """
 
     @property
@@ -92,6 +92,31 @@ class Decoder(Protocol):
         """
         ...
 
+    def yuv_frame(self, index: int, out: Planes) -> Planes:
+        """Fill `out` with frame `index` as samples of YUV, and return it; see `nervplay.decode.planes`.
+
+        Args:
+            index: 0 .. T - 1.
+            out: where to write it: 4:4:4 or 4:2:0, 8 or 10 bits, matrix and range of `spec.colour`.
+
+        Raises:
+            FrameIndexError: index outside 0 .. T - 1.
+            UsageError, GeometryError: the decoder is closed, or `out` does not fit.
+            UnknownNameError: a matrix or range that cannot be made.
+        """
+        ...
+
+    def yuv_frames(self, targets: Iterable[tuple[int, Planes]]) -> Iterator[Planes]:
+        """Fill planes with frames, one after the other; yield each when it is full.
+
+        Args:
+            targets: (index, planes). One may be taken, and its planes filled, while the caller works with those before.
+
+        Raises:
+            FrameIndexError, UsageError, GeometryError, UnknownNameError: as `yuv_frame`, when its turn comes.
+        """
+        ...
+
     def frame_at(self, position: Fraction) -> Frame:
         """Return the picture at a position between frames, uint8 (H, W, 3) RGB.
 
@@ -124,7 +149,7 @@ class Decoder(Protocol):
         ...
 
     def cancel(self) -> None:
-        """Make a running `frames` stop before its next frame; callable from any thread."""
+        """Make a running `frames` or `yuv_frames` stop before its next frame; callable from any thread."""
         ...
 
     def close(self) -> None:

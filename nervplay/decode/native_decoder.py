@@ -29,12 +29,13 @@ from nervplay.decode.lowering import Conv, Lowered, lower
 from nervplay.decode.native.library import MAX_CHAIN, Isa, Pool, kernels, load
 from nervplay.decode.native.packing import padded
 from nervplay.decode.native.plan import kind_of, plan_chain, positions_of
+from nervplay.decode.planes import write_yuv
 from nervplay.decode.prefetch import ahead
 from nervplay.decode.program import Program, Watch
 from nervplay.decode.torch_decoder import TorchDecoder, torch_threads
 from nervplay.errors import CapabilityError
 from nervplay.models import VideoModel
-from nervplay.video.source import Frame
+from nervplay.video.source import Frame, Planes
 from nervplay.video.spec import VideoSpec
 
 __all__ = ["NativeDecoder", "core_count"]
@@ -183,6 +184,17 @@ class NativeDecoder(TorchDecoder):
             values = np.empty(shape, np.float32) if out is None else out
             values[...] = self._run(index)[0].numpy()  # the kernels' own buffer is overwritten by the next frame
         return values
+
+    def yuv_frame(self, index: int, out: Planes) -> Planes:
+        """Fill `out` with frame `index` as samples of YUV, and return it; see `Decoder.yuv_frame`."""
+        with self._lock:
+            write_yuv(self._run(index)[0].contiguous().numpy(), out, self._spec.colour)
+        return out
+
+    def yuv_frames(self, targets: Iterable[tuple[int, Planes]]) -> Iterator[Planes]:
+        """Fill planes with frames, one of them in advance; see `Decoder.yuv_frames`."""
+        self._cancelled.clear()
+        return ahead(lambda target: self.yuv_frame(*target), targets, self._cancelled, lambda: self._changes)
 
     def frames(self, indices: Iterable[int] | None = None) -> Iterator[Frame]:
         """Yield the frames at `indices` in that order, all frames when None; the next one is decoded meanwhile.

@@ -7,7 +7,9 @@ All in float32, each operation rounded by itself; (k_r, k_g, k_b, k_0) from `vid
     U, V the same with their own weights: of each pixel (4:4:4), or of the mean of 2x2 pixels (4:2:0),
          mean = ((upper left + upper right) + (lower left + lower right)) / 4
 
-An odd last row or column counts twice in these means. Chroma thus sits in the middle of its four pixels.
+An odd last row or column counts twice in these means. This is the way back of `video.colour.yuv_to_rgb`, which gives a
+sample of chroma to all of its four pixels: a network that was fitted to such frames gives the chroma of its source,
+wherever that was sited.
 """
 
 import ctypes
@@ -20,14 +22,12 @@ from numpy.typing import NDArray
 from nervplay.decode.native.library import Isa, Pool, Yuv, kernels, load, why_not
 from nervplay.errors import GeometryError, UsageError
 from nervplay.video.colour import rgb_coefficients
+from nervplay.video.source import Planes
 from nervplay.video.spec import Colour
 
-__all__ = ["Planes", "write_yuv"]
+__all__ = ["write_yuv"]
 
-Planes = tuple[NDArray[Any], NDArray[Any], NDArray[Any]]
-"""Y (H, W), and U and V of that size (4:4:4) or of half of it, rounded up (4:2:0); all uint8 or all uint16."""
-
-_TYPES = {8: np.dtype(np.uint8), 10: np.dtype(np.uint16)}
+_BITS = {np.dtype(np.uint8): 8, np.dtype(np.uint16): 10}
 
 
 class _Own(threading.local):
@@ -40,21 +40,21 @@ class _Own(threading.local):
 _own = _Own()
 
 
-def write_yuv(frame: NDArray[np.float32], planes: Planes, colour: Colour, bit_depth: int = 8) -> None:
+def write_yuv(frame: NDArray[np.float32], planes: Planes, colour: Colour) -> None:
     """Fill planes of YUV samples from a frame; the formula stands at the head of this module.
 
     Args:
         frame: float32 (3, H, W), C-contiguous, nominally in [0, 1].
-        planes: where the samples go, see `Planes`; C-contiguous and writable.
+        planes: where the samples go, see `Planes`; writable. uint16 holds 10 bits in the low ones.
         colour: matrix and range of the samples.
-        bit_depth: 8 (planes of uint8) or 10 (uint16, values in the low bits).
 
     Raises:
-        UsageError: another depth, a frame or planes of another type or memory order.
+        UsageError: a frame or planes of another type or memory order.
         GeometryError: planes whose sizes do not belong to the frame's.
         UnknownNameError: a matrix or range that is not known.
     """
-    subsampled = _check(frame, planes, bit_depth)
+    subsampled = _check(frame, planes)
+    bit_depth = _BITS[planes[0].dtype]
     weights = np.array(rgb_coefficients(colour.matrix, colour.range, bit_depth), np.float32)
     weights[:, 3] += np.float32(0.5)
     top = float((1 << bit_depth) - 1) + 0.5
@@ -64,16 +64,15 @@ def write_yuv(frame: NDArray[np.float32], planes: Planes, colour: Colour, bit_de
         _numpy(frame, planes, weights, top, subsampled=subsampled)
 
 
-def _check(frame: NDArray[np.float32], planes: Planes, bit_depth: int) -> bool:
+def _check(frame: NDArray[np.float32], planes: Planes) -> bool:
     """Raise unless the planes can take the frame; return whether chroma is subsampled."""
-    if bit_depth not in _TYPES:
-        raise UsageError(f"{bit_depth} bits per sample cannot be written; use 8 or 10")
     if frame.dtype != np.float32 or frame.ndim != 3 or frame.shape[0] != 3 or not frame.flags.c_contiguous:
         raise UsageError(f"a frame is float32 (3, H, W), C-contiguous; this is {frame.dtype} {frame.shape}")
     for plane in planes:
-        if plane.dtype != _TYPES[bit_depth] or not (plane.flags.c_contiguous and plane.flags.writeable):
+        if plane.dtype not in _BITS or plane.dtype != planes[0].dtype or not _lines(plane):
             raise UsageError(
-                f"planes of {bit_depth} bits are {_TYPES[bit_depth]}, C-contiguous and writable; this is {plane.dtype}"
+                f"planes are all uint8 or all uint16, writable, the samples of a line side by side; "
+                f"this is {plane.dtype} with strides {plane.strides}"
             )
     y, u, v = (plane.shape for plane in planes)
     height, width = frame.shape[1:]
@@ -81,6 +80,14 @@ def _check(frame: NDArray[np.float32], planes: Planes, bit_depth: int) -> bool:
     if y != (height, width) or u != v or u not in (y, half):
         raise GeometryError(f"planes {y}, {u} and {v} do not take a frame of {width}x{height}; use 4:4:4 or 4:2:0")
     return u != y
+
+
+def _lines(plane: NDArray[Any]) -> bool:
+    """Return whether a plane is made of lines that can be written, one behind the other."""
+    step = plane.itemsize
+    if plane.ndim != 2 or not plane.flags.writeable or (plane.shape[1] > 1 and plane.strides[1] != step):
+        return False
+    return plane.shape[0] <= 1 or (plane.strides[0] >= plane.shape[1] * step and plane.strides[0] % step == 0)
 
 
 def _native(
@@ -97,6 +104,7 @@ def _native(
         top=top,
         matrix=(ctypes.c_float * 12)(*weights.ravel().tolist()),
         planes=(ctypes.c_void_p * 3)(*(plane.ctypes.data for plane in planes)),
+        strides=(ctypes.c_int64 * 3)(*(plane.strides[0] // plane.itemsize for plane in planes)),
     )
     load().nk_to_yuv(_own.pool.handle, _own.isa.number, ctypes.byref(job))
 

@@ -7,17 +7,18 @@ from typing import TypeVar
 
 __all__ = ["ahead"]
 
+Index = TypeVar("Index")
 Item = TypeVar("Item")
 
 
 def ahead(
-    decode: Callable[[int], Item], indices: Iterable[int], cancelled: threading.Event, setting: Callable[[], int]
+    decode: Callable[[Index], Item], indices: Iterable[Index], cancelled: threading.Event, setting: Callable[[], int]
 ) -> Iterator[Item]:
     """Yield decode(index) for all indices, one of them in advance.
 
     Args:
         decode: safe to be called from another thread while the caller calls it, too.
-        indices: in order.
+        indices: of frames, or whatever else `decode` takes, in order.
         cancelled: ends the stream before its next item.
         setting: how often what the result depends on has changed; an item from before a change is made again.
 
@@ -25,7 +26,7 @@ def ahead(
         Exception: what `decode` raised, when the item's turn comes.
     """
     with ThreadPoolExecutor(1, thread_name_prefix="nervplay-ahead") as worker:
-        pending: tuple[int, int, Future[Item]] | None = None
+        pending: tuple[Index, int, Future[Item]] | None = None
         following = iter(indices)
         try:
             while not cancelled.is_set():

@@ -17,9 +17,10 @@ from nervplay.bitstream.layout import Segment
 from nervplay.decode.base import DecoderBase
 from nervplay.decode.buffers import deliver
 from nervplay.decode.decoder import Decoder
+from nervplay.decode.planes import write_yuv
 from nervplay.decode.rounding import round_frame
 from nervplay.errors import CapabilityError
-from nervplay.video.source import Frame
+from nervplay.video.source import Frame, Planes
 from nervplay.video.spec import VideoSpec
 
 __all__ = ["SegmentedDecoder"]
@@ -116,6 +117,14 @@ class SegmentedDecoder(DecoderBase):
         if len(parts) == 1:
             return self._decoder(parts[0].segment).float_frame(int(parts[0].position), out)
         return deliver(self._blended(parts), out)
+
+    def yuv_frame(self, index: int, out: Planes) -> Planes:
+        """Fill `out` with frame `index` as samples of YUV, and return it; see `Decoder.yuv_frame`."""
+        parts = self._parts(Fraction(index))
+        if len(parts) == 1:
+            return self._decoder(parts[0].segment).yuv_frame(int(parts[0].position), out)
+        write_yuv(self._blended(parts), out, self._spec.colour)
+        return out
 
     def frame_at(self, position: Fraction) -> Frame:
         """Return the picture at `position`, in frames, as uint8 (H, W, 3) RGB.

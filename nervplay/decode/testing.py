@@ -7,8 +7,9 @@ from numpy.typing import NDArray
 
 from nervplay.decode.base import DecoderBase
 from nervplay.decode.buffers import deliver
+from nervplay.decode.planes import write_yuv
 from nervplay.errors import UsageError
-from nervplay.video.source import Frame
+from nervplay.video.source import Frame, Planes
 from nervplay.video.spec import VideoSpec
 
 __all__ = ["FakeDecoder", "read_index"]
@@ -72,6 +73,11 @@ class FakeDecoder(DecoderBase):
         """
         planes = np.ascontiguousarray(self.frame(index).transpose(2, 0, 1), dtype=np.float32) / np.float32(255)
         return deliver(planes, out)
+
+    def yuv_frame(self, index: int, out: Planes) -> Planes:
+        """Fill `out` with frame `index` as samples of YUV, and return it; see `Decoder.yuv_frame`."""
+        write_yuv(self.float_frame(index), out, self._spec.colour)
+        return out
 
     def frame_at(self, position: Fraction) -> Frame:
         """Return the frame at or before `position`, in frames, with its colours moved on by the rest.

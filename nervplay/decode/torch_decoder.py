@@ -12,10 +12,11 @@ from torch import Tensor
 
 from nervplay.decode.base import DecoderBase
 from nervplay.decode.buffers import deliver
+from nervplay.decode.planes import write_yuv
 from nervplay.decode.rounding import to_uint8
 from nervplay.errors import CapabilityError, UsageError
 from nervplay.models import VideoModel
-from nervplay.video.source import Frame
+from nervplay.video.source import Frame, Planes
 from nervplay.video.spec import VideoSpec
 
 __all__ = ["TorchDecoder", "resolve_device", "torch_threads"]
@@ -129,6 +130,11 @@ class TorchDecoder(DecoderBase):
         """
         values: NDArray[np.float32] = self._run(index)[0].float().cpu().numpy()
         return deliver(values, out)
+
+    def yuv_frame(self, index: int, out: Planes) -> Planes:
+        """Fill `out` with frame `index` as samples of YUV, and return it; see `Decoder.yuv_frame`."""
+        write_yuv(self._run(index)[0].float().contiguous().cpu().numpy(), out, self._spec.colour)
+        return out
 
     @torch.inference_mode()
     def frame_at(self, position: Fraction) -> Frame:

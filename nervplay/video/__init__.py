@@ -4,9 +4,9 @@ from nervplay.video.colour import yuv_to_rgb
 from nervplay.video.compose import contact_sheet, difference, side_by_side, stacked, wipe
 from nervplay.video.folder import ImageFolderSource
 from nervplay.video.pairing import SideBySideSource
-from nervplay.video.retime import RetimedSource
+from nervplay.video.retime import RetimedSource, retimed
 from nervplay.video.selection import parse_frames, parse_range, parse_rate, parse_size
-from nervplay.video.source import ArraySource, BaseSource, Frame, FrameSource
+from nervplay.video.source import ArraySource, BaseSource, Frame, FrameSource, PlanarSource, Planes
 from nervplay.video.spec import Colour, VideoSpec, default_colour
 from nervplay.video.transform import FrameTransform, matched
 
@@ -18,6 +18,8 @@ __all__ = [
     "FrameSource",
     "FrameTransform",
     "ImageFolderSource",
+    "PlanarSource",
+    "Planes",
     "RetimedSource",
     "SideBySideSource",
     "VideoSpec",
@@ -29,6 +31,7 @@ __all__ = [
     "parse_range",
     "parse_rate",
     "parse_size",
+    "retimed",
     "side_by_side",
     "stacked",
     "wipe",

@@ -5,9 +5,9 @@ from dataclasses import replace
 from fractions import Fraction
 
 from nervplay.errors import FrameIndexError, UsageError
-from nervplay.video.source import BaseSource, Frame, FrameSource
+from nervplay.video.source import BaseSource, Frame, FrameSource, PlanarSource, Planes
 
-__all__ = ["RetimedSource"]
+__all__ = ["RetimedSource", "retimed"]
 
 
 class RetimedSource(BaseSource):
@@ -62,3 +62,34 @@ class RetimedSource(BaseSource):
     def close(self) -> None:
         """Close the clip."""
         self._source.close()
+
+
+class _PlanarRetimedSource(RetimedSource):
+    """The same where no frame is repeated and the clip fills planes: so does this."""
+
+    def __init__(self, source: PlanarSource, rate: Fraction) -> None:
+        super().__init__(source, rate)
+        self._planar = source
+
+    def yuv_frame(self, index: int, out: Planes) -> Planes:
+        """Fill `out` with frame `index`; see `PlanarSource.yuv_frame`."""
+        return self._planar.yuv_frame(self._below(index), out)
+
+    def yuv_frames(self, targets: Iterable[tuple[int, Planes]]) -> Iterator[Planes]:
+        """Fill planes with frames, one after the other; see `PlanarSource.yuv_frames`."""
+        return self._planar.yuv_frames((self._below(index), out) for index, out in targets)
+
+
+def retimed(source: FrameSource, rate: Fraction) -> FrameSource:
+    """Return a clip at another rate, see `RetimedSource`; a `PlanarSource` again where it was one and none is repeated.
+
+    Args:
+        source: the clip; the result owns it.
+        rate: frames per second.
+
+    Raises:
+        UsageError: a rate that is not positive.
+    """
+    if isinstance(source, PlanarSource) and 0 < rate <= source.spec.rate:
+        return _PlanarRetimedSource(source, rate)
+    return RetimedSource(source, rate)

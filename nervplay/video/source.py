@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
-from typing import Protocol, Self, runtime_checkable
+from typing import Any, Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,10 +11,14 @@ from numpy.typing import NDArray
 from nervplay.errors import FrameIndexError, GeometryError
 from nervplay.video.spec import VideoSpec
 
-__all__ = ["ArraySource", "BaseSource", "Frame", "FrameSource"]
+__all__ = ["ArraySource", "BaseSource", "Frame", "FrameSource", "PlanarSource", "Planes"]
 
 Frame = NDArray[np.uint8]
 """One picture: uint8 (H, W, 3), RGB, full range, C-contiguous."""
+
+Planes = tuple[NDArray[Any], NDArray[Any], NDArray[Any]]
+"""One picture as Y (H, W), and U and V of that size (4:4:4) or of half of it, rounded up (4:2:0): all uint8 with 8 bits
+per sample, or all uint16 with 10. The samples of a line lie side by side; there may be room between two lines."""
 
 
 @runtime_checkable
@@ -56,6 +60,36 @@ class FrameSource(Protocol):
     def __enter__(self) -> Self: ...
 
     def __exit__(self, *args: object) -> None: ...
+
+
+@runtime_checkable
+class PlanarSource(FrameSource, Protocol):
+    """A clip that fills planes of samples without the way over 8-bit RGB; decoders do.
+
+    Samples have matrix and range of `spec.colour`. They are made from what a network gives before it is rounded, and so
+    may differ by a level from those of the rounded frame.
+    """
+
+    def yuv_frame(self, index: int, out: Planes) -> Planes:
+        """Fill `out` with frame `index` and return it.
+
+        Raises:
+            FrameIndexError: index outside 0 .. len - 1.
+            UsageError, GeometryError: planes that cannot take the frame.
+            UnknownNameError: a matrix or range that cannot be made.
+        """
+        ...
+
+    def yuv_frames(self, targets: Iterable[tuple[int, Planes]]) -> Iterator[Planes]:
+        """Fill planes with frames, one after the other; yield each when it is full. The fast way through many frames.
+
+        Args:
+            targets: (index, planes). One may be taken, and its planes filled, while the caller works with those before.
+
+        Raises:
+            FrameIndexError, UsageError, GeometryError, UnknownNameError: as `yuv_frame`, when its turn comes.
+        """
+        ...
 
 
 class BaseSource(ABC):

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from nervplay.errors import FrameIndexError, GeometryError, UsageError
-from nervplay.video.source import BaseSource, Frame, FrameSource
+from nervplay.video.source import BaseSource, Frame, FrameSource, PlanarSource, Planes
 from nervplay.video.spec import VideoSpec
 
 __all__ = ["FrameTransform", "matched"]
@@ -45,7 +45,8 @@ class FrameTransform:
         """Return `source` cut this way; `source` itself when nothing is to be done.
 
         The result owns the source: closing it closes both. The sample aspect follows the scale, so that the shape of
-        the picture on the screen stays; colour is that of the clip as it was distributed.
+        the picture on the screen stays; colour is that of the clip as it was distributed. With a range alone, a
+        `PlanarSource` stays one.
 
         Raises:
             GeometryError: the crop is larger than a frame.
@@ -53,6 +54,8 @@ class FrameTransform:
         """
         if self == FrameTransform():
             return source
+        if isinstance(source, PlanarSource) and self == FrameTransform(frames=self.frames):
+            return _PlanarRange(source, self)
         return _TransformedSource(source, self)
 
     def to_json(self) -> dict[str, Any]:
@@ -149,6 +152,22 @@ class _TransformedSource(BaseSource):
     def close(self) -> None:
         """Close the source below."""
         self._source.close()
+
+
+class _PlanarRange(_TransformedSource):
+    """Some frames of a source that fills planes."""
+
+    def __init__(self, source: PlanarSource, transform: FrameTransform) -> None:
+        super().__init__(source, transform)
+        self._planar = source
+
+    def yuv_frame(self, index: int, out: Planes) -> Planes:
+        """Fill `out` with frame `index`; see `PlanarSource.yuv_frame`."""
+        return self._planar.yuv_frame(self._below(index), out)
+
+    def yuv_frames(self, targets: Iterable[tuple[int, Planes]]) -> Iterator[Planes]:
+        """Fill planes with frames, one after the other; see `PlanarSource.yuv_frames`."""
+        return self._planar.yuv_frames((self._below(index), out) for index, out in targets)
 
 
 def _pair(name: str, value: Any) -> tuple[int, int] | None:

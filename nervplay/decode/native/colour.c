@@ -50,10 +50,15 @@ static void samples_row(const float *k, const float *const rgb[3], int n, float 
     }
 }
 
+/* Where a sample lies in its plane. */
+static inline size_t place(const nk_yuv *job, int plane, int y, int x) {
+    return (size_t)y * (size_t)job->strides[plane] + (size_t)x;
+}
+
 /* Rows 2 band and 2 band + 1 of the picture, and the chroma rows that belong to them. */
 static void yuv_band(const nk_yuv *job, int band) {
     const size_t plane = (size_t)job->height * (size_t)job->width;
-    const int half = (job->width + 1) / 2, last = job->height - 1;
+    const int last = job->height - 1;
     float clipped[2][3][CHUNK], mean[3][CHUNK / 2];
     for (int x = 0; x < job->width; x += CHUNK) {
         const int n = job->width - x < CHUNK ? job->width - x : CHUNK;
@@ -66,10 +71,8 @@ static void yuv_band(const nk_yuv *job, int band) {
             }
             if (2 * band + r > last) continue;
             const float *rgb[3] = {clipped[r][0], clipped[r][1], clipped[r][2]};
-            const size_t at = (size_t)y * (size_t)job->width + (size_t)x;
-            samples_row(job->matrix, rgb, n, job->top, job->wide, job->planes[0], at);
-            for (int c = 1; c < 3 && !job->subsampled; c++)
-                samples_row(job->matrix + 4 * c, rgb, n, job->top, job->wide, job->planes[c], at);
+            for (int c = 0; c < (job->subsampled ? 1 : 3); c++)
+                samples_row(job->matrix + 4 * c, rgb, n, job->top, job->wide, job->planes[c], place(job, c, y, x));
         }
         if (!job->subsampled) continue;
         const int pairs = (n + 1) / 2;
@@ -80,9 +83,8 @@ static void yuv_band(const nk_yuv *job, int band) {
                 mean[p][i] = (upper + lower) * 0.25f;
             }
         const float *rgb[3] = {mean[0], mean[1], mean[2]};
-        const size_t at = (size_t)band * (size_t)half + (size_t)(x / 2);
         for (int c = 1; c < 3; c++)
-            samples_row(job->matrix + 4 * c, rgb, pairs, job->top, job->wide, job->planes[c], at);
+            samples_row(job->matrix + 4 * c, rgb, pairs, job->top, job->wide, job->planes[c], place(job, c, band, x / 2));
     }
 }
 

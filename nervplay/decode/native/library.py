@@ -4,7 +4,7 @@ import ctypes
 import logging
 import os
 import threading
-from ctypes import POINTER, c_char_p, c_float, c_int, c_int32, c_void_p
+from ctypes import POINTER, c_char_p, c_float, c_int, c_int32, c_int64, c_void_p
 from pathlib import Path
 from typing import ClassVar, NamedTuple
 
@@ -13,7 +13,7 @@ from nervplay.errors import CapabilityError
 
 __all__ = ["ABI", "ACTIVATIONS", "KINDS", "MAX_CHAIN", "Isa", "Op", "Pool", "Yuv", "kernels", "load", "why_not"]
 
-ABI = 2
+ABI = 3
 """`NK_ABI` of the sources that this module mirrors."""
 MAX_CHAIN = 32
 """`NK_MAX_CHAIN`."""
@@ -60,6 +60,7 @@ class Yuv(ctypes.Structure):
         ("top", c_float),
         ("matrix", c_float * 12),
         ("planes", c_void_p * 3),
+        ("strides", c_int64 * 3),
     ]
 
 

@@ -16,7 +16,7 @@
 #endif
 
 /* Bump when a struct or a packed layout changes: a library of another version is not used. */
-#define NK_ABI 2
+#define NK_ABI 3
 /* Coefficients of `transform_sums`. */
 #define NK_AXIS 17
 /* Most convolutions of one chain. */
@@ -88,12 +88,14 @@ typedef struct {
 } nk_kernels;
 
 /* A picture to planes of samples. matrix: three rows of the weights of R, G and B and an offset, in samples; top: largest
-   sample plus one half; wide: samples of 16 bits; subsampled: chroma of half the width and height, rounded up. */
+   sample plus one half; wide: samples of 16 bits; subsampled: chroma of half the width and height, rounded up; strides:
+   samples from one line of a plane to the next. */
 typedef struct {
     const float *rgb; /* [3][height][width] */
     int32_t height, width, wide, subsampled;
     float top, matrix[12];
     void *planes[3];
+    int64_t strides[3];
 } nk_yuv;
 
 typedef struct {

@@ -7,7 +7,7 @@ import pytest
 
 from nervplay.decode.base import DecoderBase
 from nervplay.errors import FrameIndexError, UnknownNameError, UsageError
-from nervplay.video.source import Frame
+from nervplay.video.source import Frame, Planes
 from nervplay.video.spec import VideoSpec
 
 SPEC = VideoSpec(width=64, height=32, frame_count=6, rate=Fraction(24))
@@ -21,12 +21,26 @@ class Grey(DecoderBase):
         assert out is None
         return np.full((32, 64, 3), index, np.uint8)
 
+    def yuv_frame(self, index: int, out: Planes) -> Planes:
+        self._check_position(index)
+        out[0][:] = index
+        return out
+
 
 def test_a_stream_gives_what_was_asked_for() -> None:
     with Grey(SPEC, note="grey") as decoder:
         assert (len(decoder), decoder.spec, decoder.precision, decoder.backend_note) == (6, SPEC, "fp32", "grey")
         assert [int(frame[0, 0, 0]) for frame in decoder.frames()] == [0, 1, 2, 3, 4, 5]
         assert [int(frame[0, 0, 0]) for frame in decoder.frames([4, 4, 1])] == [4, 4, 1]
+
+
+def test_planes_are_filled_as_their_turn_comes() -> None:
+    decoder, planes = Grey(SPEC), [np.zeros((32, 64), np.uint8)] * 3
+    filled = decoder.yuv_frames((index, planes) for index in (3, 1))
+    assert [int(out[0][0, 0]) for out in filled] == [3, 1]
+    for _ in decoder.yuv_frames((index, planes) for index in range(6)):
+        decoder.cancel()
+    assert planes[0][0, 0] == 0, "nothing is filled behind a cancel"
 
 
 def test_cancel_ends_the_stream_that_runs_and_no_other() -> None:

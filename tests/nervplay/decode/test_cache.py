@@ -87,3 +87,14 @@ def test_refusals() -> None:
     assert decoder.kept_bytes == 0
     with pytest.raises(UsageError, match="closed"):
         decoder.frame(0)
+
+
+def test_samples_of_yuv_are_passed_through() -> None:
+    behind = FakeDecoder(SPEC)
+    decoder: Decoder = CachedDecoder(behind, 10 * FRAME)
+    given, same = (tuple(np.empty((32, 64), np.uint8) for _ in range(3)) for _ in range(2))
+    np.testing.assert_array_equal(decoder.yuv_frame(2, given), behind.yuv_frame(2, same))
+    stream = decoder.yuv_frames((index, given) for index in (3, 4))
+    np.testing.assert_array_equal(next(stream), behind.yuv_frame(3, same))
+    decoder.cancel()
+    assert list(stream) == []

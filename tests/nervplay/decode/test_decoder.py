@@ -11,10 +11,11 @@ import torch
 from nervplay.bitstream import write_nerv
 from nervplay.codec import open_nerv, pack
 from nervplay.decode import PRECISIONS, Decoder, TorchDecoder, open_decoder, resolve_device
+from nervplay.decode.planes import write_yuv
 from nervplay.decode.testing import FakeDecoder, read_index
 from nervplay.errors import CapabilityError, FrameIndexError, MissingInputError, UnknownNameError, UsageError
 from nervplay.models import VideoModel, build_model, resolve_preset
-from nervplay.video.source import FrameSource
+from nervplay.video.source import FrameSource, PlanarSource, Planes
 from nervplay.video.spec import VideoSpec
 
 SPEC = VideoSpec(width=64, height=32, frame_count=6, rate=Fraction(24))
@@ -47,6 +48,7 @@ def opened(request: pytest.FixtureRequest, path: str) -> Callable[[], Decoder]:
 def test_a_decoder_is_a_frame_source(opened: Callable[[], Decoder]) -> None:
     with opened() as decoder:
         assert isinstance(decoder, FrameSource)
+        assert isinstance(decoder, PlanarSource)
         assert len(decoder) == decoder.spec.frame_count == 6
         frame = decoder.frame(0)
     assert frame.shape == (32, 64, 3)
@@ -92,6 +94,44 @@ def test_buffers_of_the_caller_are_filled(opened: Callable[[], Decoder]) -> None
         assert decoder.float_frame(4, values) is values
         np.testing.assert_array_equal(pixels, decoder.frame(4))
         np.testing.assert_array_equal(values, decoder.float_frame(4))
+
+
+def planes(*, dtype: type = np.uint8, half: bool = True) -> Planes:
+    chroma = (16, 32) if half else (32, 64)
+    return np.empty((32, 64), dtype), np.empty(chroma, dtype), np.empty(chroma, dtype)
+
+
+@pytest.mark.parametrize("half", [True, False])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_planes_of_samples(opened: Callable[[], Decoder], dtype: type, *, half: bool) -> None:
+    out, expected = planes(dtype=dtype, half=half), planes(dtype=dtype, half=half)
+    with opened() as decoder:
+        write_yuv(np.ascontiguousarray(decoder.float_frame(3)), expected, decoder.spec.colour)
+        assert decoder.yuv_frame(3, out) is out
+        for plane, same in zip(out, expected, strict=True):
+            np.testing.assert_array_equal(plane, same)
+        with pytest.raises(FrameIndexError, match="0 to 5"):
+            decoder.yuv_frame(6, out)
+        with pytest.raises(UsageError, match="all uint8 or all uint16"):
+            decoder.yuv_frame(0, (out[0], out[1], out[2][::-1]))
+    with pytest.raises(UsageError, match="closed"):
+        decoder.yuv_frame(0, out)
+
+
+def test_planes_in_a_stream(opened: Callable[[], Decoder]) -> None:
+    order = [4, 0, 5, 5]
+    given = [planes() for _ in order]
+    with opened() as decoder:
+        for place, filled in enumerate(decoder.yuv_frames(zip(order, given, strict=True))):
+            assert filled is given[place]
+            for plane, same in zip(filled, decoder.yuv_frame(order[place], planes()), strict=True):
+                np.testing.assert_array_equal(plane, same)
+        assert place == 3
+        for count, _ in enumerate(decoder.yuv_frames((index, planes()) for index in range(6)), start=1):
+            if count == 2:
+                decoder.cancel()
+        assert count == 2
+        assert len(list(decoder.yuv_frames([(0, planes())]))) == 1, "a new stream is not cancelled"
 
 
 @pytest.mark.parametrize(

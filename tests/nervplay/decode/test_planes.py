@@ -6,9 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nervplay.decode import planes as module
-from nervplay.decode.planes import Planes, write_yuv
+from nervplay.decode.planes import write_yuv
 from nervplay.errors import GeometryError, UnknownNameError, UsageError
 from nervplay.video.colour import MATRICES, rgb_coefficients, yuv_to_rgb
+from nervplay.video.source import Planes
 from nervplay.video.spec import Colour
 
 COLOURS = [Colour(matrix=matrix, range=levels) for matrix in sorted(MATRICES) for levels in ("tv", "pc")]
@@ -18,6 +19,12 @@ def empty(height: int, width: int, *, half: bool, depth: int) -> Planes:
     dtype = np.uint8 if depth == 8 else np.uint16
     chroma = ((height + 1) // 2, (width + 1) // 2) if half else (height, width)
     return tuple(np.full(shape, 77, dtype) for shape in ((height, width), chroma, chroma))  # type: ignore[return-value]
+
+
+def with_room(planes: Planes) -> Planes:
+    """Return planes of the same sizes with other samples behind each line."""
+    padded = (np.full((plane.shape[0], plane.shape[1] + 5), 77, plane.dtype) for plane in planes)
+    return tuple(room[:, :-5] for room in padded)  # type: ignore[return-value]
 
 
 @settings(max_examples=60, deadline=None)
@@ -33,20 +40,22 @@ def test_kernels_and_numpy_agree_to_the_byte(size, half, depth, colour, seed) ->
     frame.reshape(-1)[::17] = np.resize(
         np.array([np.nan, np.inf, -np.inf, 0, 1], np.float32), frame.reshape(-1)[::17].size
     )
-    fast, slow = (empty(*size, half=half, depth=depth) for _ in range(2))
-    write_yuv(frame, fast, colour, depth)
+    fast, slow = (with_room(empty(*size, half=half, depth=depth)) for _ in range(2))
+    write_yuv(frame, fast, colour)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "why_not", lambda: "no compiler")
-        write_yuv(frame, slow, colour, depth)
+        write_yuv(frame, slow, colour)
     for a, b in zip(fast, slow, strict=True):
         np.testing.assert_array_equal(a, b)
+        assert a.base is not None
+        assert (a.base[:, -5:] == 77).all(), "what lies between the lines stays as it is"
 
 
 @pytest.mark.parametrize("colour", COLOURS)
 def test_the_way_back(colour: Colour) -> None:
     rgb = np.random.default_rng(0).integers(0, 256, (20, 30, 3)).astype(np.uint8)
     samples = empty(20, 30, half=False, depth=10)
-    write_yuv(np.ascontiguousarray(rgb.transpose(2, 0, 1), np.float32) / np.float32(255), samples, colour, 10)
+    write_yuv(np.ascontiguousarray(rgb.transpose(2, 0, 1), np.float32) / np.float32(255), samples, colour)
     back = yuv_to_rgb(*samples, matrix=colour.matrix, colour_range=colour.range, depth=10)
     assert np.abs(back.astype(int) - rgb).max() <= 1
 
@@ -72,14 +81,16 @@ def test_the_weights_are_those_of_the_standard() -> None:
 def test_refusals() -> None:
     frame = np.zeros((3, 4, 6), np.float32)
     good = empty(4, 6, half=True, depth=8)
-    with pytest.raises(UsageError, match="12 bits"):
-        write_yuv(frame, good, Colour(), 12)
-    with pytest.raises(UsageError, match="uint16"):
-        write_yuv(frame, good, Colour(), 10)
+    for plane in (good[1].astype(np.uint16), good[1].astype(np.int8)):
+        with pytest.raises(UsageError, match=f"all uint8 or all uint16.*this is {plane.dtype}"):
+            write_yuv(frame, (good[0], plane, good[2]), Colour())
     with pytest.raises(UsageError, match="float32"):
         write_yuv(frame.transpose(0, 2, 1), good, Colour())
-    with pytest.raises(UsageError, match="C-contiguous"):
-        write_yuv(frame, (np.zeros((4, 12), np.uint8)[:, ::2], *good[1:]), Colour())
+    fixed = good[0].copy()
+    fixed.flags.writeable = False
+    for plane in (np.zeros((4, 12), np.uint8)[:, ::2], good[0][::-1], fixed, np.zeros((6, 4), np.uint8).T):
+        with pytest.raises(UsageError, match="samples of a line side by side; this is uint8"):
+            write_yuv(frame, (plane, *good[1:]), Colour())
     with pytest.raises(GeometryError, match="do not take a frame of 6x4"):
         write_yuv(frame, (good[0], good[1][:1], good[2]), Colour())
     with pytest.raises(UnknownNameError, match="colour matrix"):

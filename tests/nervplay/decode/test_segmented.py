@@ -12,6 +12,7 @@ from nervplay.bitstream import NervFile, Segment, write_nerv
 from nervplay.codec import open_nerv, pack
 from nervplay.codec.unpack import segment_file, unpack
 from nervplay.decode import Decoder, open_decoder
+from nervplay.decode.planes import write_yuv
 from nervplay.decode.rounding import round_frame
 from nervplay.decode.segmented import SegmentedDecoder
 from nervplay.decode.testing import FakeDecoder
@@ -77,6 +78,10 @@ def test_frames_come_from_their_networks(path: Path, alone: list[Decoder]) -> No
             number = 0 if index < 3 else 1 if index < 8 else 2
             first = decoder.frame(index)
             np.testing.assert_array_equal(first, alone[number].frame(index - CUT[number][0] + CUT[number][2]))
+        planes = [tuple(np.empty((32, 64), np.uint8) for _ in range(3)) for _ in range(len(decoder))]
+        for index, filled in enumerate(decoder.yuv_frames(enumerate(planes))):
+            same = tuple(np.empty((32, 64), np.uint8) for _ in range(3))
+            np.testing.assert_array_equal(filled, decoder.yuv_frame(index, same))
         everything = list(decoder.frames())
         for index in (11, 0, 7, 3, 8):
             np.testing.assert_array_equal(decoder.frame(index), everything[index])
@@ -88,6 +93,9 @@ def test_a_seam_moves_over_in_equal_steps(path: Path, alone: list[Decoder], inde
         expected = (1 - share) * alone[1].float_frame(index - 3) + share * alone[2].float_frame(index - 6)
         np.testing.assert_allclose(decoder.float_frame(index), expected, atol=1e-6, rtol=0)
         np.testing.assert_array_equal(decoder.frame(index), round_frame(decoder.float_frame(index)))
+        given, same = (tuple(np.empty((32, 64), np.uint8) for _ in range(3)) for _ in range(2))
+        write_yuv(decoder.float_frame(index), same, SPEC.colour)
+        np.testing.assert_array_equal(decoder.yuv_frame(index, given), same)
 
 
 def test_between_frames(path: Path, alone: list[Decoder]) -> None:

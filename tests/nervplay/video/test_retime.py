@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nervplay.decode.testing import FakeDecoder
 from nervplay.errors import FrameIndexError, UsageError
-from nervplay.video import ArraySource
-from nervplay.video.retime import RetimedSource
+from nervplay.video import ArraySource, PlanarSource, VideoSpec
+from nervplay.video.retime import RetimedSource, retimed
 
 
 def clip(count, rate):
@@ -68,3 +69,21 @@ def test_refused():
         RetimedSource(clip(3, 1), Fraction(2)).frame(6)
     with pytest.raises(FrameIndexError):
         list(RetimedSource(clip(3, 1), Fraction(2)).frames([6]))
+
+
+def test_planes_pass_where_no_frame_is_repeated():
+    decoder = FakeDecoder(VideoSpec(width=64, height=16, frame_count=6, rate=Fraction(30)))
+    slower = retimed(decoder, Fraction(15))
+    assert isinstance(slower, PlanarSource)
+    given = [tuple(np.empty((16, 64), np.uint8) for _ in range(3)) for _ in range(3)]
+    assert list(slower.yuv_frames(enumerate(given))) == given
+    for index, planes in enumerate(given):
+        same = decoder.yuv_frame(2 * index, tuple(np.empty((16, 64), np.uint8) for _ in range(3)))
+        np.testing.assert_array_equal(planes, same)
+    np.testing.assert_array_equal(slower.yuv_frame(1, given[0]), given[1])
+    with pytest.raises(FrameIndexError):
+        slower.yuv_frame(3, given[0])
+    for other in (retimed(decoder, Fraction(31)), retimed(clip(3, 2), Fraction(1))):
+        assert not isinstance(other, PlanarSource)
+    with pytest.raises(UsageError, match="must be positive"):
+        retimed(decoder, Fraction(0))

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from nervplay.decode.testing import FakeDecoder
 from nervplay.errors import FrameIndexError, GeometryError, UsageError
-from nervplay.video import ArraySource, FrameTransform, VideoSpec, matched
+from nervplay.video import ArraySource, FrameTransform, PlanarSource, VideoSpec, matched
 
 SIZES = st.none() | st.tuples(st.integers(1, 5000), st.integers(1, 5000))
 
@@ -134,3 +135,19 @@ def test_matched_names_both_sizes(source, transform, size):
     words = f"source is 12x9 with 6 frames, the network {size[0]}x{size[1]} with {size[2]} frames"
     with pytest.raises(GeometryError, match=words):
         matched(source, transform, spec_of(*size))
+
+
+def test_a_range_alone_lets_planes_pass():
+    decoder = FakeDecoder(VideoSpec(width=64, height=16, frame_count=6, rate=Fraction(30)))
+    part = FrameTransform(frames=(2, 5)).apply(decoder)
+    assert isinstance(part, PlanarSource)
+    given = [tuple(np.empty((16, 64), np.uint8) for _ in range(3)) for _ in range(3)]
+    assert list(part.yuv_frames(enumerate(given))) == given
+    for index, planes in enumerate(given):
+        expected = decoder.yuv_frame(2 + index, tuple(np.empty((16, 64), np.uint8) for _ in range(3)))
+        np.testing.assert_array_equal(planes, expected)
+    np.testing.assert_array_equal(part.yuv_frame(1, given[0]), given[1])
+    with pytest.raises(FrameIndexError, match="0 to 2"):
+        part.yuv_frame(3, given[0])
+    for other in (FrameTransform(frames=(2, 5), crop=(32, 16)), FrameTransform(scale=(32, 16), frames=(0, 3))):
+        assert not isinstance(other.apply(decoder), PlanarSource)
