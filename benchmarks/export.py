@@ -2,31 +2,38 @@
 
     python benchmarks/export.py [FILE.nerv] [--frames 100] [--rounds 3] [--preset medium] [--output OUT.tsv]
 
-Decoding, conversion and encoding run one after the other on the same frames, then the export runs as a whole; the least
-of all rounds counts, for noise only adds. Bounds: processor time of the export at most 1.1 of the parts' sum; wall time
-at most 1.15 of that sum divided by the cores. Figures are ratios within one run; a busy machine spoils the second.
+Decoding to floats, conversion to samples and encoding run one after the other on the same frames, then the export runs
+as a whole; the least of all rounds counts, for noise only adds. Bounds: processor time of the export at most 1.1 of the
+parts' sum; wall time at most 1.15 of that sum divided by the cores. Figures are ratios within one run. A busy machine,
+or a virtual one that shares its processor, spoils the second: the last line says how many cores idle loops got.
 """
 
 import argparse
 import os
 import resource
+import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import torch
 from av import VideoFrame
 
 from ffmpeg_bridge import export_video
 from ffmpeg_bridge.encoder_choice import choose_encoder
 from ffmpeg_bridge.export_sink import container_sink
+from ffmpeg_bridge.planar import planar_frames
 from ffmpeg_bridge.targets import find_target
 from nervplay.decode import open_decoder
-from nervplay.video import Frame, FrameTransform
+from nervplay.decode.planes import write_yuv
+from nervplay.decode.testing import FakeDecoder
+from nervplay.video import FrameTransform, Planes, VideoSpec
 
 ROOT = Path(__file__).resolve().parent.parent
+SPIN = "import time\nend = time.time() + 1\nwhile time.time() < end: pass\nprint(time.process_time())"
 
 
 def cost(work: Callable[[], object]) -> tuple[float, float]:
@@ -37,6 +44,27 @@ def cost(work: Callable[[], object]) -> tuple[float, float]:
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, time.perf_counter() - began
 
 
+class Floats(FakeDecoder):
+    """Frames that are decoded already."""
+
+    def __init__(self, spec: VideoSpec, frames: list[np.ndarray]) -> None:
+        super().__init__(spec)
+        self._frames = frames
+
+    def yuv_frame(self, index: int, out: Planes) -> Planes:
+        """Convert a frame."""
+        write_yuv(self._frames[index], out, self.spec.colour)
+        return out
+
+
+def cores_to_be_had(count: int) -> float:
+    """Return the processor seconds per second that `count` loops get, one process each."""
+    began = time.perf_counter()
+    loops = [subprocess.Popen([sys.executable, "-c", SPIN], stdout=subprocess.PIPE) for _ in range(count)]
+    used = sum(float(loop.communicate()[0]) for loop in loops)
+    return used / (time.perf_counter() - began)
+
+
 def one_round(file: Path, count: int, preset: str, folder: Path) -> dict[str, tuple[float, float]]:
     """Return the cost of the parts and of the whole."""
     costs: dict[str, tuple[float, float]] = {}
@@ -44,13 +72,13 @@ def one_round(file: Path, count: int, preset: str, folder: Path) -> dict[str, tu
     with open_decoder(file, device="cpu") as decoder:
         decoder.frame(0)  # the first frame pays for more than itself
         clip = FrameTransform(frames=(0, min(count, len(decoder)))).apply(decoder)
-        frames: list[Frame] = []
+        shape = (3, clip.spec.height, clip.spec.width)
+        frames = [np.ones(shape, np.float32) for _ in range(len(clip))]  # memory that is there
         pictures: list[VideoFrame] = []
-        costs["decode"] = cost(lambda: frames.extend(clip.frames()))
+        costs["decode"] = cost(lambda: [decoder.float_frame(index, out) for index, out in enumerate(frames)])
         target = find_target(out)
         choice = choose_encoder(target, clip.spec, preset=preset)
-        converter = choice.converter(clip.spec)
-        costs["convert"] = cost(lambda: pictures.extend(map(converter.convert, frames)))
+        costs["convert"] = cost(lambda: pictures.extend(planar_frames(Floats(clip.spec, frames), choice.fed_format)))
         for index, picture in enumerate(pictures):
             picture.pts, picture.duration, picture.time_base = index, 1, 1 / clip.spec.rate
 
@@ -77,10 +105,11 @@ def main() -> None:
     parser.add_argument("--output", type=Path)
     asked = parser.parse_args()
     cores = len(os.sched_getaffinity(0))
-    rounds = []
+    rounds, had = [], []
     with tempfile.TemporaryDirectory() as folder:
         for number in range(asked.rounds):
             rounds.append(one_round(asked.file, asked.frames, asked.preset, Path(folder)))
+            had.append(cores_to_be_had(cores))
             print(f"round {number + 1} of {asked.rounds}", file=sys.stderr)
     best = {name: tuple(min(costs[name][kind] for costs in rounds) for kind in (0, 1)) for name in rounds[0]}
     apart = sum(best[name][0] for name in ("decode", "convert", "encode"))
@@ -90,6 +119,7 @@ def main() -> None:
     lines.append(
         f"# wall of export * {cores} cores / cpu of the parts: {best['export'][1] * cores / apart:.3f} (bound 1.15)"
     )
+    lines.append(f"# cores that {cores} idle loops got: {max(had):.2f}")
     lines.append(
         f"# {asked.file.name}, {asked.frames} frames, x264 {asked.preset}, {torch.get_num_threads()} torch threads"
     )
