@@ -9,8 +9,8 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.format import VideoFormat
 from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 
-from ffmpeg_bridge.tags import MATRIX_CODES, PRIMARIES_CODES, RANGE_CODES, TRANSFER_CODES, code
 from nervplay.errors import GeometryError, UnknownNameError
+from nervplay.video.code_points import MATRIX_CODES, PRIMARIES_CODES, RANGE_CODES, TRANSFER_CODES, code
 from nervplay.video.source import Frame
 from nervplay.video.spec import Colour, VideoSpec
 

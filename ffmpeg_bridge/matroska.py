@@ -21,8 +21,8 @@ from ffmpeg_bridge.ebml import element, float_element, head, uint_element
 from ffmpeg_bridge.matroska_sound import SoundBlock, sound_track
 from ffmpeg_bridge.raw import check_raw, raw_colour
 from ffmpeg_bridge.sink import Piece
-from ffmpeg_bridge.tags import MATRIX_CODES, PRIMARIES_CODES, RANGE_CODES, TRANSFER_CODES, code
 from nervplay.bitstream.layout import Audio
+from nervplay.video.code_points import MATRIX_CODES, PRIMARIES_CODES, RANGE_CODES, TRANSFER_CODES, code
 from nervplay.video.spec import VideoSpec
 
 __all__ = ["VirtualMatroska"]

@@ -5,7 +5,7 @@ from dataclasses import replace
 from av import VideoFrame
 from av.video.reformatter import VideoReformatter
 
-from ffmpeg_bridge.tags import MATRIX_CODES, PRIMARIES_CODES, RANGE_CODES, TRANSFER_CODES, code
+from nervplay.video.code_points import MATRIX_CODES, PRIMARIES_CODES, RANGE_CODES, TRANSFER_CODES, code
 from nervplay.video.source import Frame
 from nervplay.video.spec import Colour
 

@@ -1,60 +1,13 @@
-"""Colour tags: FFmpeg's names and the code points of ITU-T H.273 that files and PyAV carry."""
+"""Colour tags of clips that are read: what they say, and what follows where they say nothing."""
 
 from av import VideoFrame
 
-from nervplay.errors import UnknownNameError, VideoInputError
+from nervplay.errors import VideoInputError
+from nervplay.video.code_points import MATRIX_CODES, PRIMARIES_CODES, RANGE_CODES, TRANSFER_CODES
 from nervplay.video.colour import MATRICES, UNTAGGED_MATRIX, UNTAGGED_RANGE, Rounding
 from nervplay.video.spec import Colour, default_colour
 
-__all__ = ["MATRIX_CODES", "PRIMARIES_CODES", "RANGE_CODES", "TRANSFER_CODES", "clip_colour", "code", "conversion"]
-
-MATRIX_CODES = {
-    "gbr": 0,
-    "bt709": 1,
-    "fcc": 4,
-    "bt470bg": 5,
-    "smpte170m": 6,
-    "smpte240m": 7,
-    "ycgco": 8,
-    "bt2020nc": 9,
-    "bt2020c": 10,
-    "smpte2085": 11,
-    "chroma-derived-nc": 12,
-    "chroma-derived-c": 13,
-    "ictcp": 14,
-}
-PRIMARIES_CODES = {
-    "bt709": 1,
-    "bt470m": 4,
-    "bt470bg": 5,
-    "smpte170m": 6,
-    "smpte240m": 7,
-    "film": 8,
-    "bt2020": 9,
-    "smpte428": 10,
-    "smpte431": 11,
-    "smpte432": 12,
-    "ebu3213": 22,
-}
-TRANSFER_CODES = {
-    "bt709": 1,
-    "bt470m": 4,
-    "bt470bg": 5,
-    "smpte170m": 6,
-    "smpte240m": 7,
-    "linear": 8,
-    "log100": 9,
-    "log316": 10,
-    "iec61966-2-4": 11,
-    "bt1361e": 12,
-    "iec61966-2-1": 13,
-    "bt2020-10": 14,
-    "bt2020-12": 15,
-    "smpte2084": 16,
-    "smpte428": 17,
-    "arib-std-b67": 18,
-}
-RANGE_CODES = {"tv": 1, "pc": 2}
+__all__ = ["clip_colour", "conversion"]
 
 _USUAL_WITH_MATRIX = {
     "bt709": ("bt709", "bt709"),
@@ -62,22 +15,6 @@ _USUAL_WITH_MATRIX = {
     "bt2020nc": ("bt2020", "bt2020-10"),
     "smpte240m": ("smpte240m", "smpte240m"),
 }
-
-
-def code(kind: str, name: str, table: dict[str, int]) -> int:
-    """Return the code point of a tag.
-
-    Args:
-        kind: what the table holds, for the error ("colour matrix").
-        name: FFmpeg's name of the tag.
-        table: one of the tables of this module.
-
-    Raises:
-        UnknownNameError: a name that is not in the table.
-    """
-    if name not in table:
-        raise UnknownNameError(kind, name, table)
-    return table[name]
 
 
 def conversion(frame: VideoFrame) -> tuple[str, str, Rounding]:

@@ -3,9 +3,10 @@
 import av
 import pytest
 
-from ffmpeg_bridge.tags import MATRIX_CODES, PRIMARIES_CODES, TRANSFER_CODES, clip_colour, code, conversion
+from ffmpeg_bridge.tags import clip_colour, conversion
 from nervplay.errors import UnknownNameError, VideoInputError
 from nervplay.video import Colour
+from nervplay.video.code_points import MATRIX_CODES, PRIMARIES_CODES, TRANSFER_CODES, code
 
 
 def frame(pix_fmt="yuv420p", matrix=2, primaries=2, transfer=2, colour_range=0):
