@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 __all__ = ["Window", "patch_borders"]
@@ -119,7 +120,10 @@ class Window:
         return maps[items, rows, columns] * self.mask(maps.dtype)
 
     def enlarge(self, x: Tensor, after: "Window") -> Tensor:
-        """Return `x` bilinearly enlarged; two matrix products, which keeps training on GPUs deterministic.
+        """Return `x` bilinearly enlarged.
+
+        With gradients by two matrix products, which keeps training on GPUs deterministic. They take as many products
+        per position as the rectangle has rows and columns; without gradients the usual four do.
 
         Args:
             x: float (B, h, w, C), this window with its border.
@@ -129,10 +133,23 @@ class Window:
             float (B, h', w', C), `after` with its border; what lies outside the frame is of no use.
         """
         stride = after.height // self.height
+        if not torch.is_grad_enabled():
+            return self._interpolated(x, after, stride)
         down = _axis_weights(after.rows, self.rows, stride, self.frame[0], x.dtype)
         across = _axis_weights(after.columns, self.columns, stride, self.frame[1], x.dtype)
         y = torch.bmm(down, x.flatten(2)).view(len(x), -1, *x.shape[2:])
         return torch.matmul(across[:, None], y)
+
+    def _interpolated(self, x: Tensor, after: "Window", stride: int) -> Tensor:
+        """Return `enlarge` by PyTorch's interpolation, which repeats the edges of what it is given."""
+        items = torch.arange(len(x), device=x.device)[:, None, None]
+        rows = self.rows.clamp(0, self.frame[0] - 1) - self.rows[:, :1]
+        columns = self.columns.clamp(0, self.frame[1] - 1) - self.columns[:, :1]
+        x = x[items, rows[:, :, None], columns[:, None, :]]  # the frame's edges, repeated where the rectangle leaves it
+        y = F.interpolate(x.permute(0, 3, 1, 2), scale_factor=stride, mode="bilinear").permute(0, 2, 3, 1)
+        skip = self.border * stride - after.border
+        height, width = after.height + 2 * after.border, after.width + 2 * after.border
+        return y[:, skip : skip + height, skip : skip + width]
 
     def tiled(self, tile: Tensor) -> Tensor:
         """Return a tile laid periodically over the rectangles, border included.

@@ -32,6 +32,7 @@ from nervplay.decode.native.plan import kind_of, plan_chain, positions_of
 from nervplay.decode.planes import write_yuv
 from nervplay.decode.prefetch import ahead
 from nervplay.decode.program import Program, Watch
+from nervplay.decode.tiles import Tiles
 from nervplay.decode.torch_decoder import TorchDecoder, torch_threads
 from nervplay.errors import CapabilityError
 from nervplay.models import VideoModel
@@ -60,6 +61,7 @@ class NativeDecoder(TorchDecoder):
         threads: processor cores to use; None for all.
         instructions: a name of `native.library.kernels`; None for the best.
         progress: told how far the calibration of "int8" is, when it has to be made.
+        tiles: the rectangles that frames are made in; None for whole frames.
 
     Raises:
         CapabilityError: no kernels here, or a network that they cannot run; the message says why.
@@ -75,10 +77,12 @@ class NativeDecoder(TorchDecoder):
         threads: int | None = None,
         instructions: str | None = None,
         progress: Progress | None = None,
+        tiles: Tiles | None = None,
     ) -> None:
         self._isa = kernels(instructions)
+        tiles = tiles or Tiles.whole(spec.height, spec.width)
         try:
-            self._graph = trace(model)
+            self._graph = trace(tiles.flat(model))
         except UntraceableError as error:
             raise CapabilityError(f"the native kernels cannot run this {model.architecture}: {error}") from None
         self._lock = threading.Lock()  # of the pool and the precision
@@ -89,7 +93,7 @@ class NativeDecoder(TorchDecoder):
         count = threads or core_count()
         self._pool = Pool(count)
         self._lowered = lower(self._graph, MAX_CHAIN)
-        super().__init__(model, spec, device=torch.device("cpu"), precision=precision, threads=count)
+        super().__init__(model, spec, device=torch.device("cpu"), precision=precision, threads=count, tiles=tiles)
 
     @property
     def backend(self) -> str:
@@ -141,7 +145,7 @@ class NativeDecoder(TorchDecoder):
             if program is None:
                 peaks = None
                 if name == "int8":
-                    with _Workbench(self._graph, self._lowered, self._isa, self._threads or 1) as bench:
+                    with _Workbench(self._graph, self._lowered, self._isa, self._threads or 1, self._tiles) as bench:
                         peaks = calibrate(bench, len(self), self._calibration)
                     self._integers = len(peaks)
                 program = self._programs[name] = Program(
@@ -211,7 +215,8 @@ class NativeDecoder(TorchDecoder):
         """Return frame `index`, float32 (1, 3, H, W), which the next call overwrites."""
         self._network().check_index(index)
         with torch_threads(self._threads):
-            return self._programs["int8" if self._precision == "int8" else "fp32"].run(index)
+            program = self._programs["int8" if self._precision == "int8" else "fp32"]
+            return self._tiles.join(map(program.run, self._tiles.items(index)))
 
     def close(self) -> None:
         """Free weights and threads; idempotent. Waits for a frame that is being decoded."""
@@ -224,7 +229,8 @@ class NativeDecoder(TorchDecoder):
 class _Workbench:
     """Runs a network with each convolution by itself, to look at what goes in (`calibration.Bench`)."""
 
-    def __init__(self, graph: Graph, lowered: Lowered, isa: Isa, threads: int) -> None:
+    def __init__(self, graph: Graph, lowered: Lowered, isa: Isa, threads: int, tiles: Tiles) -> None:
+        self._tiles = tiles
         self._graph, self._whole, self._isa, self._threads = graph, lowered, isa, threads
         self._apart = lower(graph, 1)
         self._pool = Pool(threads)
@@ -255,11 +261,13 @@ class _Workbench:
             for picture in maps:
                 load().nk_peak(self._isa.number, ops, picture.data_ptr(), peak.ctypes.data)
 
-        self._program(self._apart, None, watch).run(index)
+        program = self._program(self._apart, None, watch)
+        for item in self._tiles.items(index):
+            program.run(item)
 
     def frame(self, index: int, peaks: Mapping[Conv, Float]) -> Tensor:
         """Return a frame, (1, 3, H, W), in which the convolutions of `peaks` have 16-bit products."""
-        return self._program(self._whole, peaks, None).run(index)
+        return self._tiles.join(map(self._program(self._whole, peaks, None).run, self._tiles.items(index)))
 
     def _program(self, lowered: Lowered, peaks: Mapping[Conv, Float] | None, watch: Watch | None) -> Program:
         """Return a program of this network."""

@@ -14,6 +14,7 @@ from nervplay.decode.base import DecoderBase
 from nervplay.decode.buffers import deliver
 from nervplay.decode.planes import write_yuv
 from nervplay.decode.rounding import to_uint8
+from nervplay.decode.tiles import Tiles
 from nervplay.errors import CapabilityError, UsageError
 from nervplay.models import VideoModel
 from nervplay.video.source import Frame, Planes
@@ -54,6 +55,7 @@ class TorchDecoder(DecoderBase):
         precision: "fp32" or "bf16"; bf16 costs the bundled sample 0.03 dB of PSNR.
         threads: processor cores to use; None leaves PyTorch's setting alone.
         note: why this backend was taken, in one line; empty where it was asked for.
+        tiles: the rectangles that frames are made in; None for whole frames.
 
     Raises:
         UnknownNameError: a precision that does not exist.
@@ -69,10 +71,12 @@ class TorchDecoder(DecoderBase):
         precision: str = "fp32",
         threads: int | None = None,
         note: str = "",
+        tiles: Tiles | None = None,
     ) -> None:
         super().__init__(spec, precision=precision, note=note)
         self._device = device
         self._threads = threads
+        self._tiles = tiles or Tiles.whole(spec.height, spec.width)
         self._reference: VideoModel | None = model
         self._model: VideoModel | None = None
         self.set_precision(precision)
@@ -150,17 +154,22 @@ class TorchDecoder(DecoderBase):
         if position.denominator == 1:
             return self.frame(int(position))
         moment = torch.tensor([float(position)], dtype=torch.float64, device=self._device)
-        rounded: Frame = to_uint8(network.at_position(moment))[0].cpu().numpy()
+        with torch_threads(self._threads):
+            rounded: Frame = to_uint8(self._made(moment))[0].cpu().numpy()
         return rounded
 
     @torch.inference_mode()
     def _run(self, index: int) -> Tensor:
         """Return frame `index` as the network gives it, (1, 3, H, W) on the device."""
-        network = self._network()
-        network.check_index(index)
+        self._network().check_index(index)
         with torch_threads(self._threads):
-            output: Tensor = network(torch.tensor([index], device=self._device))
-        return output
+            return self._made(torch.tensor([index], device=self._device))
+
+    def _made(self, moment: Tensor) -> Tensor:
+        """Return the frame at an index, int64 (1,), or a position, float64 (1,): (1, 3, H, W) on the device."""
+        network, tiles = self._network(), self._tiles
+        numbers = torch.arange(tiles.count, device=self._device)[:, None]
+        return tiles.join(tiles.draw(network, moment, number) for number in numbers)
 
     def _network(self) -> VideoModel:
         """Return the network in the precision in use; raise `UsageError` after `close`."""

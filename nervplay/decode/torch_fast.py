@@ -11,6 +11,7 @@ import threading
 
 import torch
 
+from nervplay.decode.tiles import Tiles
 from nervplay.decode.torch_decoder import TorchDecoder
 from nervplay.models import VideoModel
 from nervplay.video.spec import VideoSpec
@@ -45,6 +46,7 @@ class TorchFastDecoder(TorchDecoder):
         precision: "fp32" or "bf16".
         threads: processor cores to use; None leaves PyTorch's setting alone.
         note: why this backend was taken, in one line; empty where it was asked for.
+        tiles: the rectangles that frames are made in; None for whole frames.
 
     Raises:
         UnknownNameError: a precision that does not exist.
@@ -52,11 +54,18 @@ class TorchFastDecoder(TorchDecoder):
     """
 
     def __init__(
-        self, model: VideoModel, spec: VideoSpec, *, precision: str = "fp32", threads: int | None = None, note: str = ""
+        self,
+        model: VideoModel,
+        spec: VideoSpec,
+        *,
+        precision: str = "fp32",
+        threads: int | None = None,
+        note: str = "",
+        tiles: Tiles | None = None,
     ) -> None:
         keep_pages()
         device = torch.device("cpu")
-        super().__init__(model, spec, device=device, precision=precision, threads=threads, note=note)
+        super().__init__(model, spec, device=device, precision=precision, threads=threads, note=note, tiles=tiles)
 
     @property
     def backend(self) -> str:

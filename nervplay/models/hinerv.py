@@ -326,6 +326,11 @@ class HiNeRV(VideoModel):
         """Return the pictures at positions in frames, float64 (B,): float32 (B, 3, H, W) in (0, 1)."""
         return self._decode(position, None)
 
+    @property
+    def raster(self) -> int:
+        """Rectangles of a frame that are computed alone begin at multiples of this, and so do their sides."""
+        return prod(self.config.strides)
+
     def patch(self, index: Tensor, top: Tensor | int, left: Tensor | int, height: int, width: int) -> Tensor:
         """Return one rectangle of each frame, computed without the rest of the frame; equal to a crop of it.
 
@@ -344,7 +349,7 @@ class HiNeRV(VideoModel):
         Raises:
             GeometryError: rectangles that leave the frame or miss the raster.
         """
-        scale = prod(self.config.strides)
+        scale = self.raster
         tops = torch.as_tensor(top, device=index.device).expand(len(index))
         lefts = torch.as_tensor(left, device=index.device).expand(len(index))
         for name, start, length, side in (
@@ -357,10 +362,26 @@ class HiNeRV(VideoModel):
                     f"patches of {length} {name} from {start.tolist()} leave the frame's {side} {name} or the raster; "
                     f"begin and length must be multiples of {scale}"
                 )
+        return self.cut(index, tops, lefts, height, width)
+
+    def cut(self, moment: Tensor, top: Tensor, left: Tensor, height: int, width: int) -> Tensor:
+        """Return what `patch` does; the caller answers for the raster, and no value steers the network.
+
+        Args:
+            moment: int64 (B,), frames; or float64 (B,), positions in frames.
+            top: first row of each rectangle, int64 (B,) or (1,), a multiple of `raster`.
+            left: first column, likewise.
+            height: rows of the rectangles, a multiple of `raster`.
+            width: columns, likewise.
+
+        Returns:
+            float32 (B, 3, height, width) in (0, 1).
+        """
+        scale = self.raster
         first, *borders = patch_borders(self.config.strides, self.config.depths)
         window = Window(
-            top=tops // scale,
-            left=lefts // scale,
+            top=top // scale,
+            left=left // scale,
             height=height // scale,
             width=width // scale,
             border=first,
@@ -369,7 +390,7 @@ class HiNeRV(VideoModel):
         windows = [window]
         for stride, border in zip(self.config.strides, borders, strict=True):
             windows.append(windows[-1].enlarged(stride, border))
-        return self._decode(index, windows)
+        return self._decode(moment, windows)
 
     def _decode(self, index: Tensor, windows: Sequence[Window] | None) -> Tensor:
         """Return frames, or with windows (of the base grid and behind each stage) rectangles: (B, 3, H, W)."""
