@@ -152,7 +152,11 @@ class Call:
             opened = info["return_value"].get_extra_info("socket")
             with self._lock:
                 self._sockets.append(opened)
-            self.check()
+            try:
+                self.check()
+            except Interrupted:
+                info["return_value"].close()  # the client has not heard of it yet, and would leave it open
+                raise
 
     def _count_breaks(self, request: httpx2.Request) -> None:
         """Say that a download goes on behind a break, and end one that breaks again and again.

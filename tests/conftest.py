@@ -20,6 +20,7 @@ os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 
 import pytest
 from loopback_hub import LoopbackHub
+from loopback_hub.checks import no_threads
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 KERNELS = REPOSITORY / ".pytest_cache" / "kernels"
@@ -65,11 +66,12 @@ def server() -> Iterator[LoopbackHub]:
 
 
 @pytest.fixture
-def hub_home(server: LoopbackHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def hub_home(server: LoopbackHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The command line's Hub is `server`, its cache and its logins are empty; returns what HF_HOME would be.
 
     The library reads the environment when it is loaded, so its constants are set; a child process gets the environment.
     """
+    import huggingface_hub
     from huggingface_hub import constants, hf_api
 
     home = tmp_path / "huggingface"
@@ -82,7 +84,9 @@ def hub_home(server: LoopbackHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(constants, "HF_STORED_TOKENS_PATH", str(home / "stored_tokens"))
     monkeypatch.setenv("HF_ENDPOINT", server.url)
     monkeypatch.setenv("HF_HOME", str(home))
-    return home
+    yield home
+    no_threads()
+    huggingface_hub.close_session()
 
 
 @pytest.fixture

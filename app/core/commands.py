@@ -54,6 +54,7 @@ COMMANDS = (
     Command("open-d", "Open D…", "File", "", "A fourth clip for the grid."),
     Command("open-address", "Open address…", "File", "Ctrl+L", "hf://user/name, or the path of a file, as B."),
     Command("browse-hub", "Browse the Hub…", "File", "Ctrl+B", "Find neural videos on the Hugging Face Hub."),
+    Command("push-hub", "Publish on the Hub…", "File", "Ctrl+Shift+B", "Push the neural video with its page.", _M),
     Command("open-sample", "Open the sample", "File", "", "Big Buck Bunny and the neural video fitted to it."),
     Command("close-all", "Close all", "File", "Ctrl+Shift+W", "Empty all slots.", _C),
     Command("save-session", "Save session…", "File", "Ctrl+S", "What is open and how it is looked at.", _C),

@@ -45,6 +45,7 @@ class MediaFacts:
         has_audio: whether there is sound.
         sequential: whether rising order is much cheaper than any other, as in a video file.
         path: where the file lies now; empty where there is none.
+        address: of a file from the Hub, with the commit in it: what opens the same file again.
     """
 
     title: str
@@ -66,6 +67,7 @@ class MediaFacts:
     has_audio: bool = False
     sequential: bool = False
     path: str = ""
+    address: str = ""
 
     @property
     def bits_per_pixel(self) -> float | None:

@@ -139,6 +139,8 @@ class Player(Measuring):
         if slot.ref != ref:
             return
         slot.facts, slot.record, slot.opening = facts, alignment.record, False
+        if facts.address:  # a session opens the same commit again, whatever the branch says by then
+            slot.ref = SourceRef(Kind.HUB, facts.address)
         slot.precision, slot.device = facts.precision, facts.device
         slot.stats.clear()
         if ref.kind is not Kind.ANCHOR:

@@ -9,6 +9,7 @@
 This module only tells them apart; `app.workers.opening.open_any` opens them.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -26,6 +27,8 @@ ANCHOR_ENCODERS: Mapping[str, str] = {"x264": "libx264", "x265": "libx265", "svt
 _NERV = (".nerv", ".safetensors")
 _CHECKPOINTS = (".pth", ".pt", ".zip", ".ckpt")
 _OFFICIAL = " --official "
+_COMMIT = re.compile(r"@([0-9a-f]{7})[0-9a-f]{33}(?![0-9a-f])")
+"""A commit in an address; people know it by its first seven digits."""
 
 
 class Kind(StrEnum):
@@ -57,7 +60,9 @@ class SourceRef:
         """A short name for headings and lists."""
         if self.kind is Kind.ANCHOR:
             return f"{self.text} at the bytes of B"
-        return self.text if self.kind is Kind.HUB else Path(self.text).name or self.text
+        if self.kind is Kind.HUB:
+            return _COMMIT.sub(r"@\1", self.text)
+        return Path(self.text).name or self.text
 
     def __str__(self) -> str:
         """Return what `parse_source` reads."""

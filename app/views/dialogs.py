@@ -8,8 +8,10 @@ from PySide6.QtWidgets import QDialog, QMessageBox
 
 from app.views.command_palette import CommandPalette
 from app.views.export_dialog import ExportDialog
+from app.views.hub_dialog import HubDialog
 from app.views.key_editor import KeyEditor
 from app.views.key_help import KeyHelp
+from app.views.push_dialog import PushDialog
 from app.views.settings_dialog import SettingsDialog
 from nervplay import __version__
 
@@ -34,14 +36,15 @@ class Dialogs:
     def __init__(self, window: "MainWindow") -> None:
         self._window = window
         self.shown: dict[str, QDialog] = {}
-        self._makers: Mapping[str, Callable[[], QDialog | None]] = {
+        self._makers: Mapping[str, Callable[[], QDialog]] = {
             "palette": lambda: CommandPalette(window.actions_, window.run, window),
             "keys": lambda: KeyEditor(window.actions_.keymap, window.keys_changed, window),
             "help": lambda: KeyHelp(window.actions_.keymap, window),
             "settings": lambda: SettingsDialog(window.player.settings, window.settings_changed, window),
             "export": self._export,
             "about": self._about,
-            "hub": self._hub,
+            "hub": lambda: HubDialog(window.desk, window),
+            "push": lambda: PushDialog(window.player, window.desk, window.asker, window),
         }
 
     def open(self, name: str) -> None:
@@ -49,8 +52,6 @@ class Dialogs:
         dialog = self.shown.get(name)
         if dialog is None:
             dialog = self._makers[name]()
-            if dialog is None:
-                return
             dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
             self.shown[name] = dialog
             dialog.destroyed.connect(lambda *_: self.shown.pop(name, None))
@@ -68,11 +69,6 @@ class Dialogs:
         box.setWindowTitle("About nervplay")
         box.setText(_ABOUT.format(version=__version__, canvas=self._window.canvas.description))
         return box
-
-    def _hub(self) -> QDialog | None:
-        """Say how to get there without the browser: what the Hub has can be opened by its address."""
-        self._window.player.say("open a neural video of the Hub by its address: File, Open address, hf://user/name")
-        return None
 
     def shut_down(self) -> None:
         """Close all, and end what they run."""

@@ -100,9 +100,10 @@ class EmptyState(QWidget):
         self.sample.setToolTip("Big Buck Bunny, and the neural video that was fitted to it")
         self.sample.clicked.connect(lambda: run("open-sample"))
         buttons.addWidget(self.sample)
-        address = QPushButton("Open address…")
-        address.clicked.connect(lambda: run("open-address"))
-        buttons.addWidget(address)
+        for words, name in (("Open address…", "open-address"), ("Browse the Hub…", "browse-hub")):
+            button = QPushButton(words)
+            button.clicked.connect(lambda _on=False, name=name: run(name))
+            buttons.addWidget(button)
         buttons.addStretch(1)
         column.addLayout(buttons)
         self._recent = QVBoxLayout()

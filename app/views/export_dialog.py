@@ -129,7 +129,7 @@ class ExportDialog(QDialog):
         self.note.setText(f"Writing {job['target']}")
         self.job.start()
 
-    def _progress(self, done: int, total: int) -> None:
+    def _progress(self, done: int, total: int, _step: str) -> None:
         self.bar.setRange(0, total)
         self.bar.setValue(done)
 

@@ -77,6 +77,10 @@ class FileHandlers:
         """Open the Hub browser."""
         self.shell.open_dialog("hub")
 
+    def push_hub(self) -> None:
+        """Open the push dialog."""
+        self.shell.open_dialog("push")
+
     def open_sample(self) -> None:
         """Open the bundled clip as A and its neural video as B."""
         try:

@@ -31,6 +31,7 @@ from app.views.timeline import Timeline
 from app.views.tool_bar import ModeBar
 from app.views.transport_bar import TransportBar
 from app.workers.engine import Engine
+from app.workers.hub_desk import HubDesk
 from nervplay.errors import NervplayError
 
 __all__ = ["MainWindow"]
@@ -63,6 +64,9 @@ class MainWindow(QMainWindow):
         self.actions_ = Actions(player, table, self.handlers.checked, self)
         self._canvas.flip_keys = self.actions_.keymap.keys(HELD)
         self.dialogs = Dialogs(self)
+        self.desk = HubDesk(self)
+        self.desk.arrived.connect(self._hub_arrived)
+        self.desk.pushed.connect(player.say)
         self._build()
         self.actions_.fill(self.menuBar())
         for action in self.actions_.by_name.values():
@@ -227,6 +231,13 @@ class MainWindow(QMainWindow):
         for number, text in enumerate(texts[: len(self.player.slots) - first]):
             self.handlers.open_text(text, first + number)
 
+    def _hub_arrived(self, address: str, slot: int, repository: str) -> None:
+        """Open what was pulled from the Hub where that was asked for; else say that it is there."""
+        if slot >= 0:
+            self.handlers.open_text(address, slot)
+        elif "hub" not in self.dialogs.shown:
+            self.player.say(f"{repository} is on this computer now; open it from File, Browse the Hub")
+
     def _load_point(self, point: RdPoint) -> None:
         """Load a point of the rate/distortion plot as B."""
         self.player.open(self.player.slots[1], point.ref, precision=point.precision)
@@ -254,6 +265,7 @@ class MainWindow(QMainWindow):
         """Remember settings; end threads and child processes."""
         self.hide()
         self.dialogs.shut_down()
+        self.desk.shut_down()
         self.engine.shut_down()
         self.player.settings.window = {
             "geometry": bytes(self.saveGeometry().toHex().data()).decode(),

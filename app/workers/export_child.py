@@ -1,34 +1,24 @@
-"""The child process of an export: one JSON job on stdin, JSON lines on stdout. No Qt in here.
+"""The child process of an export. No Qt in here.
 
 in   {"file": NERV, "target": OUT, "beside": SRC or null, "layout": NAME, "encoder": NAME, "crf": N or null,
 "precision": NAME, "device": NAME}
-out  {"done": 3, "total": 132} ...   {"ok": true, "message": "..."}
+out  progress, then {"ok": true, "message": "..."}
 """
 
-import json
-import os
-import signal
 import sys
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from app.cli.export import sound_for
 from app.core.clips import open_original
 from app.core.facts import human_size
+from app.workers.child_main import run_child, say_progress
 from ffmpeg_bridge.export import ExportReport, export_video
 from nervplay.codec import open_nerv
 from nervplay.decode import open_decoder
-from nervplay.errors import NervplayError
 from nervplay.video import FrameSource, SideBySideSource
 
 __all__ = ["main", "run_job"]
-
-
-def _say(words: dict[str, Any]) -> None:
-    """Write one line to stdout."""
-    sys.stdout.write(json.dumps(words) + "\n")
-    sys.stdout.flush()
 
 
 def run_job(job: dict[str, Any]) -> ExportReport:
@@ -58,23 +48,20 @@ def run_job(job: dict[str, Any]) -> ExportReport:
                 crf=job["crf"],
                 pix_fmt="yuv444p" if shown.spec.width % 2 or shown.spec.height % 2 else "yuv420p",
                 overwrite=True,  # the file dialog has asked
-                progress=lambda done, total: _say({"done": done, "total": total}),
+                progress=say_progress,
             )
 
 
-def main() -> int:
-    """Read the job, run it, say how it ended; the exit code is that of the command line."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(130))  # an exception, so that half-written files are removed
-    with suppress(OSError):
-        os.nice(5)
-    try:
-        report = run_job(json.loads(sys.stdin.readline()))
-    except NervplayError as error:
-        _say({"ok": False, "message": str(error)})
-        return error.exit_code
+def _work(job: dict[str, Any]) -> dict[str, Any]:
+    """Export, and put the outcome into words."""
+    report = run_job(job)
     words = f"{report.path.name}: {human_size(report.size)}, {report.frame_count} frames"
-    _say({"ok": True, "message": f"{words}, sound: {report.audio or 'none'}"})
-    return 0
+    return {"message": f"{words}, sound: {report.audio or 'none'}"}
+
+
+def main() -> int:
+    """Do the job on stdin; return the exit code."""
+    return run_child(_work)
 
 
 if __name__ == "__main__":

@@ -1,19 +1,16 @@
-"""An export in a child process: progress and outcome as signals, cancelled without a half-written file."""
+"""An export in a child process."""
 
-import json
-import sys
 from collections.abc import Mapping
 from typing import Any
 
-from PySide6.QtCore import QObject, QProcess, QProcessEnvironment, Signal
+from PySide6.QtCore import QObject
+
+from app.workers.child import ChildJob
 
 __all__ = ["ExportJob"]
 
-_PATIENCE = 5000
-"""Milliseconds that a cancelled child has to clean up."""
 
-
-class ExportJob(QObject):
+class ExportJob(ChildJob):
     """One child process that runs `app.workers.export_child`.
 
     Args:
@@ -21,71 +18,5 @@ class ExportJob(QObject):
         parent: owns it.
     """
 
-    progressed = Signal(int, int)
-    """Frames done, frames in all."""
-    ended = Signal(bool, str)
-    """Whether it was written, and one line for the user. Sent once."""
-
     def __init__(self, job: Mapping[str, Any], parent: QObject | None = None) -> None:
-        super().__init__(parent)
-        self._job = dict(job)
-        self._outcome: tuple[bool, str] | None = None
-        self._cancelled = False
-        self._rest = b""
-        self._process = QProcess(self)
-        environment = QProcessEnvironment.systemEnvironment()
-        environment.insert("PYTHONPATH", ":".join(filter(None, sys.path)))
-        environment.insert("OMP_WAIT_POLICY", "PASSIVE")
-        self._process.setProcessEnvironment(environment)
-        self._process.readyReadStandardOutput.connect(self._read)
-        self._process.finished.connect(self._finished)
-        self._process.errorOccurred.connect(self._error)
-
-    def start(self) -> None:
-        """Start the child."""
-        self._process.start(sys.executable, ["-m", "app.workers.export_child"])
-        self._process.write(json.dumps(self._job).encode() + b"\n")
-        self._process.closeWriteChannel()
-
-    @property
-    def running(self) -> bool:
-        """Whether the child works."""
-        return self._process.state() != QProcess.ProcessState.NotRunning
-
-    def cancel(self) -> None:
-        """Ask the child to clean up and end; `ended` follows."""
-        self._cancelled = True
-        self._process.terminate()
-
-    def wait(self) -> None:
-        """Cancel, and wait until the child is gone: the window closes."""
-        if self.running:
-            self.cancel()
-            if not self._process.waitForFinished(_PATIENCE):
-                self._process.kill()
-                self._process.waitForFinished(_PATIENCE)
-
-    def _read(self) -> None:
-        """Take the child's lines."""
-        *lines, self._rest = (self._rest + bytes(self._process.readAllStandardOutput().data())).split(b"\n")
-        for line in lines:
-            words = json.loads(line)
-            if "done" in words:
-                self.progressed.emit(words["done"], words["total"])
-            else:
-                self._outcome = (bool(words["ok"]), str(words["message"]))
-
-    def _finished(self) -> None:
-        self._read()
-        if self._cancelled and not (self._outcome and self._outcome[0]):
-            self.ended.emit(False, "the export was cancelled; nothing was written")
-        elif self._outcome is not None:
-            self.ended.emit(*self._outcome)
-        else:
-            lines = bytes(self._process.readAllStandardError().data()).decode(errors="replace").strip().splitlines()
-            self.ended.emit(False, f"the export ended early: {lines[-1] if lines else 'no reason was given'}")
-
-    def _error(self, error: QProcess.ProcessError) -> None:
-        """Tell where the child did not even start; everything else ends in `_finished`."""
-        if error == QProcess.ProcessError.FailedToStart:
-            self.ended.emit(False, f"the export could not be started: {self._process.errorString()}")
+        super().__init__("app.workers.export_child", "export", job, parent)

@@ -109,6 +109,7 @@ class NeuralMedia(DecoderMedia):
         title: a short name.
         kind: "nerv" or "official".
         path: where the file lies; empty where there is none.
+        address: where on the Hub it came from, with the commit; empty for other files.
         precision: arithmetic; empty for FP32.
         device: "auto", "cpu", "cuda", ...
 
@@ -117,7 +118,15 @@ class NeuralMedia(DecoderMedia):
     """
 
     def __init__(
-        self, video: NeuralVideo, *, title: str, kind: str, path: str = "", precision: str = "", device: str = "auto"
+        self,
+        video: NeuralVideo,
+        *,
+        title: str,
+        kind: str,
+        path: str = "",
+        address: str = "",
+        precision: str = "",
+        device: str = "auto",
     ) -> None:
         decoder = open_decoder(video, device=device, precision=precision or "fp32")
         cost = measure_cost(
@@ -141,6 +150,7 @@ class NeuralMedia(DecoderMedia):
             backend=decoder.backend,
             has_audio=video.file.audio is not None,
             path=path,
+            address=address,
         )
         super().__init__(decoder, facts, Alignment(video.spec, dict(video.file.source)))
         self._video = video

@@ -41,7 +41,8 @@ def open_any(
     if ref.kind is Kind.ANCHOR:
         return _open_anchor(request, cancelled, progress)
     if ref.kind is Kind.HUB:
-        return _open_nerv(request, fetch(ref.text, cancelled, progress))
+        fetched = fetch(ref.text, cancelled, progress)
+        return _open_nerv(request, fetched.path, fetched.address)
     path = Path(ref.text)
     if not path.exists():
         raise MissingInputError(f"'{path}' does not exist; check the spelling (relative to {Path.cwd()})")
@@ -105,8 +106,8 @@ def _open_anchor(request: OpenRequest, cancelled: threading.Event, progress: Cal
     return _open_clip(request.ref, path, None)
 
 
-def _open_nerv(request: OpenRequest, path: Path) -> Media:
-    """Open a .nerv file."""
+def _open_nerv(request: OpenRequest, path: Path, address: str = "") -> Media:
+    """Open a .nerv file; `address` says where on the Hub it came from."""
     from app.workers.neural import NeuralMedia
     from nervplay.codec import open_nerv
 
@@ -115,6 +116,7 @@ def _open_nerv(request: OpenRequest, path: Path) -> Media:
         title=request.ref.title,
         kind=request.ref.kind.value,
         path=str(path),
+        address=address,
         precision=request.precision,
         device=request.device,
     )

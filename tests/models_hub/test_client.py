@@ -118,6 +118,23 @@ def test_a_cancelled_call_sends_nothing(server) -> None:
     assert server.log == []
 
 
+def test_a_call_cancelled_while_it_connects_leaves_no_socket(server) -> None:
+    class Late(threading.Event):
+        asked = 0
+
+        def is_set(self) -> bool:
+            self.asked += 1
+            return self.asked > 1
+
+    call = Call(Late(), lambda _sentence: None)
+    with pytest.raises(Interrupted):
+        call.send(call._client.build_request("GET", server.url))
+    (opened,) = call._sockets
+    call.close()
+    assert opened.fileno() == -1
+    assert server.log == []
+
+
 def test_import_is_light() -> None:
     """In processor time of the child, the best of three, so that a busy machine does not fail it."""
     code = "import json, sys, time, models_hub; print(json.dumps([time.process_time(), sorted(sys.modules)]))"

@@ -93,9 +93,76 @@ def test_a_search_that_fails_says_why_and_can_be_repeated(server, browser: HubBr
     jobs.run()
     assert "try again in 9 seconds" in browser.error
     assert not browser.searching
+    jobs.run()
+    assert (browser.local, browser.rows, browser.complete) == (True, (), True)
     browser.search(Query())
     jobs.run()
-    assert (browser.error, len(browser.rows)) == ("", 5)
+    assert (browser.error, browser.local, len(browser.rows)) == ("", False, 5)
+
+
+def test_without_a_network_what_is_here_is_shown(server, browser: HubBrowser, jobs: Jobs) -> None:
+    browser.search(Query())
+    jobs.run()
+    for name in ("alice/clip1", "alice/clip2"):
+        browser.pull(name)
+    jobs.run_all()
+    server.forget()
+    browser.search(Query("clip2"))
+    server.fail("GET ", cut_after=0, reset=True, times=-1)
+    jobs.run_all()
+    assert "the Hub cannot be reached" in browser.error
+    (found,) = browser.rows
+    assert found.key == f"hf://alice/clip2@{found.entry.revision}"
+    assert found.peek.header.video.frame_count == 6
+    assert found.transfer.clip.path.exists()
+    browser.show([found.key])
+    browser.look(found.key)
+    assert jobs.waiting == [], "all of it is known"
+
+
+def test_what_is_here_takes_no_request(server, browser: HubBrowser, jobs: Jobs) -> None:
+    browser.search(Query())
+    jobs.run()
+    browser.pull("alice/clip3")
+    jobs.run_all()
+    server.forget()
+    browser.show_local()
+    jobs.run_all()
+    assert [found.entry.repository for found in browser.rows] == ["alice/clip3"]
+    assert (server.log, browser.error) == ([], "")
+    browser.query = Query("other")
+    browser.show_local()
+    jobs.run_all()
+    assert browser.rows == ()
+
+
+def test_what_was_pulled_is_told_with_the_slot(browser: HubBrowser, jobs: Jobs) -> None:
+    told: list[tuple[str, int | None]] = []
+    browser._arrived = lambda clip, slot: told.append((clip.repository, slot))
+    browser.search(Query())
+    jobs.run()
+    browser.pull("alice/clip0")
+    browser.pull("alice/clip1", 0)
+    browser.pull("alice/clip0", 1)
+    jobs.run_all()
+    assert told == [("alice/clip0", 1), ("alice/clip1", 0)], "a later wish counts"
+    browser.pull("alice/clip0", 0)
+    assert told[2:] == [("alice/clip0", 0)], "it is here: nothing is pulled again"
+    assert jobs.waiting == []
+
+
+def test_a_page_more_that_fails_leaves_what_is_shown(
+    server, browser: HubBrowser, jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.core.hub_browser.PAGE", 2)
+    browser.search(Query())
+    jobs.run()
+    server.fail("GET /api/models", status=429, headers={"Retry-After": "9"})
+    browser.more()
+    jobs.run_all()
+    assert len(browser.rows) == 2
+    assert not browser.local
+    assert "9 seconds" in browser.error
 
 
 def test_more(server, browser: HubBrowser, jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -252,8 +319,9 @@ def test_close_stops_everything(server, browser: HubBrowser, jobs: Jobs) -> None
 def test_fetch_for_the_player(server, browser: HubBrowser, tmp_path: Path) -> None:
     fetch = hub_fetch(Hub(server.url, False, tmp_path / "other"))
     words: list[str] = []
-    path = fetch("hf://alice/clip1", threading.Event(), words.append)
-    assert path.read_bytes() == make_nerv(weights=1000, seed=1)
+    fetched = fetch("hf://alice/clip1", threading.Event(), words.append)
+    assert fetched.path.read_bytes() == make_nerv(weights=1000, seed=1)
+    assert fetched.address == f"hf://alice/clip1@{server.repositories['alice/clip1'].head.sha}"
     assert words[-1].startswith("pulling hf://alice/clip1: 100 % of 0.0 MB")
     stop = threading.Event()
     stop.set()

@@ -41,3 +41,9 @@ def test_refused(text: str) -> None:
 def test_unsound_json(data) -> None:
     with pytest.raises(UsageError, match="not sound"):
         SourceRef.from_json(data)
+
+
+def test_a_commit_is_short_in_titles() -> None:
+    ref = parse_source("hf://user/name@" + "0123456789" * 4)
+    assert ref.title == "hf://user/name@0123456"
+    assert parse_source(str(ref)) == ref

@@ -87,7 +87,7 @@ def test_flip_lasts_as_long_as_the_key(pair_window) -> None:
     assert view.mode is Mode.B
 
 
-def test_every_command_runs(qtbot, pair_window, answers) -> None:
+def test_every_command_runs(qtbot, hub_home, pair_window, answers) -> None:
     for command in COMMANDS:
         if command.name not in ("quit", "close-all", "full-screen", "open-sample"):
             pair_window.run(command.name)

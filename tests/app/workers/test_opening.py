@@ -124,10 +124,11 @@ def test_an_official_checkpoint(golden: Path) -> None:
 def test_the_hub_itself(server, small_nerv: Path, monkeypatch, tmp_path: Path) -> None:
     """Nobody set a way to fetch: the address goes to the Hub."""
     monkeypatch.setattr(hub, "_fetch", [])
-    monkeypatch.setattr("models_hub.Hub", lambda: Hub(server.url, False, tmp_path / "cache"))
+    monkeypatch.setattr("models_hub.Hub", lambda **_: Hub(server.url, False, tmp_path / "cache"))
     server.add("alice/bunny", "model.safetensors", small_nerv.read_bytes())
     media = open_any(request("hf://alice/bunny", device="cpu"))
     assert media.facts.title == "hf://alice/bunny"
+    assert media.facts.address == f"hf://alice/bunny@{server.repositories['alice/bunny'].head.sha}"
     media.close()
     with pytest.raises(RemoteError, match="there is no such video"):
         open_any(request("hf://alice/nothing"))
@@ -137,10 +138,10 @@ def test_the_hub(small_nerv: Path, monkeypatch) -> None:
     monkeypatch.setattr(hub, "_fetch", [])
     heard = []
 
-    def fetch(address: str, cancelled: threading.Event, progress) -> Path:
+    def fetch(address: str, cancelled: threading.Event, progress) -> hub.Fetched:
         heard.append((address, cancelled.is_set()))
         progress("half")
-        return small_nerv
+        return hub.Fetched(small_nerv, address)
 
     hub.set_fetch(fetch)
     media = open_any(request("hf://user/name@v1", device="cpu"), progress=heard.append)
