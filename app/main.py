@@ -103,7 +103,7 @@ def _when_settled(window: MainWindow, then: Callable[[], None]) -> None:
         player = window.player
         if any(slot.opening for slot in player.slots):
             return
-        if player.has_clip and not player.settled:
+        if player.has_clip and (not player.settled or window.vmaf.running):
             return
         timer.stop()
         QTimer.singleShot(100, window, then)

@@ -123,6 +123,7 @@ COMMANDS = (
     Command("previous-worst", "Previous worst frame", "Compare", "Ctrl+Left", "", _Q),
     Command("worst", "Worst frame", "Compare", "Ctrl+Home", "The frame of the lowest PSNR.", _Q),
     Command("metrics", "Measure in the background", "Compare", "M", "PSNR and MS-SSIM of all frames.", checked=True),
+    Command("vmaf", "VMAF of the whole clip", "Compare", "V", "In a process of its own.", checked=True),
     Command("region", "Measure the visible part", "Compare", "R", "PSNR of what is on the canvas.", _P),
     Command("clear-region", "Forget the measured part", "Compare", "Shift+R", "", _P),
     Command("anchor-x264", "Encode A with x264, as large as B", "Compare", "", "Opened as C, in the grid.", _P),

@@ -106,7 +106,7 @@ class Player(Measuring):
         slot.ref, slot.offset, slot.opening = ref, offset, True
         slot.precision, slot.stages = precision, ()
         slot.like = self._alignment(slot, ref)
-        self.backend.open(slot, self._request(slot, ref))
+        self.backend.open(slot, self.request_of(slot))
         self.events.emit("clip")
 
     def close_all(self) -> None:
@@ -156,12 +156,13 @@ class Player(Measuring):
         self.say(message)
         self.events.emit("clip")
 
-    def _request(self, slot: Slot, ref: SourceRef) -> OpenRequest:
-        """Return all that opening `ref` in `slot` needs."""
+    def request_of(self, slot: Slot) -> OpenRequest:
+        """Return all that opening the source of a slot needs."""
+        assert slot.ref is not None, "an empty slot has nothing to open"
         clips = (other.ref for other in self.slots if other is not slot and other.ref is not None)
         neural = self.neural
         return OpenRequest(
-            ref=ref,
+            ref=slot.ref,
             like=slot.like,
             precision=slot.precision,
             device=self.settings.device,
@@ -186,7 +187,7 @@ class Player(Measuring):
             like = self._alignment(slot, slot.ref)
             if like != slot.like:
                 slot.like, slot.opening = like, True
-                self.backend.open(slot, self._request(slot, slot.ref))
+                self.backend.open(slot, self.request_of(slot))
 
     def _clip_changed(self) -> None:
         """Set length and rate of the timeline, and the memory of each slot, after a source came or went."""
@@ -280,7 +281,8 @@ class Player(Measuring):
     def seek(self, frame: int, between: Fraction = Fraction(0)) -> None:
         """Go to a frame, or while paused to a position behind it."""
         self.transport.seek(frame)
-        self.between = between if not self.transport.playing else Fraction(0)
+        last = self.transport.frame_count - 1
+        self.between = between if not self.transport.playing and self.transport.frame < last else Fraction(0)
         self.events.emit("transport")
         self.tick()
 

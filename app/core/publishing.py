@@ -15,6 +15,7 @@ from typing import Protocol
 
 from app.core.facts import human_size
 from app.core.hub_browser import Work
+from app.core.running import Stop
 from models_hub import Account, Address, Hub, Publication, Published
 from models_hub.layout import variant_path
 from nervplay.errors import Interrupted, NervplayError, UsageError
@@ -116,8 +117,8 @@ class Outcome(Protocol):
         ...
 
 
-LooksMaker = Callable[[PushForm, Outcome], Callable[[], None]]
-"""Begins to make the looks of a form and returns at once; the result stops it and waits until it has ended."""
+LooksMaker = Callable[[PushForm, Outcome], Stop]
+"""Begins to make the looks of a form and returns at once; the result stops it."""
 
 
 def variant_name(path: Path, taken: Mapping[str, Path]) -> str:
@@ -148,7 +149,7 @@ class Publisher:
         self._hub, self._work, self._make_looks, self._changed = hub, work, make_looks, changed
         self._cancel = threading.Event()
         self._asking = threading.Event()
-        self._stop_looks: Callable[[], None] | None = None
+        self._stops: list[Stop] = []
         self._form: PushForm | None = None
         self.account: Account | None = None
         """Who is logged in, None while that is not known or nobody is."""
@@ -197,21 +198,22 @@ class Publisher:
             self.prepared(Looks())
             return
         self._set(Stage.PREPARING, "starting", 0, 0)
-        self._stop_looks = self._make_looks(form, self)
+        self._stops.append(self._make_looks(form, self))
 
     def cancel(self) -> None:
         """Stop what goes on; nothing is published then."""
         self._cancel.set()
-        if self._stop_looks is not None:
-            stop, self._stop_looks = self._stop_looks, None
-            stop()
+        if self.stage is Stage.PREPARING:
+            self._stops[-1](wait=False)
             self._end("the push was stopped; nothing was published", failed=True)
 
     def close(self) -> None:
-        """Stop everything for good; nobody is told any more."""
+        """Stop everything for good and wait for child processes; nobody is told any more."""
         self._changed = lambda: None
         self._asking.set()
         self.cancel()
+        for stop in self._stops:
+            stop(wait=True)
 
     # Outcome: called while the looks are made
 
@@ -223,13 +225,11 @@ class Publisher:
     def failed(self, message: str) -> None:
         """End: pictures or figures cannot be made."""
         if self.stage is Stage.PREPARING:
-            self._stop_looks = None
             self._end(message, failed=True)
 
     def prepared(self, looks: Looks) -> None:
         """Send the file with its looks."""
         form, cancel = self._form, self._cancel
-        self._stop_looks = None
         if form is None or cancel.is_set():
             return
 

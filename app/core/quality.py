@@ -9,10 +9,13 @@ from collections.abc import Sequence
 from app.core.slot import Slot
 from app.core.tracks import MetricTrack, Track, worst_frames
 
-__all__ = ["PLOTTED", "Quality"]
+__all__ = ["PLOTTED", "VMAF", "Quality"]
 
 PLOTTED = "psnr"
 """The metric by which frames are worst, and that the timeline draws first."""
+
+VMAF = "vmaf"
+"""Filled for a whole clip at once, by `app.core.vmaf`."""
 
 _WHILE_PLAYING = (PLOTTED,)
 
@@ -21,13 +24,15 @@ class Quality:
     """All values that were measured.
 
     Args:
-        names: metrics, as `nervplay.metrics.METRICS` has them.
+        names: metrics of single frames, as `nervplay.metrics.METRICS` has them.
     """
 
     def __init__(self, names: Sequence[str] = ("psnr", "ms-ssim")) -> None:
         self.names = tuple(names)
         self.on = True
         self.busy = False
+        self.vmaf_words = ""
+        """How far VMAF is while it is measured; empty otherwise."""
         self._tracks: dict[tuple[object, ...], MetricTrack] = {}
         self._unavailable: set[tuple[tuple[object, ...], str]] = set()
         self._worst_place = -1
@@ -44,7 +49,7 @@ class Quality:
         """Return the values of a pair, made when they are asked for the first time."""
         ticket = self.ticket(a, b)
         if ticket not in self._tracks or self._tracks[ticket].frame_count != frame_count:
-            self._tracks[ticket] = MetricTrack(frame_count, self.names)
+            self._tracks[ticket] = MetricTrack(frame_count, (*self.names, VMAF))
         return self._tracks[ticket]
 
     def others(self, a: Slot, b: Slot) -> list[tuple[str, Track]]:

@@ -35,6 +35,7 @@ class Settings:
         cache_mb: megabytes of decoded pictures to keep, for all sources together.
         every_frame: show every frame, late if need be.
         metrics: compute quality in the background.
+        vmaf: measure VMAF of whole clips, too.
         sound: play sound where there is some and a sound library is installed.
         device: device for networks.
         told: what was said once and is not said again.
@@ -48,6 +49,7 @@ class Settings:
     cache_mb: int = 512
     every_frame: bool = False
     metrics: bool = True
+    vmaf: bool = False
     sound: bool = True
     device: str = "auto"
     told: list[str] = field(default_factory=list)

@@ -103,5 +103,11 @@ def parse_source(text: str) -> SourceRef:
         return SourceRef(Kind.ANCHOR, encoder)
     path, _, arguments = text.partition(_OFFICIAL)
     if arguments or path.lower().endswith(_CHECKPOINTS):
-        return SourceRef(Kind.OFFICIAL, path.strip(), arguments.strip())
+        return SourceRef(Kind.OFFICIAL, path.strip(), _unquoted(arguments.strip()))
     return SourceRef(Kind.NERV if path.lower().endswith(_NERV) else Kind.VIDEO, path)
+
+
+def _unquoted(text: str) -> str:
+    """Return a command line without quotes around all of it, which the command line of `nervplay import` needs."""
+    whole = len(text) > 1 and text[0] == text[-1] and text[0] in "\"'" and text[0] not in text[1:-1]
+    return text[1:-1].strip() if whole else text

@@ -87,13 +87,24 @@ class ExportDialog(QDialog):
         ref = self._player.slots[0].ref
         return ref.text if ref is not None and ref.kind is Kind.VIDEO else None
 
+    def _source(self) -> dict[str, Any] | None:
+        """Return what the child opens: a .nerv file, or a checkpoint with its command line and its clip."""
+        neural = self._player.neural
+        if neural is None or neural.facts is None or neural.ref is None:
+            return None
+        if neural.ref.kind is Kind.OFFICIAL:
+            reference = self._player.request_of(neural).reference
+            clip = reference.text if reference is not None else None
+            return {"file": neural.ref.text, "official": neural.ref.arguments, "reference": clip}
+        return {"file": neural.facts.path, "official": "", "reference": None} if neural.facts.path else None
+
     def ask(self) -> None:
         """Ask where to, and start."""
-        facts = self._player.neural.facts if self._player.neural is not None else None
-        if facts is None or not facts.path:
-            self.note.setText("only a .nerv file can be exported; turn a checkpoint into one with `nervplay import`")
+        source = self._source()
+        if source is None:
+            self.note.setText("only a neural video in a file can be exported; open a .nerv file or a checkpoint as B")
             return
-        usual = Path(facts.path).with_suffix(".mp4").name
+        usual = Path(source["file"]).with_suffix(".mp4").name
         target = self._asker.save_file(self, "Export video", usual, "Video (*.mp4 *.mov *.mkv)")
         if target:
             self.start(target)
@@ -104,12 +115,13 @@ class ExportDialog(QDialog):
         Args:
             target: the file to write.
         """
-        facts = self._player.neural.facts if self._player.neural is not None else None
-        if facts is None:
+        neural, source = self._player.neural, self._source()
+        if neural is None or neural.facts is None or source is None:
             return
+        facts = neural.facts
         layout = self.what.currentData()
         job: dict[str, Any] = {
-            "file": facts.path,
+            **source,
             "target": target if Path(target).suffix else f"{target}.mp4",
             "beside": self._reference() if layout else None,
             "layout": layout,

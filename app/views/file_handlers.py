@@ -9,7 +9,7 @@ from app.core.player import Player
 from app.core.restoring import capture
 from app.core.samples import find_sample
 from app.core.session import SUFFIX, load_session, save_session
-from app.core.sources import parse_source
+from app.core.sources import Kind, SourceRef, parse_source
 from app.views.canvas.images import wrap
 from app.views.shell import Shell
 from app.views.words import frame_words
@@ -57,9 +57,17 @@ class FileHandlers:
             if text.endswith(SUFFIX):
                 self.shell.restore(load_session(Path(text)))
             else:
-                self.shell.open_sources([parse_source(text)], slot)
+                self.shell.open_sources([self._completed(parse_source(text))], slot)
         except NervplayError as error:
             self.player.say(str(error))
+
+    def _completed(self, ref: SourceRef) -> SourceRef:
+        """Ask for what a checkpoint does not hold; without an answer the refusal says what is missing."""
+        if ref.kind is not Kind.OFFICIAL or ref.arguments:
+            return ref
+        question = f"The command line that {ref.title} was trained with, as --arch hnerv --modelsize 1.5 ...:"
+        arguments = self.shell.asker.text(self.shell.widget, "Official checkpoint", question)
+        return parse_source(f"{ref.text} --official {arguments}") if arguments.strip() else ref
 
     def ask_source(self, slot: int) -> None:
         """Ask for a file and open it."""

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from fractions import Fraction
 from functools import partial
 
+from app.core.between import step_between
 from app.core.commands import COMMANDS
 from app.core.geometry import pan, zoom_at
 from app.core.player import Player
@@ -61,6 +62,7 @@ class Handlers(FileHandlers):
             "loop": player.transport.loop,
             "every-frame": player.transport.every_frame,
             "metrics": player.quality.on,
+            "vmaf": player.settings.vmaf,
             "sound": player.settings.sound,
             "inspector": self.shell.inspector_shown,
             "full-screen": self.shell.full_screen_on,
@@ -258,22 +260,11 @@ class Handlers(FileHandlers):
 
     def between_on(self) -> None:
         """Go a part of a frame on."""
-        self._between(_BETWEEN)
+        step_between(self.player, _BETWEEN)
 
     def between_back(self) -> None:
         """Go a part of a frame back."""
-        self._between(-_BETWEEN)
-
-    def _between(self, step: Fraction) -> None:
-        player = self.player
-        neural = player.neural
-        if neural is None or neural.facts is None or not neural.facts.continuous_time:
-            player.say("this network has no pictures between frames: it stores one embedding per frame")
-            return
-        player.transport.pause()
-        position = player.transport.frame + player.between + step
-        position = min(Fraction(player.transport.frame_count - 1), max(Fraction(0), position))
-        player.seek(int(position), position % 1)
+        step_between(self.player, -_BETWEEN)
 
     def sound(self) -> None:
         """Play sound or not."""
@@ -324,6 +315,11 @@ class Handlers(FileHandlers):
         self.player.settings.metrics = quality.on
         self.player.events.emit("options")
         self.player.tick()
+
+    def vmaf(self) -> None:
+        """Measure VMAF of the whole clip or not."""
+        self.player.settings.vmaf = not self.player.settings.vmaf
+        self.player.events.emit("options")
 
     def region(self) -> None:
         """Measure what is visible of the picture."""

@@ -15,7 +15,7 @@ __all__ = ["Inspector"]
 _REFRESH = 250
 """Milliseconds between two looks at decode figures."""
 
-_QUALITY = ("PSNR", "MS-SSIM", "Region", "Worst")
+_QUALITY = ("PSNR", "MS-SSIM", "VMAF", "Region", "Worst")
 _MODEL = ("Network", "Size", "Rate", "Weights", "Stored", "Cost")
 _DECODE = ("Now", "Latency", "Shown", "Memory")
 
@@ -109,6 +109,7 @@ class Inspector(QScrollArea):
         psnr = track.tracks["psnr"]
         self._set("PSNR", _metric_words(psnr, frame, "dB", 2))
         self._set("MS-SSIM", _metric_words(track.tracks["ms-ssim"], frame, "", 4))
+        self._set("VMAF", self._vmaf_words(track.tracks["vmaf"], frame))
         worst = psnr.worst()
         self._set("Worst", "-" if worst is None else f"{psnr.get(worst):.2f} dB at frame {worst}")
         a, b = player.pictures[:2]
@@ -117,6 +118,12 @@ class Inspector(QScrollArea):
             x, y, width, height = player.region
             words = f"{region_psnr(a, b, player.region):.2f} dB in {width}x{height} at {x}, {y}"
         self._set("Region", words)
+
+    def _vmaf_words(self, vmaf: Track, frame: int) -> str:
+        """Return the VMAF of a frame and its mean, how far it is, or that it is off."""
+        if self._player.quality.vmaf_words:
+            return f"measuring: {self._player.quality.vmaf_words.removeprefix('VMAF ')}"
+        return _metric_words(vmaf, frame, "", 1) if vmaf.known else "off (menu Compare)"
 
     def _show_model(self) -> None:
         slot = self._player.neural

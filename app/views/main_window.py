@@ -13,6 +13,7 @@ from app.core.restoring import Restoring
 from app.core.session import Session
 from app.core.settings import save_settings
 from app.core.sources import SourceRef
+from app.core.vmaf import VmafLine
 from app.views.actions import HELD, Actions
 from app.views.asking import Asker
 from app.views.banner import Banner
@@ -32,6 +33,7 @@ from app.views.tool_bar import ModeBar
 from app.views.transport_bar import TransportBar
 from app.workers.engine import Engine
 from app.workers.hub_desk import HubDesk
+from app.workers.vmaf import start_vmaf
 from nervplay.errors import NervplayError
 
 __all__ = ["MainWindow"]
@@ -56,6 +58,7 @@ class MainWindow(QMainWindow):
         self.setWindowTitle("nervplay")
         self.resize(1440, 900)
         self._restoring = Restoring(player)
+        self.vmaf = VmafLine(player, partial(start_vmaf, self))
         self._dock = QDockWidget("Inspector", self)
         self._inspector_wanted = True
         self.handlers = Handlers(player, self)
@@ -266,6 +269,7 @@ class MainWindow(QMainWindow):
         self.hide()
         self.dialogs.shut_down()
         self.desk.shut_down()
+        self.vmaf.close()
         self.engine.shut_down()
         self.player.settings.window = {
             "geometry": bytes(self.saveGeometry().toHex().data()).decode(),

@@ -10,8 +10,8 @@ from PySide6.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent, QPen, QPix
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from app.core.player import Player
-from app.core.quality import PLOTTED
-from app.core.tracks import Track, columns_of
+from app.core.quality import PLOTTED, VMAF
+from app.core.tracks import MetricTrack, Track, columns_of
 from app.views.theme import colours
 
 __all__ = ["Timeline"]
@@ -84,7 +84,8 @@ class Timeline(QWidget):
         track = player.track
         version = sum(item.version for item in track.tracks.values()) if track else -1
         ratio = self.devicePixelRatioF()
-        key = (id(track), version, self.size(), self.span, player.transport.range, ratio, colours())
+        words = player.quality.vmaf_words
+        key = (id(track), version, words, self.size(), self.span, player.transport.range, ratio, colours())
         if self._plot is None or key != self._key:
             plot = QPixmap(round(self.width() * ratio), round(self.height() * ratio))
             plot.setDevicePixelRatio(ratio)
@@ -118,8 +119,11 @@ class Timeline(QWidget):
         if similarity is not None and similarity.known:
             lowest = min(value for value in similarity.values if math.isfinite(value))
             self._paint_line(painter, similarity, lowest - 0.02, 1.0, shade.second)
+        vmaf = track.tracks[VMAF]
+        if vmaf.known:
+            self._paint_line(painter, vmaf, min(60.0, min(vmaf.values) - 5), 100.0, shade.accent)
         self._paint_line(painter, psnr, low, high, shade.good)
-        self._paint_legend(painter, psnr, similarity, others)
+        self._paint_legend(painter, track, others)
 
     def _paint_grid(self, painter: QPainter, low: float, high: float) -> None:
         """Paint lines at round values of dB."""
@@ -149,14 +153,14 @@ class Timeline(QWidget):
         painter.setPen(QPen(QColor(colour), 1.4))
         painter.drawPolyline(QPolygonF(points))
 
-    def _paint_legend(
-        self, painter: QPainter, psnr: Track, similarity: Track | None, others: list[tuple[str, Track]]
-    ) -> None:
+    def _paint_legend(self, painter: QPainter, track: MetricTrack, others: list[tuple[str, Track]]) -> None:
         """Paint which line is what, and mark the worst frame."""
-        shade = colours()
+        shade, psnr, vmaf = colours(), track.tracks[PLOTTED], track.tracks[VMAF]
         words = [("PSNR", shade.good)]
-        if similarity is not None and similarity.known:
+        if "ms-ssim" in track.tracks and track.tracks["ms-ssim"].known:
             words.append(("MS-SSIM", shade.second))
+        if vmaf.known or self._player.quality.vmaf_words:
+            words.append((self._player.quality.vmaf_words or "VMAF", shade.accent))
         words += [(f"PSNR {name.upper()}", shade.faint) for name, _ in others]
         x = self.width() - 8
         for text, colour in reversed(words):

@@ -7,12 +7,15 @@ from PySide6.QtCore import QEvent, Qt
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QSlider, QToolButton, QWidget
 
+from app.core.between import between_obstacle
 from app.core.player import Player
 from app.core.transport import SPEEDS
 from app.views.icons import ICON_SIZE, transport_icon
 from app.views.words import frame_words
 
 __all__ = ["TransportBar"]
+
+_BETWEEN_TIP = "A picture between two frames, made by the network (outside what it was fitted to)"
 
 _PARTS = 8
 """Steps of the slider between two frames."""
@@ -44,7 +47,6 @@ class TransportBar(QWidget):
         self._between.setRange(0, _PARTS - 1)
         self._between.setFixedWidth(110)
         self._between.setAccessibleName("Position between two frames")
-        self._between.setToolTip("A picture between two frames, made by the network (outside what it was fitted to)")
         self._between.valueChanged.connect(self._slide)
         self._between_label = QLabel("between")
         row.addWidget(self._between_label)
@@ -120,9 +122,12 @@ class TransportBar(QWidget):
         """Show where the player is."""
         player, transport = self._player, self._player.transport
         self._place.setText(frame_words(player) if player.has_clip else "")
-        can = any(slot.facts is not None and slot.facts.continuous_time for slot in player.slots)
-        self._between.setVisible(can)
-        self._between_label.setVisible(can)
+        obstacle = between_obstacle(player)
+        for widget in (self._between, self._between_label):
+            widget.setVisible(player.neural is not None)
+            widget.setEnabled(not obstacle)
+            widget.setToolTip(obstacle or _BETWEEN_TIP)
+        self._between.setAccessibleDescription(obstacle or _BETWEEN_TIP)
         self._between.blockSignals(True)
         self._between.setValue(int(player.between * _PARTS))
         self._between.blockSignals(False)

@@ -1,7 +1,8 @@
 """The child process of an export. No Qt in here.
 
-in   {"file": NERV, "target": OUT, "beside": SRC or null, "layout": NAME, "encoder": NAME, "crf": N or null,
-"precision": NAME, "device": NAME}
+in   {"file": NERV or CHECKPOINT, "official": ARGUMENTS or "", "reference": SRC or null,
+"target": OUT, "beside": SRC or null, "layout": NAME,
+"encoder": NAME, "crf": N or null, "precision": NAME, "device": NAME}
 out  progress, then {"ok": true, "message": "..."}
 """
 
@@ -13,8 +14,9 @@ from app.cli.export import sound_for
 from app.core.clips import open_original
 from app.core.facts import human_size
 from app.workers.child_main import run_child, say_progress
+from app.workers.official import open_checkpoint
 from ffmpeg_bridge.export import ExportReport, export_video
-from nervplay.codec import open_nerv
+from nervplay.codec import NeuralVideo, open_nerv
 from nervplay.decode import open_decoder
 from nervplay.video import FrameSource, SideBySideSource
 
@@ -30,7 +32,7 @@ def run_job(job: dict[str, Any]) -> ExportReport:
     Raises:
         NervplayError: it cannot be opened, decoded, encoded or written.
     """
-    video = open_nerv(job["file"])
+    video = _open(job)
     beside = Path(job["beside"]) if job["beside"] else None
     sound = sound_for(video.file, [beside])
     with open_decoder(video, device=job["device"], precision=job["precision"]) as decoder:
@@ -50,6 +52,13 @@ def run_job(job: dict[str, Any]) -> ExportReport:
                 overwrite=True,  # the file dialog has asked
                 progress=say_progress,
             )
+
+
+def _open(job: dict[str, Any]) -> NeuralVideo:
+    """Open the .nerv file, or the checkpoint with its command line."""
+    if not job.get("official"):
+        return open_nerv(job["file"])
+    return open_checkpoint(Path(job["file"]), job["official"], Path(job["reference"]) if job["reference"] else None)
 
 
 def _work(job: dict[str, Any]) -> dict[str, Any]:

@@ -13,12 +13,9 @@ from app.core.sources import ANCHOR_ENCODERS, Kind, SourceRef
 from app.workers.media import ClipMedia, Media
 from ffmpeg_bridge import open_source
 from nervplay.errors import GeometryError, InputError, MissingInputError, UsageError
-from nervplay.video import FrameSource, FrameTransform, VideoSpec, matched
-from nervplay.video.spec import default_colour
+from nervplay.video import FrameSource, FrameTransform, matched
 
 __all__ = ["aligned", "open_any"]
-
-_RATE = Fraction(25)
 
 
 def open_any(
@@ -125,40 +122,16 @@ def _open_nerv(request: OpenRequest, path: Path, address: str = "") -> Media:
 def _open_official(request: OpenRequest, path: Path) -> Media:
     """Open a checkpoint of an official code; the reference clip supplies what it lacks."""
     from app.workers.neural import NeuralMedia
-    from nervplay.codec import NeuralVideo, pack, unpack
-    from nervplay.codec.official import open_official, open_quantised
-    from nervplay.models import build_model
+    from app.workers.official import open_checkpoint
 
     arguments = request.ref.arguments
     if not arguments:
-        raise UsageError(f'{path.name} needs the command line it was made with: {path.name} --official "--arch ..."')
-    reference = open_source(Path(request.reference.text)) if request.reference is not None else None
-    try:
-        quantised = open_quantised(path, arguments)
-        if quantised is None:
-            model = open_official(path, arguments, reference)
-            file = pack(model, _spec(model.config.width, model.config.height, model.config.frame_count, reference))
-        else:
-            model = build_model(quantised.architecture, quantised.config).eval()
-            config = quantised.config
-            spec = _spec(config.width, config.height, config.frame_count, reference)
-            file = pack(model, spec, tensors=quantised.tensors)
-            model = unpack(file)
-    finally:
-        if reference is not None:
-            reference.close()
-    video = NeuralVideo(file=file, model=model, file_bytes=path.stat().st_size, path=path)
+        raise UsageError(f"{path.name} needs the command line it was made with: {path.name} --official --arch ...")
+    reference = Path(request.reference.text) if request.reference is not None else None
     return NeuralMedia(
-        video, title=request.ref.title, kind=request.ref.kind.value, precision=request.precision, device=request.device
-    )
-
-
-def _spec(width: int, height: int, frame_count: int, reference: FrameSource | None) -> VideoSpec:
-    """Return the clip that a checkpoint decodes to; rate and colour are the reference's where there is one."""
-    return VideoSpec(
-        width=width,
-        height=height,
-        frame_count=frame_count,
-        rate=reference.spec.rate if reference else _RATE,
-        colour=reference.spec.colour if reference else default_colour(height),
+        open_checkpoint(path, arguments, reference),
+        title=request.ref.title,
+        kind=request.ref.kind.value,
+        precision=request.precision,
+        device=request.device,
     )

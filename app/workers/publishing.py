@@ -1,20 +1,21 @@
 """Pictures and figures for a page on the Hub, made by a child process; `app.core.publishing.LooksMaker` with Qt."""
 
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import QObject
 
 from app.core.publishing import Looks, Outcome, PushForm
+from app.core.running import Stop
 from app.workers.child import ChildJob
 
 __all__ = ["start_looks"]
 
 
-def start_looks(parent: QObject, form: PushForm, outcome: Outcome) -> Callable[[], None]:
-    """Start the child; return what stops it and waits until it is gone.
+def start_looks(parent: QObject, form: PushForm, outcome: Outcome) -> Stop:
+    """Start the child; return what stops it.
 
     Args:
         parent: owns the process.
@@ -34,9 +35,11 @@ def start_looks(parent: QObject, form: PushForm, outcome: Outcome) -> Callable[[
         },
         parent,
     )
-    stopped = False
+    stopped = over = False
 
     def ended(ok: bool, message: str) -> None:
+        nonlocal over
+        over = True
         looks = _looks(job.answer) if ok else None
         folder.cleanup()
         job.deleteLater()
@@ -45,10 +48,11 @@ def start_looks(parent: QObject, form: PushForm, outcome: Outcome) -> Callable[[
         elif not stopped:
             outcome.failed(message)
 
-    def stop() -> None:
+    def stop(*, wait: bool) -> None:
         nonlocal stopped
         stopped = True
-        job.wait()
+        if not over:
+            (job.wait if wait else job.cancel)()
 
     job.progressed.connect(lambda done, total, what: outcome.progressed(what, done, total))
     job.ended.connect(ended)

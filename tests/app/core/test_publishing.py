@@ -10,6 +10,7 @@ from loopback_hub import LoopbackHub
 from loopback_hub.videos import make_nerv
 
 from app.core.publishing import Looks, Outcome, Preview, Publisher, PushForm, Stage, variant_name
+from app.core.running import Stop
 from models_hub import Hub
 from nervplay.errors import NervplayError, UsageError
 
@@ -43,14 +44,14 @@ class Maker:
 
     def __init__(self) -> None:
         self.outcome: Outcome | None = None
-        self.stopped = 0
+        self.stopped: list[bool] = []
 
-    def __call__(self, form: PushForm, outcome: Outcome) -> Callable[[], None]:
+    def __call__(self, form: PushForm, outcome: Outcome) -> Stop:
         self.outcome = outcome
         return self.stop
 
-    def stop(self) -> None:
-        self.stopped += 1
+    def stop(self, *, wait: bool) -> None:
+        self.stopped.append(wait)
 
 
 @pytest.fixture
@@ -158,7 +159,7 @@ def test_errors_of_both_stages(server, publisher, jobs: Jobs, maker: Maker, form
 def test_stop_while_preparing(publisher, jobs: Jobs, maker: Maker, form: PushForm) -> None:
     publisher.start(form)
     publisher.cancel()
-    assert (maker.stopped, publisher.stage) == (1, Stage.IDLE)
+    assert (maker.stopped, publisher.stage) == ([False], Stage.IDLE)
     assert publisher.words == "the push was stopped; nothing was published"
     maker.outcome.prepared(Looks())
     maker.outcome.failed("late")
@@ -179,7 +180,7 @@ def test_close(publisher, maker: Maker, seen, form: PushForm) -> None:
     publisher.start(form)
     seen.clear()
     publisher.close()
-    assert maker.stopped == 1
+    assert maker.stopped == [False, True]
     assert seen == []
 
 

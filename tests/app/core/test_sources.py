@@ -47,3 +47,10 @@ def test_a_commit_is_short_in_titles() -> None:
     ref = parse_source("hf://user/name@" + "0123456789" * 4)
     assert ref.title == "hf://user/name@0123456"
     assert parse_source(str(ref)) == ref
+
+
+@pytest.mark.parametrize("quotes", ["", '"', "'"])
+def test_a_command_line_may_be_quoted(quotes: str) -> None:
+    ref = parse_source(f"a.pth --official {quotes}--arch hnerv -b 2{quotes}")
+    assert (ref.kind, ref.text, ref.arguments) == (Kind.OFFICIAL, "a.pth", "--arch hnerv -b 2")
+    assert parse_source("a.pth --official 'a' 'b'").arguments == "'a' 'b'"

@@ -95,7 +95,7 @@ def test_export_of_what_cannot_be(pair_window) -> None:
     dialog = dialog_of(pair_window, "export")
     assert [dialog.what.itemData(place) for place in range(4)] == ["", "side-by-side", "stacked", "difference"]
     dialog.start_button.click()
-    assert "only a .nerv file" in dialog.note.text()
+    assert "only a neural video in a file can be exported" in dialog.note.text()
     QTest.keyClick(dialog, Qt.Key.Key_Escape)
 
 

@@ -17,7 +17,7 @@ LEFT, NOTHING = Qt.MouseButton.LeftButton, Qt.MouseButton.NoButton
 HARMLESS = [
     command.name
     for command in COMMANDS
-    if command.name not in ("quit", "full-screen", "export", "about", "browse-hub", "push-hub", "open-sample")
+    if command.name not in ("quit", "full-screen", "export", "about", "browse-hub", "push-hub", "open-sample", "vmaf")
 ]
 
 

@@ -87,6 +87,8 @@ def test_transport_bar(pair_window, qtbot) -> None:
     assert bar._place.text() == "frame 4 / 39   0:00.160"
     bar._between.setValue(4)
     qtbot.waitUntil(lambda: player.keys(4, player.between)[1] == Fraction(9, 2) and "+ 1/2" in bar._place.text())
+    player.seek(39, Fraction(1, 2))
+    assert player.between == 0, "nothing lies behind the last frame"
     bar._speed.activated.emit(6)
     assert player.transport.speed == 2
     bar._pace.activated.emit(1)
@@ -152,3 +154,37 @@ def test_empty_state(recent_window, qtbot, answers) -> None:
     button = next(item for item in recent_window.empty.findChildren(QPushButton) if item.text() == "12.mp4")
     button.click()
     qtbot.waitUntil(lambda: recent_window.player.slots[1].is_open)
+
+
+def test_between_frames_says_why_not(window, qtbot) -> None:
+    from dataclasses import replace
+
+    bar, player = window.transport, window.player
+    window.handlers.open_text("40.mp4", 0)
+    qtbot.waitUntil(lambda: player.slots[0].is_open)
+    assert not bar._between.isVisible()
+    window.handlers.open_text("40.nerv", 1)
+    qtbot.waitUntil(lambda: player.slots[1].is_open)
+    assert bar._between.isVisible()
+    assert bar._between.isEnabled()
+    b = player.slots[1]
+    b.facts = replace(b.facts, continuous_time=False, architecture="hnerv")
+    player.events.emit("clip")
+    assert bar._between.isVisible()
+    assert not bar._between.isEnabled()
+    assert bar._between.toolTip() == (
+        "hnerv has nothing between frames: it stores one embedding per frame, and reads no time"
+    )
+    window.run("between-on")
+    assert player.message == bar._between.toolTip()
+    assert player.between == 0
+
+
+def test_a_checkpoint_asks_for_its_command_line(window, answers, qtbot) -> None:
+    answers.line = "--arch hnerv"
+    window.handlers.open_text("40.pth", 1)
+    assert answers.asked == ["Official checkpoint"]
+    assert str(window.player.slots[1].ref) == "40.pth --official --arch hnerv"
+    answers.line = ""
+    window.handlers.open_text("bad.pth", 1)
+    qtbot.waitUntil(lambda: "cannot be opened" in window.player.message)

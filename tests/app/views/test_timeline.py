@@ -94,3 +94,19 @@ def test_it_is_painted_once(pair_window, timeline, views) -> None:
     pair_window.player.track.set(3, {"psnr": 1.0})
     views.grab(timeline)
     assert timeline._plot is not kept
+
+
+def test_vmaf_has_a_line(views, pair_window, timeline) -> None:
+    player = pair_window.player
+    accent = colours().accent
+    assert near(views.grab(timeline), accent).sum() == 0
+    player.quality.vmaf_words = "VMAF 40 %"
+    player.events.emit("metrics")
+    assert 0 < near(views.grab(timeline), accent).sum() < 600, "words alone"
+    player.quality.vmaf_words = ""
+    ticket = player.quality.ticket(*player.slots[:2])
+    for frame in range(40):
+        player.quality.store(ticket, frame, {"vmaf": 70.0 + frame / 2})
+    player.events.emit("metrics")
+    assert near(views.grab(timeline), accent).any(axis=0).sum() > timeline.width() * 0.6
+    assert pair_window.inspector._values["VMAF"].text() == "70.0 (mean 79.8)"

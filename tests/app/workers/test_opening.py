@@ -1,8 +1,10 @@
 """Every kind of source opens, cut so that it can be compared; what cannot be opened says why."""
 
+import json
 import threading
 from fractions import Fraction
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -106,19 +108,50 @@ def test_alignment_without_a_record() -> None:
     assert aligned(other, like(36, 36)) is other, "another shape is not bent"
 
 
-def test_an_official_checkpoint(golden: Path) -> None:
-    folder = Path(__file__).resolve().parents[2] / "golden" / "hnerv_a"
-    with pytest.raises(UsageError, match="needs the command line"):
-        open_any(request(folder / "quant_vid.pth"))
-    import json
+class Official(NamedTuple):
+    path: Path
+    arguments: str
+    between: bool
 
-    config = json.loads((folder / "config.json").read_text())
-    arguments = config.get("arguments") or config.get("command")
-    if not isinstance(arguments, str):
-        pytest.skip("this golden names no command line")
-    media = open_any(request(f"{folder / 'quant_vid.pth'} --official {arguments}", device="cpu"))
-    assert media.facts.architecture == "hnerv"
+
+@pytest.fixture(params=["hnerv", "nerv"])
+def official(golden: Path, request) -> Official:
+    """Checkpoints of two official codes: integers of HNeRV, floats of NeRV, which reads a time."""
+    if request.param == "hnerv":
+        folder = golden / "hnerv_a"
+        return Official(folder / "quant_vid.pth", json.loads((folder / "config.json").read_text())["argv"], False)
+    folder = golden / "nerv_a_90x160_readme_like"
+    facts = json.loads((folder / "config.json").read_text())
+    flags = " ".join([*facts["train_flags"], "--frames", str(facts["n_frames"])])
+    return Official(folder / "checkpoint.pth", flags, True)
+
+
+def test_an_official_checkpoint(official: Official) -> None:
+    with pytest.raises(UsageError, match="needs the command line"):
+        open_any(request(official.path))
+    media = open_any(request(f"{official.path} --official '{official.arguments}'", device="cpu"))
+    assert media.facts.kind == "official"
+    assert media.facts.architecture == ("nerv" if official.between else "hnerv")
+    assert media.facts.continuous_time is official.between
+    first, second = media.picture(1).astype(int), media.picture(2).astype(int)
+    if official.between:
+        middle = media.picture(Fraction(3, 2)).astype(int)
+        assert np.any(middle != first)
+        assert np.any(middle != second)
+        assert np.array_equal(media.picture(Fraction(2)), second)
+    else:
+        with pytest.raises(CapabilityError, match="one embedding per frame"):
+            media.picture(Fraction(3, 2))
     media.close()
+
+
+def test_a_clip_is_cut_as_the_official_code_cuts_it(official: Official, clip: Path) -> None:
+    neural = open_any(request(f"{official.path} --official {official.arguments}", device="cpu"))
+    spec = neural.facts.spec
+    whole = ArraySource(np.zeros((spec.frame_count, spec.height + 8, spec.width + 8, 3), np.uint8))
+    cut = aligned(whole, neural.alignment)
+    assert (cut.spec.width, cut.spec.height) == (spec.width, spec.height)
+    neural.close()
 
 
 def test_the_hub_itself(server, small_nerv: Path, monkeypatch, tmp_path: Path) -> None:

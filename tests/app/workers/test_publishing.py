@@ -72,6 +72,7 @@ def test_stopped(qtbot, heard: Heard, clip: Path, tmp_path: Path) -> None:
     form = PushForm(file=clip.parent / "bunny-320x180.nerv", repository="a/b", device="cpu")
     stop = start_looks(parent, form, heard)
     qtbot.waitUntil(lambda: bool(heard.steps), timeout=60_000)
-    stop()
+    stop(wait=False)
+    stop(wait=True)
     assert (heard.looks, heard.message) == (None, "")
     assert list(tmp_path.iterdir()) == []
