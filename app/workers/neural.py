@@ -12,7 +12,6 @@ from app.core.cache import Key, Picture
 from app.core.facts import Choice, MediaFacts
 from app.core.slot import Alignment
 from app.workers.media import Media, to_picture
-from app.workers.stages import time_stages
 from nervplay.bitstream import NervFile, QuantisedTensor
 from nervplay.codec import NeuralVideo
 from nervplay.decode import PRECISIONS, Decoder, open_decoder
@@ -193,8 +192,8 @@ class NeuralMedia(DecoderMedia):
         return self.facts != before
 
     def time_stages(self) -> tuple[tuple[str, float], ...]:
-        """Return milliseconds per stage of the reference network on the CPU, in FP32."""
-        return time_stages(self._video.model)
+        """Return (stage, milliseconds) of one frame, as the decoder computes it now."""
+        return self._decoder.stage_times()
 
     def _refuse(self, precision: str, reason: str) -> None:
         """Remember why a precision cannot be had."""

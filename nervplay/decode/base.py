@@ -1,12 +1,14 @@
 """What all decoders share: the clip's facts, streams that can be cancelled, the end. See `Decoder` for the contract."""
 
 import threading
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from typing import Self
 
 from nervplay.decode.decoder import PRECISIONS
+from nervplay.decode.stages import ROUNDS, StageTime, best_of
 from nervplay.errors import FrameIndexError, UnknownNameError, UsageError
 from nervplay.video.source import Frame, Planes
 from nervplay.video.spec import VideoSpec
@@ -81,6 +83,15 @@ class DecoderBase(ABC):
             if self._cancelled.is_set():
                 return
             yield self.yuv_frame(index, planes)
+
+    def stage_times(self, index: int = 0) -> tuple[StageTime, ...]:
+        """Return the time of a whole frame, which is all that is known here; see `Decoder.stage_times`."""
+        rounds = []
+        for _ in range(ROUNDS):
+            begin = time.perf_counter()
+            self.frame(index)
+            rounds.append([StageTime("frame", 1000 * (time.perf_counter() - begin))])
+        return best_of(rounds)
 
     def cancel(self) -> None:
         """Make a running `frames` or `yuv_frames` stop before its next frame; callable from any thread."""

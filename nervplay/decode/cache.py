@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from nervplay.decode.base import DecoderBase
 from nervplay.decode.buffers import deliver
 from nervplay.decode.decoder import Decoder
+from nervplay.decode.stages import StageTime
 from nervplay.errors import UsageError
 from nervplay.video.source import Frame, Planes
 
@@ -111,6 +112,10 @@ class CachedDecoder(DecoderBase):
     def frame_at(self, position: Fraction) -> Frame:
         """Return the picture at a position between frames; see `Decoder.frame_at`."""
         return self.frame(int(position)) if position.denominator == 1 else self._decoder.frame_at(position)
+
+    def stage_times(self, index: int = 0) -> tuple[StageTime, ...]:
+        """Return how long each stage of a frame takes; see `Decoder.stage_times`."""
+        return self._decoder.stage_times(index)
 
     def set_precision(self, precision: str) -> None:
         """Change the arithmetic; frames of the other precisions are kept."""

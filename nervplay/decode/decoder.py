@@ -19,6 +19,7 @@ from typing import Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from nervplay.decode.stages import StageTime
 from nervplay.video.source import Frame, Planes
 from nervplay.video.spec import VideoSpec
 
@@ -145,6 +146,17 @@ class Decoder(Protocol):
         Raises:
             UnknownNameError: not one of `PRECISIONS`.
             CapabilityError: this backend or device cannot do it; the decoder stays as it was.
+        """
+        ...
+
+    def stage_times(self, index: int = 0) -> tuple[StageTime, ...]:
+        """Make frame `index` some times and return how long each stage took; frames that are decoded are not timed.
+
+        Stages are those of the backend, each run by itself: their sum may exceed the time of a frame.
+
+        Raises:
+            FrameIndexError: index outside 0 .. T - 1.
+            UsageError: the decoder is closed.
         """
         ...
 

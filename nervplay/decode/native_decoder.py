@@ -32,6 +32,7 @@ from nervplay.decode.native.plan import kind_of, plan_chain, positions_of
 from nervplay.decode.planes import write_yuv
 from nervplay.decode.prefetch import ahead
 from nervplay.decode.program import Program, Watch
+from nervplay.decode.stages import ROUNDS, StageTime, best_of, total
 from nervplay.decode.tiles import Tiles
 from nervplay.decode.torch_decoder import TorchDecoder, torch_threads
 from nervplay.errors import CapabilityError
@@ -148,15 +149,11 @@ class NativeDecoder(TorchDecoder):
                     with _Workbench(self._graph, self._lowered, self._isa, self._threads or 1, self._tiles) as bench:
                         peaks = calibrate(bench, len(self), self._calibration)
                     self._integers = len(peaks)
-                program = self._programs[name] = Program(
-                    self._graph,
-                    self._lowered,
-                    isa=self._isa,
-                    pool=self._pool,
-                    threads=self._threads or 1,
-                    peaks=peaks,
-                )
+                program = self._programs[name] = self._compiled(self._lowered, peaks)
             return program
+
+    def _compiled(self, lowered: Lowered, peaks: Mapping[Conv, Float] | None) -> Program:
+        return Program(self._graph, lowered, isa=self._isa, pool=self._pool, threads=self._threads or 1, peaks=peaks)
 
     def frame(self, index: int, out: Frame | None = None) -> Frame:
         """Return frame `index` as uint8 (H, W, 3) RGB, in `out` when it is given.
@@ -210,6 +207,23 @@ class NativeDecoder(TorchDecoder):
         self._cancelled.clear()
         wanted = range(len(self)) if indices is None else indices
         return ahead(self.frame, wanted, self._cancelled, lambda: self._changes)
+
+    def stage_times(self, index: int = 0) -> tuple[StageTime, ...]:
+        """Return the times of the convolutions one by one, not chained as for frames; see `Decoder.stage_times`."""
+        with self._lock, torch_threads(self._threads):
+            self._network().check_index(index)
+            known = self._programs["int8" if self._precision == "int8" else "fp32"].peaks
+            places = {(conv.source, conv.weight.shape): peak for conv, peak in known.items()}
+            apart = lower(self._graph, 1)
+            convolutions = [conv for step in apart.steps if isinstance(step, list) for conv in step]
+            peaks = {
+                conv: places[conv.source, conv.weight.shape]
+                for conv in convolutions
+                if (conv.source, conv.weight.shape) in places
+            }
+            program = self._compiled(apart, peaks)
+            items = list(self._tiles.items(index))
+            return best_of([total([program.times(item) for item in items]) for _ in range(ROUNDS)])
 
     def _run(self, index: int) -> Tensor:
         """Return frame `index`, float32 (1, 3, H, W), which the next call overwrites."""

@@ -4,6 +4,7 @@ Maps are kept with channels innermost; PyTorch sees them as (B, C, H, W) tensors
 copied between the two. Each chain writes into a buffer of its own, which the next frame overwrites.
 """
 
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -18,9 +19,12 @@ from nervplay.decode.lowering import Conv, Lowered, TorchStep
 from nervplay.decode.native.library import ACTIVATIONS, Isa, Pool, load
 from nervplay.decode.native.packing import padded
 from nervplay.decode.native.plan import Plan, plan_chain
+from nervplay.decode.stages import StageTime
 from nervplay.decode.torch_decoder import torch_threads
 
 __all__ = ["Program", "Watch"]
+
+_IN_PYTORCH = "in PyTorch"
 
 aten = torch.ops.aten
 Float = NDArray[np.float32]
@@ -70,9 +74,10 @@ class Program:
         watch: Watch | None = None,
     ) -> None:
         self._graph = graph
-        self._steps: list[Callable[[Values], None]] = []
+        self._steps: list[_TorchCall | _Chain | _Linear] = []
         self._free: list[list[Value]] = []
         self.plans: list[Plan] = []
+        self.peaks = dict(peaks or {})
         reads: list[list[Value]] = []
         for step in lowered.steps:
             if isinstance(step, TorchStep):
@@ -96,6 +101,35 @@ class Program:
                 values.pop(value, None)
         return values[self._graph.output]
 
+    @torch.inference_mode()
+    def times(self, index: int) -> list[StageTime]:
+        """Make frame `index` and return how long each chain took, and PyTorch's operations between two chains."""
+        values: Values = {self._graph.index: torch.tensor([index])}
+        found: list[StageTime] = []
+        for step, finished in zip(self._steps, self._free, strict=True):
+            begin = time.perf_counter()
+            step(values)
+            spent = 1000 * (time.perf_counter() - begin)
+            name = _IN_PYTORCH if isinstance(step, _TorchCall) else step.name
+            if found and found[-1].name == name == _IN_PYTORCH:
+                spent += found.pop().milliseconds
+            found.append(StageTime(name, spent))
+            for value in finished:
+                values.pop(value, None)
+        return found
+
+
+def _name(plan: Plan) -> str:
+    """Return what a chain computes, for people: "5x5, 33 to 112 channels, 640x320, 16 bits"."""
+    words = []
+    for conv, kind in zip(plan.convolutions, plan.kinds, strict=True):
+        outputs, inputs, *taps = conv.weight.shape
+        shape = f"{outputs} channels apart" if conv.depthwise else f"{inputs} to {outputs} channels"
+        height, width = conv.out_size
+        how = "linear" if conv.rows else f"{taps[0]}x{taps[1]}"
+        words.append(f"{how}, {shape}, {width}x{height}" + ", 16 bits" * (kind == "wino16"))
+    return "; ".join(words)
+
 
 class _TorchCall:
     """An operation of PyTorch."""
@@ -118,7 +152,7 @@ class _TorchCall:
                 values[value] = tensor
 
 
-def _chain_call(plan: Plan, isa: Isa, pool: Pool, watch: Watch | None) -> Callable[[Values], None]:
+def _chain_call(plan: Plan, isa: Isa, pool: Pool, watch: Watch | None) -> "_Chain | _Linear":
     """Return what runs a chain."""
     if plan.kinds == ["linear"]:
         return _Linear(plan, isa, pool)
@@ -129,6 +163,7 @@ class _Chain:
     """Convolutions; also one that works channel by channel, or a linear layer over many rows."""
 
     def __init__(self, plan: Plan, isa: Isa, pool: Pool, watch: Watch | None) -> None:
+        self.name = _name(plan)
         first, last = plan.convolutions[0], plan.convolutions[-1]
         self._plan, self._isa, self._pool, self._watch = plan, isa.number, pool, watch
         self._source, self._target, self._rows = first.source, last.target, first.rows
@@ -163,6 +198,7 @@ class _Linear:
     """A linear layer of one row."""
 
     def __init__(self, plan: Plan, isa: Isa, pool: Pool) -> None:
+        self.name = _name(plan)
         (self._conv,) = plan.convolutions
         self._plan, self._isa, self._pool = plan, isa.number, pool
         self._outputs, self._inputs = self._conv.weight.shape[:2]

@@ -19,6 +19,7 @@ from nervplay.decode.buffers import deliver
 from nervplay.decode.decoder import Decoder
 from nervplay.decode.planes import write_yuv
 from nervplay.decode.rounding import round_frame
+from nervplay.decode.stages import StageTime
 from nervplay.errors import CapabilityError
 from nervplay.video.source import Frame, Planes
 from nervplay.video.spec import VideoSpec
@@ -146,6 +147,11 @@ class SegmentedDecoder(DecoderBase):
             )
         segment = min(common)
         return self._decoder(segment).frame_at(position - self._segments[segment].first_known)
+
+    def stage_times(self, index: int = 0) -> tuple[StageTime, ...]:
+        """Return the stages of the network whose frame it is, the first of two; see `Decoder.stage_times`."""
+        part = self._parts(Fraction(index))[0]
+        return self._decoder(part.segment).stage_times(int(part.position))
 
     def _parts(self, position: Fraction) -> list[_Part]:
         """Return the networks that make a frame, with shares that sum to 1, in time order."""

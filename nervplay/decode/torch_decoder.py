@@ -14,6 +14,7 @@ from nervplay.decode.base import DecoderBase
 from nervplay.decode.buffers import deliver
 from nervplay.decode.planes import write_yuv
 from nervplay.decode.rounding import to_uint8
+from nervplay.decode.stages import StageTime, module_times
 from nervplay.decode.tiles import Tiles
 from nervplay.errors import CapabilityError, UsageError
 from nervplay.models import VideoModel
@@ -139,6 +140,10 @@ class TorchDecoder(DecoderBase):
         """Fill `out` with frame `index` as samples of YUV, and return it; see `Decoder.yuv_frame`."""
         write_yuv(self._run(index)[0].float().contiguous().cpu().numpy(), out, self._spec.colour)
         return out
+
+    def stage_times(self, index: int = 0) -> tuple[StageTime, ...]:
+        """Return the times of the network's parts; see `Decoder.stage_times`."""
+        return module_times(self._network(), lambda: self._run(index), self._device)
 
     @torch.inference_mode()
     def frame_at(self, position: Fraction) -> Frame:
