@@ -73,16 +73,18 @@ def row_facts(row: Row) -> list[tuple[str, str]]:
     else:
         waiting = row.problem or "asking the file …"
         facts += [("Network", waiting), ("Picture", "-"), ("Size", "-")]
+    version = f"{(entry.revision or '')[:7]}{'   ' + entry.modified[:10] if entry.modified else ''}"
+    if row.key != entry.repository:  # a file on this computer, whose card was not asked for
+        return [*facts, ("Version", version)]
     psnr, ms_ssim = entry.metric("psnr"), entry.metric("ms_ssim")
     claims = [f"{psnr:.2f} dB PSNR"] if psnr is not None else []
     claims += [f"{ms_ssim:.4f} MS-SSIM"] if ms_ssim is not None else []
     facts += [
         ("Quality", f"{', '.join(claims)} (its author's figures)" if claims else "not told"),
         ("Licence", _plain(entry.license) or "not told"),
-        ("Version", f"{(entry.revision or '')[:7]}{'   ' + entry.modified[:10] if entry.modified else ''}"),
+        ("Version", version),
+        ("Liked", f"{entry.likes} likes, {entry.downloads} downloads"),
     ]
-    if not row.transfer or row.transfer.clip is None or entry.downloads:
-        facts.append(("Liked", f"{entry.likes} likes, {entry.downloads} downloads"))
     return facts
 
 

@@ -20,6 +20,7 @@ from app.core.plan import ascending_chunks, next_frames
 from app.core.settings import Settings
 from app.core.slot import SLOT_NAMES, Alignment, Backend, OpenRequest, Slot
 from app.core.sources import Kind, SourceRef
+from app.core.time_span import TimeSpan
 from app.core.transport import Transport
 from app.core.view import View
 
@@ -45,6 +46,7 @@ class Player(Measuring):
         self.transport = transport or Transport()
         self.transport.every_frame = self.settings.every_frame
         self.view = View()
+        self.span = TimeSpan()
         self.events = Events()
         self.slots = tuple(Slot(name) for name in SLOT_NAMES)
         super().__init__(measure=self.settings.metrics)

@@ -60,6 +60,20 @@ class RdPoints:
             curves.setdefault(point.series, []).append(point)
         return curves
 
+    def neighbour(self, ref: SourceRef | None, precision: str, steps: int) -> RdPoint | None:
+        """Return the point that lies `steps` further in rising rate than a source, going round; None without points.
+
+        Args:
+            ref: the source, or None; one that has no point counts as lying before the first one.
+            precision: its arithmetic.
+            steps: 1 or -1.
+        """
+        points = sorted(self._points.values(), key=lambda point: (point.bpp, point.psnr))
+        if not points:
+            return None
+        here = [place for place, point in enumerate(points) if (point.ref, point.precision) == (ref, precision)]
+        return points[((here[0] if here else -1 if steps > 0 else 0) + steps) % len(points)]
+
     def clear(self) -> None:
         """Forget all: another reference."""
         self._points.clear()

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from PySide6.QtCore import QRect, Qt, Signal
-from PySide6.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent, QPen
+from PySide6.QtGui import QColor, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from app.core.player import Player
@@ -30,6 +30,7 @@ class DropZone(QWidget):
         self._letter, self._title, self._hint = letter, title, hint
         self.setMinimumSize(220, 150)
         self.setCursor(Qt.CursorShape.PointingHandCursor)
+        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.setAccessibleName(f"{letter}: {title}")
         self.setAccessibleDescription(hint)
 
@@ -37,11 +38,18 @@ class DropZone(QWidget):
         """Ask for a file."""
         self.clicked.emit()
 
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Ask for a file on Enter and Space, as a button does."""
+        if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_Space):
+            self.clicked.emit()
+        else:
+            super().keyPressEvent(event)
+
     def paintEvent(self, event: QPaintEvent) -> None:  # noqa: ARG002 - Qt's signature
         """Paint frame and words."""
         painter, shade = QPainter(self), colours()
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        painter.setPen(QPen(QColor(shade.faint), 1.5, Qt.PenStyle.DashLine))
+        painter.setPen(QPen(QColor(shade.accent if self.hasFocus() else shade.faint), 1.5, Qt.PenStyle.DashLine))
         painter.setBrush(QColor(shade.base))
         painter.drawRoundedRect(self.rect().adjusted(1, 1, -2, -2), 10, 10)
         middle, width = self.height() // 2, self.width()

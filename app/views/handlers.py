@@ -214,6 +214,19 @@ class Handlers(FileHandlers):
         """Go to the last frame of the loop."""
         self.player.seek(self.player.transport.bounds[1])
 
+    def time_zoom_in(self) -> None:
+        """Show a shorter part of the clip on the timeline."""
+        self._time_zoom(0.8)
+
+    def time_zoom_out(self) -> None:
+        """Show a longer part of the clip on the timeline."""
+        self._time_zoom(1.25)
+
+    def _time_zoom(self, factor: float) -> None:
+        transport = self.player.transport
+        self.player.span.zoom(transport.frame, factor, transport.frame_count)
+        self.player.events.emit("transport")
+
     def go_to(self) -> None:
         """Ask for a frame and go there."""
         transport = self.player.transport
@@ -320,6 +333,24 @@ class Handlers(FileHandlers):
         """Measure VMAF of the whole clip or not."""
         self.player.settings.vmaf = not self.player.settings.vmaf
         self.player.events.emit("options")
+
+    def next_point(self) -> None:
+        """Load the next point of the plot of rate and distortion as B."""
+        self._point(1)
+
+    def previous_point(self) -> None:
+        """Load the point before as B."""
+        self._point(-1)
+
+    def _point(self, steps: int) -> None:
+        b = self.player.slots[1]
+        point = self.player.rd.neighbour(b.ref, b.facts.precision if b.facts is not None else "", steps)
+        if point is None:
+            self.player.say("the plot has no point yet; open A and B, and let measuring in the background run (M)")
+        elif point.ref != b.ref:
+            self.player.open(b, point.ref, precision=point.precision)
+        else:
+            self.player.set_precision(point.precision, b)
 
     def region(self) -> None:
         """Measure what is visible of the picture."""

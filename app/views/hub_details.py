@@ -41,7 +41,7 @@ class HubDetails(QWidget):
         self.name.setTextFormat(Qt.TextFormat.PlainText)
         self.name.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         column.addWidget(self.name)
-        form = QFormLayout()
+        self._form = form = QFormLayout()
         form.setVerticalSpacing(3)
         self.facts: dict[str, QLabel] = {}
         for fact in _FACTS:
@@ -106,6 +106,7 @@ class HubDetails(QWidget):
         facts = dict(row_facts(row)) if row is not None else {}
         for name, label in self.facts.items():
             label.setText(facts.get(name, ""))
+            self._form.setRowVisible(label, name in facts)
         self.state.setText(transfer_words(row.transfer) if row is not None else "")
         if row is not None and row.transfer is not None:
             self.bar.setRange(0, row.transfer.total)

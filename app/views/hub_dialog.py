@@ -51,6 +51,8 @@ class HubDialog(QDialog):
         self._soon.timeout.connect(self.refresh)
         desk.changed.connect(self._changed)
         desk.connect_hub()
+        if desk.browser is not None and desk.browser.error:
+            self.search()
         self.refresh()
         self.field.setFocus()
 

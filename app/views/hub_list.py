@@ -68,7 +68,7 @@ class HubList(QListWidget):
                 changed = changed or item is self.currentItem()
             if row.key not in self._pictured and (image := self._desk.poster(row)) is not None:
                 self._pictured.add(row.key)
-                item.setIcon(QIcon(self._thumb(row, QPixmap.fromImage(image))))
+                self._set_icon(item, self._thumb(row, QPixmap.fromImage(image)))
                 changed = changed or item is self.currentItem()
         if changed:
             self.chosen.emit()
@@ -98,7 +98,14 @@ class HubList(QListWidget):
         item.setText("\n".join(line for line in lines if line))
         item.setData(Qt.ItemDataRole.AccessibleTextRole, ", ".join(line for line in lines if line))
         if row.key not in self._pictured:
-            item.setIcon(QIcon(self._thumb(row, None)))
+            self._set_icon(item, self._thumb(row, None))
+
+    @staticmethod
+    def _set_icon(item: QListWidgetItem, thumb: QPixmap) -> None:
+        """Give an item its picture, which is not tinted when the item is chosen."""
+        icon = QIcon(thumb)
+        icon.addPixmap(thumb, QIcon.Mode.Selected)
+        item.setIcon(icon)
 
     def _thumb(self, row: Row, poster: QPixmap | None) -> QPixmap:
         """Return the poster on the theme's ground; without one, the name of the network."""

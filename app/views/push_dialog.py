@@ -18,6 +18,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from app.core.facts import human_size
 from app.core.player import Player
 from app.core.publishing import LICENCES, Preview, PushForm, Stage, variant_name
 from app.core.sources import Kind
@@ -79,7 +80,9 @@ class PushDialog(QDialog):
         return field
 
     def _add_names(self) -> None:
-        self.file = QLabel(str(self._file) if self._file else "no .nerv file is open")
+        size = f", {human_size(self._file.stat().st_size)}" if self._file is not None and self._file.exists() else ""
+        self.file = QLabel(f"{self._file.name}{size}" if self._file is not None else "no .nerv file is open")
+        self.file.setToolTip(str(self._file or ""))
         self.file.setTextFormat(Qt.TextFormat.PlainText)
         self.file.setWordWrap(True)
         self._form.addRow("File", self.file)

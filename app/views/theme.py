@@ -87,3 +87,6 @@ def apply_theme(theme: str) -> None:
         palette.setColor(QPalette.ColorGroup.Disabled, name, QColor(chosen.faint))
     QApplication.setStyle("Fusion")
     QApplication.setPalette(palette)
+    boxes = QPalette(palette)
+    boxes.setColor(role.Base, QColor(chosen.grid))  # an empty box on a dark window is not to be seen otherwise
+    QApplication.setPalette(boxes, "QCheckBox")  # type: ignore[arg-type]  # the stubs want bytes, Qt takes text only

@@ -33,7 +33,6 @@ class Timeline(QWidget):
         self._player = player
         self._plot: QPixmap | None = None
         self._key: tuple[object, ...] = ()
-        self._span: tuple[int, int] | None = None
         self._loop_from: int | None = None
         self.setMinimumHeight(96)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
@@ -51,10 +50,7 @@ class Timeline(QWidget):
     @property
     def span(self) -> tuple[int, int]:
         """First and last frame that are visible."""
-        last = self._player.transport.frame_count - 1
-        if self._span is None or self._span[1] > last:
-            return 0, max(1, last)
-        return self._span
+        return self._player.span.visible(self._player.transport.frame_count)
 
     def x_of(self, frame: float) -> float:
         """Return the column of a frame."""
@@ -223,18 +219,10 @@ class Timeline(QWidget):
 
     def wheelEvent(self, event: QWheelEvent) -> None:
         """Zoom in time at the cursor."""
-        first, last = self.span
-        under = self.frame_at(event.position().x())
         factor = 0.8 ** (event.angleDelta().y() / 120)
-        whole = self._player.transport.frame_count - 1
-        width = max(8, min(whole, round((last - first) * factor)))
-        if width >= whole:
-            self._span = None
-        else:
-            start = round(under - (under - first) * width / max(1, last - first))
-            start = min(whole - width, max(0, start))
-            self._span = (start, start + width)
-        self.update()
+        player = self._player
+        player.span.zoom(self.frame_at(event.position().x()), factor, player.transport.frame_count)
+        player.events.emit("transport")
 
 
 def _range(tracks: list[Track]) -> tuple[float, float]:

@@ -47,6 +47,7 @@ def test_facts_before_and_without_the_file() -> None:
     assert facts["Licence"] == "cc-by-4.0"
     assert facts["Version"] == "fffffff   2026-01-02"
     assert facts["Liked"] == "3 likes, 7 downloads"
+    assert list(dict(row_facts(Row("hf://a/b@ffff", entry)))) == ["Network", "Picture", "Size", "Version"]
     bad = Entry(repository="a/b", revision=None, card={"license": "x\ny\u202e" + "z" * 200})
     facts = dict(row_facts(Row("a/b", bad, problem="no such file")))
     assert (facts["Network"], facts["Quality"]) == ("no such file", "not told")

@@ -35,5 +35,14 @@ def test_curves() -> None:
     assert curves["hnerv"][1].bpp == pytest.approx(0.16)
     everything = [point for curve in curves.values() for point in curve]
     assert plot_range(everything) == pytest.approx((0, 0.24 * 1.15, 28, 36))
+    refs = [parse_source(text) for text in ("a.nerv", "x265@b", "b.nerv", "c.mp4")]
+    precisions = ["fp32", "", "fp32", ""]
+    for number in range(4):
+        found = points.neighbour(refs[number], precisions[number], 1)
+        assert found.ref == refs[(number + 1) % 4]
+        assert points.neighbour(found.ref, found.precision, -1).ref == refs[number]
+    assert points.neighbour(None, "", 1).ref == refs[0]
+    assert points.neighbour(refs[0], "bf16", -1).ref == refs[3]
     points.clear()
     assert points.curves() == {}
+    assert points.neighbour(refs[0], "fp32", 1) is None

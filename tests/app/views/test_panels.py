@@ -10,6 +10,7 @@ from PySide6.QtTest import QTest
 from app.core.rd import plot_range
 from app.core.sources import parse_source
 from app.core.view import Mode
+from app.views.empty_state import DropZone
 from app.views.tool_bar import ModeBar
 
 
@@ -154,6 +155,28 @@ def test_empty_state(recent_window, qtbot, answers) -> None:
     button = next(item for item in recent_window.empty.findChildren(QPushButton) if item.text() == "12.mp4")
     button.click()
     qtbot.waitUntil(lambda: recent_window.player.slots[1].is_open)
+
+
+def test_the_plot_by_keys(pair_window, qtbot) -> None:
+    player = pair_window.player
+    b = player.slots[1]
+    pair_window.run("precision-flip")
+    qtbot.waitUntil(lambda: b.facts.precision == "bf16" and player.settled, timeout=10_000)
+    pair_window.run("next-point")
+    qtbot.waitUntil(lambda: b.facts.precision == "fp32")
+    player.rd.clear()
+    pair_window.run("previous-point")
+    assert "no point yet" in player.message
+
+
+def test_drop_zones_by_keys(window, answers) -> None:
+    zones = window.empty.findChildren(DropZone)
+    for zone, key in zip(zones, (Qt.Key.Key_Return, Qt.Key.Key_Space), strict=True):
+        zone.setFocus()
+        QTest.keyClick(zone, key)
+        QTest.keyClick(zone, Qt.Key.Key_F24)
+        zone.grab()
+    assert answers.asked == ["Open A", "Open B"]
 
 
 def test_between_frames_says_why_not(window, qtbot) -> None:

@@ -66,6 +66,16 @@ def test_zoom_in_time(timeline) -> None:
     assert timeline.span == (0, 39)
 
 
+def test_zoom_in_time_by_keys(pair_window, timeline) -> None:
+    pair_window.player.seek(20)
+    pair_window.run("time-zoom-in")
+    first, last = timeline.span
+    assert last - first == 31
+    assert first < 20 < last
+    pair_window.run("time-zoom-out")
+    assert timeline.span == (0, 39)
+
+
 def test_what_is_painted(pair_window, timeline, views) -> None:
     player = pair_window.player
     for frame in range(40):
