@@ -160,10 +160,15 @@ def test_empty_state(recent_window, qtbot, answers) -> None:
 def test_the_plot_by_keys(pair_window, qtbot) -> None:
     player = pair_window.player
     b = player.slots[1]
-    pair_window.run("precision-flip")
-    qtbot.waitUntil(lambda: b.facts.precision == "bf16" and player.settled, timeout=10_000)
-    pair_window.run("next-point")
-    qtbot.waitUntil(lambda: b.facts.precision == "fp32")
+    player.rd.note(b.ref, b.facts, 30.0, 40)
+    player.rd.note(b.ref, replace(b.facts, precision="bf16"), 29.0, 40)
+    player.rd.note(parse_source("20.nerv"), replace(b.facts, file_bytes=20_000), 31.0, 20)
+    pair_window.run("previous-point")
+    qtbot.waitUntil(lambda: b.facts.precision == "bf16")
+    for _ in range(2):
+        pair_window.run("next-point")
+        qtbot.waitUntil(lambda: b.facts.precision == "fp32" and not b.opening)
+    qtbot.waitUntil(lambda: str(b.ref) == "20.nerv" and b.facts.spec.frame_count == 20)
     player.rd.clear()
     pair_window.run("previous-point")
     assert "no point yet" in player.message
@@ -180,8 +185,6 @@ def test_drop_zones_by_keys(window, answers) -> None:
 
 
 def test_between_frames_says_why_not(window, qtbot) -> None:
-    from dataclasses import replace
-
     bar, player = window.transport, window.player
     window.handlers.open_text("40.mp4", 0)
     qtbot.waitUntil(lambda: player.slots[0].is_open)
