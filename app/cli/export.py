@@ -64,7 +64,7 @@ __all__ = ["command", "export_progress", "sound_for"]
 @click.option("--burn-psnr", is_flag=True, help="Write number and PSNR of every frame into the picture.")
 @click.option("--range", "span", metavar="A:B", help="Only frames A to B - 1.")
 @click.option("--scale", type=SIZE, metavar="WxH", help="Size of the picture that is written.")
-@click.option("--fps", metavar="RATE", help="Repeat or drop frames to this rate: 50, 30000/1001.")
+@click.option("--fps", metavar="RATE", help="Repeat or drop frames to this rate: 50, 30000/1001, 29.97.")
 @click.option("--filter", "graph", metavar="GRAPH", help="A filter graph of FFmpeg for the finished picture.")
 @click.option("--encoder", metavar="NAME|auto", help="FFmpeg's name; auto: the best that opens. Default: libx264.")
 @click.option("--crf", type=float, metavar="N", help="Quality in the encoder's own scale; smaller is better.")

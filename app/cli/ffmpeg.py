@@ -1,6 +1,7 @@
 """`nervplay ffmpeg`: the stock ffmpeg, with inputs that may be neural."""
 
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import click
@@ -14,10 +15,18 @@ from nervplay.errors import UsageError
 __all__ = ["command", "neural_inputs"]
 
 
-def neural_inputs(arguments: list[str]) -> list[int]:
-    """Return the places of .nerv files in a command line of ffmpeg: what follows `-i`."""
+def neural_inputs(arguments: list[str], program: str = "ffmpeg") -> list[int]:
+    """Return the places of .nerv files in a command line of ffmpeg: what follows `-i`.
+
+    Args:
+        arguments: of the program.
+        program: its name or path; ffprobe and ffplay take their one file without `-i`, too.
+    """
     pairs = enumerate(pairwise(arguments), start=1)
-    return [place for place, (option, word) in pairs if option == "-i" and is_neural(word)]
+    places = [place for place, (option, word) in pairs if option == "-i" and is_neural(word)]
+    if not places and Path(program).name.startswith(("ffprobe", "ffplay")):
+        return [place for place, word in enumerate(arguments) if is_neural(word)][-1:]
+    return places
 
 
 @nervplay_command(
@@ -26,7 +35,7 @@ def neural_inputs(arguments: list[str]) -> list[int]:
     examples=(
         "nervplay ffmpeg -ss 10 -i clip.nerv -t 5 -c:v libx264 part.mp4",
         "nervplay ffmpeg -i clip.nerv -i source.mp4 -lavfi [0:v][1:v]psnr -f null -",
-        "nervplay ffmpeg --program ffprobe -i clip.nerv",
+        "nervplay ffmpeg --program ffprobe clip.nerv",
         "nervplay ffmpeg doctor",
     ),
     codes=(2, 3, 6),
@@ -51,4 +60,6 @@ def command(*, arguments: tuple[str, ...], program: str, as_json: bool, **served
     if not words:
         raise UsageError("nothing to run; give ffmpeg's own arguments: nervplay ffmpeg -i clip.nerv out.mp4")
     options = ServingOptions(**served)
-    click.get_current_context().exit(run_with_urls(find_program(program), words, neural_inputs(words), options))
+    click.get_current_context().exit(
+        run_with_urls(find_program(program), words, neural_inputs(words, program), options)
+    )

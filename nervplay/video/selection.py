@@ -7,6 +7,12 @@ from nervplay.errors import FrameIndexError, GeometryError, UsageError
 
 __all__ = ["parse_frames", "parse_positions", "parse_range", "parse_rate", "parse_size"]
 
+_TELEVISION = {
+    f"{float(rate):.{digits}f}": rate
+    for rate in (Fraction(1000 * whole, 1001) for whole in (24, 30, 48, 60, 120))
+    for digits in (2, 3)
+}
+
 
 def parse_frames(text: str, frame_count: int) -> list[int]:
     """Return the frame indices that `text` names, in its order, repeats included.
@@ -91,12 +97,14 @@ def parse_size(text: str) -> tuple[int, int]:
 def parse_rate(text: str) -> Fraction:
     """Return frames per second of "25", "30000/1001" or "12.5".
 
+    The short forms of television's rates stand for these: "23.976" and "23.98" are 24000/1001, "29.97" is 30000/1001.
+
     Raises:
         UsageError: text of another form, or a rate that is not positive.
     """
     if re.fullmatch(r"\s*[0-9]+(\.[0-9]+|/0*[1-9][0-9]*)?\s*", text) is None or Fraction(text) <= 0:
         raise UsageError(f"'{text}' is no frame rate; write frames per second as 25, 12.5 or 30000/1001")
-    return Fraction(text)
+    return _TELEVISION.get(text.strip(), Fraction(text))
 
 
 def _inside(index: int, frame_count: int) -> int:

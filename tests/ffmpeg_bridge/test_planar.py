@@ -16,7 +16,7 @@ from nervplay.bitstream import write_nerv
 from nervplay.codec import pack
 from nervplay.decode import open_decoder
 from nervplay.decode.testing import FakeDecoder
-from nervplay.errors import UnknownNameError
+from nervplay.errors import Interrupted, UnknownNameError
 from nervplay.models import build_model, resolve_preset
 from nervplay.video import ArraySource, Colour, VideoSpec
 
@@ -100,6 +100,40 @@ def test_every_route_carries_the_same_samples(pix_fmt, run_ffmpeg, tmp_path):
     assert out.read_bytes() == expected
 
 
+class Ahead(FakeDecoder):
+    """Fills the planes of each frame before it hands out those of the frame before, as decoders may."""
+
+    def yuv_frames(self, targets):
+        before = None
+        for index, planes in targets:
+            filled = self.yuv_frame(index, planes)
+            if before is not None:
+                yield before
+            before = filled
+        yield before
+
+
+def test_a_decoder_may_be_one_frame_ahead(run_ffmpeg, tmp_path):
+    for decoder, name in ((Ahead(SPEC), "ahead"), (FakeDecoder(SPEC), "in turn")):
+        with (tmp_path / name).open("wb") as file:
+            assert write_pipe(file, decoder, "raw", "yuv420p") == 5
+        export_video(decoder, tmp_path / f"{name}.mkv", encoder="ffv1")
+    assert (tmp_path / "ahead").read_bytes() == (tmp_path / "in turn").read_bytes()
+    run_ffmpeg("-i", tmp_path / "ahead.mkv", "-fps_mode", "passthrough", "-f", "rawvideo", tmp_path / "exported")
+    assert (tmp_path / "exported").read_bytes() == (tmp_path / "ahead").read_bytes()
+
+
+def test_a_cancelled_decoder_is_no_export(tmp_path):
+    class Cancelled(FakeDecoder):
+        def yuv_frame(self, index, out):
+            self.cancel()
+            return super().yuv_frame(index, out)
+
+    with pytest.raises(Interrupted, match="stopped after 1 of 5 frames"):
+        export_video(Cancelled(SPEC), tmp_path / "out.mp4", **FAST)
+    assert list(tmp_path.iterdir()) == []
+
+
 def solid(path: Path, rgb: tuple[int, int, int], colour: Colour) -> Path:
     """Write a neural video of one colour: the last layer of its network knows nothing but a bias."""
     entry, preset = resolve_preset("nerv-tiny")
@@ -134,8 +168,7 @@ def test_a_solid_neural_video_survives(rgb, colour, ffprobe, run_ffmpeg, tmp_pat
             assert np.abs(seen.astype(int) - expected).max() <= 1, pix_fmt
 
 
-def test_what_is_shown_in_one_picture_goes_over_rgb(numbered, tmp_path):
-    """The converter of RGB frames and the decoder's own agree on what is tagged."""
+def test_both_ways_tag_alike():
     decoder, rgb = FakeDecoder(SPEC), FrameConverter(SPEC.colour, "yuv420p")
     own = next(planar_frames(planar_source(decoder, "yuv420p"), "yuv420p"))
     other = rgb.convert(decoder.frame(0))

@@ -74,6 +74,10 @@ def test_our_options_and_its_options(nervplay, small_nerv: Path, tmp_path: Path)
 def test_only_inputs_are_replaced() -> None:
     assert neural_inputs(["-i", "a.nerv", "-i", "b.mp4", "-map", "0", "-i", "C.NERV", "out.nerv"]) == [1, 7]
     assert neural_inputs(["a.nerv", "-i"]) == []
+    assert neural_inputs(["-v", "error", "a.nerv"], "/usr/bin/ffprobe") == [2]
+    assert neural_inputs(["-i", "a.nerv"], "ffprobe") == [1]
+    assert neural_inputs(["a.nerv", "-loop", "0"], "ffplay") == [0]
+    assert neural_inputs(["a.mp4"], "ffprobe") == []
 
 
 def test_its_exit_code_is_ours(nervplay, small_nerv: Path, tmp_path: Path) -> None:

@@ -64,6 +64,11 @@ def test_rate():
     assert parse_rate("30000/1001") == Fraction(30000, 1001)
     assert parse_rate(" 25 ") == 25
     assert parse_rate("12.5") == Fraction(25, 2)
+    for text in ("23.976", "23.98", " 29.97", "29.970", "47.952", "59.94 ", "119.88"):
+        rate = parse_rate(text)
+        assert rate.denominator == 1001
+        assert abs(rate - Fraction(text.strip())) < Fraction(1, 200)
+    assert parse_rate("23.97") == Fraction(2397, 100), "neither form of 24000/1001"
     for text in ("0", "-25", "30/0", "30/", "fast", "1/2/3", "nan", ""):
         with pytest.raises(UsageError, match="frame rate"):
             parse_rate(text)
