@@ -30,7 +30,7 @@ from app.cli.output import emit_json, note, progress
 from app.cli.stages import CONVOLUTIONS_FORM
 from app.core.clips import source_record
 from ffmpeg_bridge import open_source
-from nervplay.bitstream import NervFile, write_nerv
+from nervplay.bitstream import NervFile, clear_leftovers, write_nerv
 from nervplay.bitstream.layout import MAX_BITS
 from nervplay.codec import Precision, open_nerv, pack
 from nervplay.codec.rate import RateTuned
@@ -228,6 +228,8 @@ def _clear(left: Path) -> None:
 def _check_targets(target: Path, *, long: bool, resume: bool, overwrite: bool) -> Path:
     """Check target and saved state before the work; return the resume file, or the folder of the parts of a long clip.
 
+    What a killed run has left half-written is removed.
+
     Raises:
         UsageError: a target that does not end with .nerv.
         OutputError: it cannot be written.
@@ -235,9 +237,11 @@ def _check_targets(target: Path, *, long: bool, resume: bool, overwrite: bool) -
     """
     check_suffix(target, ".nerv")
     check_target(target, overwrite=overwrite)
+    clear_leftovers(target)
     if long:
         return check_parts(target, resume=resume, overwrite=overwrite)
     state = resume_path(target)
+    clear_leftovers(state)
     if state.exists() and not resume and not overwrite:
         raise OutputExistsError(
             f"a stopped fit of '{target}' lies in '{state}'; add --resume to go on, or --overwrite to start again"

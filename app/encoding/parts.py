@@ -12,7 +12,7 @@ from typing import Any
 
 from app.core.clips import source_record
 from ffmpeg_bridge import open_source
-from nervplay.bitstream import Audio, NervFile, peek_nerv, read_nerv, write_nerv
+from nervplay.bitstream import Audio, NervFile, clear_leftovers, peek_nerv, read_nerv, write_nerv
 from nervplay.codec import Precision, pack
 from nervplay.errors import CheckpointError
 from nervplay.models import ModelConfig, get_architecture
@@ -147,6 +147,8 @@ def fit_part(
     if is_done(folder, part):
         return target
     state = target.with_suffix(".resume")
+    for path in (target, state):  # what a killed worker was writing
+        clear_leftovers(path)
     with open_source(Path(part.source)) as whole:
         clip = part.transform.apply(whole)
         model = build_for_training(part.architecture, part.config, part.recipe)

@@ -3,7 +3,7 @@
 docs/spec/nerv-format.md describes the format; `layout.py` is the place to begin.
 """
 
-from nervplay.bitstream.atomic import atomic_write, replacing
+from nervplay.bitstream.atomic import atomic_write, clear_leftovers, replacing
 from nervplay.bitstream.layout import FORMAT, VERSION, Audio, NervFile, QuantisedTensor, Segment, weights_sha256
 from nervplay.bitstream.reader import NervHeader, peek_nerv, read_nerv
 from nervplay.bitstream.writer import encode_nerv, write_nerv
@@ -17,6 +17,7 @@ __all__ = [
     "QuantisedTensor",
     "Segment",
     "atomic_write",
+    "clear_leftovers",
     "encode_nerv",
     "peek_nerv",
     "read_nerv",

@@ -1,6 +1,7 @@
 """Writing files so that a target is there whole or not at all: beside it, synced, then renamed."""
 
 import errno
+import hashlib
 import os
 import secrets
 import stat
@@ -10,7 +11,7 @@ from pathlib import Path
 
 from nervplay.errors import OutputError, OutputExistsError
 
-__all__ = ["atomic_write", "replacing"]
+__all__ = ["atomic_write", "clear_leftovers", "replacing"]
 
 _FULL = {
     errno.ENOSPC: "the disk is full",
@@ -23,7 +24,8 @@ _FULL = {
 def replacing(path: str | os.PathLike[str], *, overwrite: bool) -> Iterator[Path]:
     """Yield a temporary path beside `path`; when the block ends well, sync that file and rename it to `path`.
 
-    Whatever goes wrong, a kill included, `path` stays as it was; all but a kill remove the temporary file, too. It
+    Whatever goes wrong, a kill included, `path` stays as it was; all but a kill remove the temporary file, too, and
+    what a kill leaves `clear_leftovers` finds. It
     exists and is empty when the block starts, and has the suffix of `path`, by which encoders choose their format. A
     symbolic link is followed: its target is replaced.
 
@@ -37,7 +39,7 @@ def replacing(path: str | os.PathLike[str], *, overwrite: bool) -> Iterator[Path
     """
     target = Path(os.path.realpath(path))
     _check_target(target, Path(path), overwrite)
-    temporary = target.parent / f".nervplay-{secrets.token_hex(6)}.part{target.suffix}"
+    temporary = target.parent / f"{_beside(target)}{secrets.token_hex(6)}.part{target.suffix}"
     try:
         os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
     except OSError as error:
@@ -55,6 +57,22 @@ def replacing(path: str | os.PathLike[str], *, overwrite: bool) -> Iterator[Path
         raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def clear_leftovers(path: str | os.PathLike[str]) -> None:
+    """Remove the temporary files of writers of `path` that were killed; call it where no other writer of it can be.
+
+    Args:
+        path: the target that they were for; it stays as it is.
+    """
+    target = Path(os.path.realpath(path))
+    for leftover in target.parent.glob(f"{_beside(target)}*"):
+        leftover.unlink(missing_ok=True)
+
+
+def _beside(target: Path) -> str:
+    """Return what the names of all temporary files of a target begin with."""
+    return f".nervplay-{hashlib.sha256(target.name.encode()).hexdigest()[:8]}-"
 
 
 def atomic_write(path: str | os.PathLike[str], data: bytes, *, overwrite: bool = False) -> None:

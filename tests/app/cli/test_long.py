@@ -110,14 +110,14 @@ def test_killed_and_resumed_is_the_same_file(
 
 @pytest.mark.slow
 def test_ten_minutes(nervplay, tmp_path: Path) -> None:
-    """6,000 frames in 60 segments: fitted, and any frame found by opening one network."""
+    """2,400 frames of ten minutes in 60 segments: fitted, and any frame found by opening one network."""
     source = tmp_path / "long.mp4"
     rows, columns = np.mgrid[:32, :48]
     with av.open(str(source), "w") as output:
-        video = output.add_stream("libx264", rate=10, options={"preset": "ultrafast"})
+        video = output.add_stream("libx264", rate=4, options={"preset": "ultrafast"})
         video.width, video.height, video.pix_fmt = 48, 32, "yuv420p"
-        for number in range(6000):
-            picture = np.stack((5 * columns + number, 7 * rows, 0 * rows + number // 24), axis=2).astype(np.uint8)
+        for number in range(2400):
+            picture = np.stack((5 * columns + number, 7 * rows, 0 * rows + number // 10), axis=2).astype(np.uint8)
             output.mux(video.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
         output.mux(video.encode(None))
     target = tmp_path / "long.nerv"
@@ -127,5 +127,5 @@ def test_ten_minutes(nervplay, tmp_path: Path) -> None:
     assert header.video.duration == Fraction(600)
     assert len(header.segments) >= 60
     with open_decoder(target, device="cpu") as decoder:
-        for index in (5999, 0, 3001, 17, 4444):
+        for index in (2399, 0, 1201, 17, 1777):
             assert decoder.frame(index).shape == (32, 48, 3)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from kin import descendants
 
 from app.encoding.local import run_local
 from app.encoding.parts import Part, part_path
@@ -47,15 +48,8 @@ def contents(folder: Path, parts: list[Part]) -> list[bytes]:
 
 
 def fitting() -> list[int]:
-    """The processes of the workers that run a part."""
-    found = []
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            if b"ray::_fit_remotely" in (process / "cmdline").read_bytes():
-                found.append(int(process.name))
-        except OSError:
-            continue
-    return found
+    """The processes of this test's workers that run a part."""
+    return descendants(os.getpid(), b"ray::_fit_remotely")
 
 
 @pytest.mark.usefixtures("cluster")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from nervplay.bitstream import atomic_write, replacing
+from nervplay.bitstream import atomic_write, clear_leftovers, replacing
 from nervplay.errors import OutputError, OutputExistsError
 
 
@@ -183,6 +183,13 @@ def test_a_kill_leaves_the_old_file(tmp_path: Path) -> None:
         assert process.stdout is not None
         process.stdout.readline()
         process.send_signal(signal.SIGKILL)
+    assert path.read_bytes() == b"old"
+    (half,) = (name for name in names(tmp_path) if name != "a.nerv")
+    (tmp_path / ".nervplay-other.part.nerv").write_bytes(b"of somebody else")
+    clear_leftovers(tmp_path / "b.nerv")
+    assert half in names(tmp_path), "another target's"
+    clear_leftovers(path)
+    assert names(tmp_path) == [".nervplay-other.part.nerv", "a.nerv"]
     assert path.read_bytes() == b"old"
 
 

@@ -85,7 +85,7 @@ def test_a_network_may_refuse_half_precision() -> None:
         assert not torch.is_autocast_enabled("cpu")
 
 
-WITHOUT_HALF = ["ffnerv-tiny", "hinerv-tiny", "hnerv-boost-tiny", "pnerv-tiny", "srnerv-tiny"]
+WITHOUT_HALF = ["ffnerv-tiny", "hinerv-tiny", "hnerv-boost-tiny", "pnerv-tiny", "snerv-t-tiny", "srnerv-tiny"]
 
 
 def test_where_bfloat16_costs_quality_fast_is_float32() -> None:
