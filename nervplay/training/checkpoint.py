@@ -6,6 +6,7 @@ A safetensors file, written beside its name and renamed, so a kill at any time l
     model.*          the state dict, the encoder included
     optimiser.*      moments and step count of every parameter, by its name
     epoch.*          losses and PSNRs of the epoch's finished steps
+    mean.*           running mean of the weights, where the recipe keeps one
     mask.*           of the parameters that the fit has pruned, by their names
     rng.*            states of PyTorch's generators
     course.*         rollbacks, plateau, seconds, and the states that the fit can go back to

@@ -1,4 +1,4 @@
-"""SSIM with its gradient in closed form: the five smoothed maps are computed once, in one pass, and kept for nothing.
+"""SSIM with its gradient in closed form: four smoothed maps are computed once, in one pass, and kept for nothing.
 
 With G the Gaussian, m = G x, n = G y, and S = A1 A2 / (B1 B2) where A1 = 2 m n + c1, A2 = 2 (G xy - m n) + c2,
 B1 = m^2 + n^2 + c1, B2 = (G x^2 - m^2) + (G y^2 - n^2) + c2:
@@ -7,8 +7,9 @@ B1 = m^2 + n^2 + c1, B2 = (G x^2 - m^2) + (G y^2 - n^2) + c2:
     dS/dm = 2 n (A2 - A1) / (B1 B2) - 2 m S (1/B1 - 1/B2)
     dS/dx = G' dS/dm + 2 x G' dS/d(G x^2) + y G' dS/d(G xy)          G': the transposed Gaussian
 
-The figures are those of pytorch_msssim with the settings of `nervplay.metrics.ms_ssim`, up to rounding. Source: Wang,
-Bovik, Sheikh, Simoncelli, "Image quality assessment: from error visibility to structural similarity", 2004, eq. (13).
+G x^2 and G y^2 are only needed as their sum. The figures are those of pytorch_msssim with the settings of
+`nervplay.metrics.ms_ssim`, up to rounding. Source: Wang, Bovik, Sheikh, Simoncelli, "Image quality assessment: from
+error visibility to structural similarity", 2004, eq. (13).
 """
 
 from typing import Any
@@ -52,17 +53,18 @@ class _MeanSsim(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, y: Tensor) -> Tensor:
         """Return the mean and keep the gradient, which costs less than the maps that it comes from."""
         count = x.shape[1]
-        maps = _smooth(torch.cat((x, y, x * x, y * y, x * y), dim=1), 0)
-        m, n, xx, yy, xy = torch.split(maps, count, dim=1)
-        mn, squares = m * n, m * m + n * n
+        maps = _smooth(torch.cat((x, y, torch.addcmul(x * x, y, y), x * y), dim=1), 0)
+        m, n, power, xy = torch.split(maps, count, dim=1)
+        mn, squares = m * n, torch.addcmul(m * m, n, n)
         a1, a2 = 2 * mn + _C1, 2 * (xy - mn) + _C2
-        b1, b2 = squares + _C1, xx + yy - squares + _C2
+        b1, b2 = squares + _C1, power - squares + _C2
         both = 1 / (b1 * b2)
         score = a1 * a2 * both
-        to_m = 2 * n * (a2 - a1) * both - 2 * m * score * (1 / b1 - 1 / b2)
+        to_m = 2 * both * (n * (a2 - a1) - m * score * (b2 - b1))
         back = _smooth(torch.cat((to_m, -score / b2, 2 * a1 * both), dim=1), WINDOW - 1)
         to_m, to_xx, to_xy = torch.split(back, count, dim=1)
-        ctx.save_for_backward((to_m + 2 * x * to_xx + y * to_xy) / score.numel())
+        gradient = torch.addcmul(torch.addcmul(to_m, x, to_xx, value=2), y, to_xy)
+        ctx.save_for_backward(gradient / score.numel())
         mean: Tensor = score.mean()
         return mean
 

@@ -139,7 +139,7 @@ def fit(
         watch.report()
         watch.save()
         seconds, speed = watch.speed()
-        run.shaping.fold()
+        run.finish()
         _store_embeddings(model, frames, task)
     psnr_db, loss = run.record.means(run.step)
     return FitResult(

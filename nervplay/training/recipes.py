@@ -33,6 +33,8 @@ class Recipe:
         loss: see `nervplay.training.losses`.
         optimiser: see `nervplay.training.optimisers`; epsilon 1e-8, no weight decay.
         grad_clip: largest norm of the gradient over all parameters (SNeRV: 1.0); None leaves gradients alone.
+        ema: decay of a running mean of the weights that the epochs before the phases end with, in [0, 1), see
+            `nervplay.training.averaging`; None ends with the weights of the last step.
         task: what is fitted for, see `nervplay.video.tasks`.
         speed: see `nervplay.training.speed`; "exact" computes as the official code does.
         rollbacks: how often a fit that has collapsed goes back to its last good state and halves its rate, 0 or more.
@@ -55,6 +57,7 @@ class Recipe:
     loss: str = "L2"
     optimiser: str = "adam"
     grad_clip: float | None = None
+    ema: float | None = None
     task: str = "regression"
     speed: str = "exact"
     rollbacks: int = 3
@@ -71,6 +74,7 @@ class Recipe:
         in_range = len(self.betas) == count and all(0.0 <= beta < 1.0 for beta in self.betas)
         self._require("betas", in_range, f"{count} numbers in [0, 1) for {self.optimiser}")
         self._require("grad_clip", self.grad_clip is None or 0.0 < self.grad_clip < math.inf, "above 0, or none")
+        self._require("ema", self.ema is None or 0.0 <= self.ema < 1.0, "in [0, 1), or none")
         self._require("rollbacks", self.rollbacks >= 0, "0 or more")
         self._require("patience", self.patience is None or self.patience >= 1, "1 or more, or none")
         self._require("seed", 0 <= self.seed < 2**63, "0 or more, under 2^63")

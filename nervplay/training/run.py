@@ -14,6 +14,7 @@ from torch.optim import Optimizer
 from nervplay.errors import UsageError
 from nervplay.metrics.psnr import float_psnr
 from nervplay.models.base import TrainingPair, VideoModel
+from nervplay.training.averaging import WeightMean
 from nervplay.training.batches import make_batches
 from nervplay.training.checkpoint import ResumeState, read_resume_file, write_resume_file
 from nervplay.training.course import PREFIX, Course
@@ -89,6 +90,7 @@ class Run:
         self.model, self.frames, self.recipe = model, frames, recipe
         self._speed = get_speed(recipe.speed, frames.device)
         self._speed.prepare(model)
+        self._mean = WeightMean(model, recipe.ema)
         self.shaping = WeightShaping(model, hooks or PhaseHooks())
         self._batches = make_batches(model, frames, recipe)
         visible = parse_task(recipe.task).visible(model.config.width, model.config.height)
@@ -169,7 +171,8 @@ class Run:
 
     def _start_of(self, epoch: int) -> SavedEpoch:
         """Return the state as the one that `epoch` begins with."""
-        return SavedEpoch(epoch, snapshot(self.model, self.optimiser))
+        mean = {name: value.clone() for name, value in self._mean.tensors().items()}
+        return SavedEpoch(epoch, snapshot(self.model, self.optimiser) | mean)
 
     def _go_back(self, reason: str) -> int:
         """Load the last good state, lower the rate for the rest of the fit, and return the epoch to go on with.
@@ -186,6 +189,7 @@ class Run:
             )
         state = guard.go_back()
         load(self.model, self.optimiser, state.tensors)
+        self._mean.load(state.tensors)
         _LOG.warning(
             "epoch %d: %s; going back to the beginning of epoch %d with %g of the rate",
             self.epoch + 1,
@@ -211,6 +215,8 @@ class Run:
         self._schedule = parse_schedule(phase.schedule if phase else self.recipe.schedule)
         begins = begins and phase is not None and self._phase_epoch == 0
         if begins:
+            if self.recipe.epochs and self.epoch == self.recipe.epochs:
+                self._mean.put()
             self.optimiser = self._fresh_optimiser()
         self.shaping.enter(phase, begins=begins)
 
@@ -232,6 +238,8 @@ class Run:
         if self.recipe.grad_clip is not None:
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.grad_clip)
         self.optimiser.step()
+        if self.epoch < self.recipe.epochs:
+            self._mean.add(self.finished_steps + 1)
         self.record.add(step, loss, psnr)
         self.step = step + 1
 
@@ -252,6 +260,12 @@ class Run:
         mask = torch.floor(F.adaptive_avg_pool2d(self._mask, (rows, columns)))
         mask = mask.view(*(1,) * (pair.target.ndim - 2), *mask.shape[-2:])
         return pair._replace(prediction=pair.prediction * mask, target=pair.target * mask)
+
+    def finish(self) -> None:
+        """Make the weights those that the fit ends with."""
+        if self.epoch < self.recipe.epochs:
+            self._mean.put()
+        self.shaping.fold()
 
     @property
     def has_diverged(self) -> bool:
@@ -292,7 +306,7 @@ class Run:
         self._expect_masks(own)
 
         def sound(tensors: Mapping[str, Tensor]) -> None:
-            check(self.model, self.optimiser, {}, tensors, path)
+            check(self.model, self.optimiser, self._mean.tensors(), tensors, path)
 
         self.course.take(state.tensors, sound, path)
         restore(self.model, self.optimiser, self._recorded(), own, path)
@@ -304,6 +318,7 @@ class Run:
         self.shaping.take_masks({name: torch.ones_like(p, dtype=torch.bool) for name, p in masked})
 
     def _recorded(self) -> dict[str, Tensor]:
-        """Return the record of the epoch and the masks by the names of the resume file."""
+        """Return the record of the epoch, the masks and the mean of the weights by the names of the resume file."""
         masks = {f"mask.{name}": mask for name, mask in self.shaping.masks.items()}
-        return {"epoch.losses": self.record.losses, "epoch.psnrs": self.record.psnrs, **masks}
+        record = {"epoch.losses": self.record.losses, "epoch.psnrs": self.record.psnrs}
+        return record | masks | self._mean.tensors()

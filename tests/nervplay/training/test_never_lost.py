@@ -80,16 +80,18 @@ def test_without_rollbacks_the_first_collapse_is_the_end(fragile: Any, moving_cl
         fit(fragile("nan", (4,)), moving_clip, RECIPE.replace(rollbacks=0), device="cpu")
 
 
+@pytest.mark.parametrize("ema", [None, 0.9])
 @pytest.mark.parametrize("stop", [1, 4, 7, 8, 10, 13])
 def test_stops_around_a_collapse_leave_no_trace(
-    fragile: Any, moving_clip: ArraySource, tmp_path: Path, stop: int
+    fragile: Any, moving_clip: ArraySource, tmp_path: Path, *, stop: int, ema: float | None
 ) -> None:
-    expected = fit(fragile("grey", (8,)), moving_clip, RECIPE, device="cpu")
+    recipe = RECIPE.replace(ema=ema)
+    expected = fit(fragile("grey", (8,)), moving_clip, recipe, device="cpu")
     path, model = tmp_path / "r", fragile("grey", (8,))
     with pytest.raises(Interrupted):
-        fit(model, moving_clip, RECIPE, device="cpu", resume=path, stop=lambda: model.calls == stop)
+        fit(model, moving_clip, recipe, device="cpu", resume=path, stop=lambda: model.calls == stop)
     again = fragile("grey", (8 - stop,))  # the steps are counted from the start of this process
-    result = fit(again, moving_clip, RECIPE, device="cpu", resume=path)
+    result = fit(again, moving_clip, recipe, device="cpu", resume=path)
     assert result.rollbacks == expected.rollbacks == 1
     for name, value in state(result.model).items():
         assert torch.equal(value, state(expected.model)[name]), name
