@@ -3,8 +3,10 @@
     python -m benchmarks.efforts [--arch hnerv --parameters 60000] [--size 160x80] [--frames 16] [--epochs 300]
 
 Every line is one epoch of one recipe: mean PSNR of its training predictions, and the processor time so far (wall time
-on a GPU). The last lines, marked `file`, hold what the fitted network decodes to after storing it at 8 and 6 bits.
-`--rates` runs Muon at other rates, too: that is how the one in `nervplay.training.efforts` was chosen.
+on a GPU). Lines marked `file` hold what the fitted network decodes to after storing it at 8 and 6 bits; lines marked
+`against` hold an effort's share of the paper's updates and seconds, and how many dB its file lies above the paper's.
+`--also balanced:ema=0.998` runs an effort with other fields of its recipe, too: that is how the settings in
+`nervplay.training.efforts` were chosen. `--also balanced:learning_rate=3e-3 --also balanced:ema=0.998` runs both.
 """
 
 import argparse
@@ -55,6 +57,24 @@ def run(name: str, recipe: Recipe, options: argparse.Namespace) -> list[tuple[ob
     return table
 
 
+def changed(paper: Recipe, words: str) -> Recipe:
+    """Return an effort's recipe with fields changed: "balanced:ema=0.998,learning_rate=3e-3"."""
+    effort, _, changes = words.partition(":")
+    fields = dict(change.split("=") for change in changes.split(","))
+    numbers = {name: value if name in {"schedule", "loss"} else float(value) for name, value in fields.items()}
+    return with_effort(paper, effort).replace(**numbers)
+
+
+def against(rows: list[tuple[object, ...]]) -> tuple[object, ...]:
+    """Compare the last file with the paper's, which is the first: shares of updates and seconds, dB above it."""
+    files = [row for row in rows if row[1] == "file"]
+    (_, _, _, updates, seconds, psnr), (name, _, epochs, *last) = files[0], files[-1]
+    wanted = [float(str(value)) for value in (updates, seconds, psnr)]
+    found = [float(str(value)) for value in last]
+    shares = (f"{found[0] / wanted[0]:.3f}", f"{found[1] / wanted[1]:.3f}", f"{found[2] - wanted[2]:+.3f}")
+    return (name, "against", epochs, *shares)
+
+
 def main() -> None:
     """Run the paper's recipe and all efforts, and write the curves."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -64,16 +84,19 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=16)
     parser.add_argument("--epochs", type=int, default=300, help="of the paper's recipe")
     parser.add_argument("--efforts", default=",".join(EFFORTS))
-    parser.add_argument("--rates", default="", help="further rates of Muon, with commas between")
+    parser.add_argument("--also", action="append", default=[], metavar="EFFORT:FIELD=VALUE[,FIELD=VALUE]")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--output", type=Path)
     options = parser.parse_args()
     settings = dict(get_architecture(options.arch).presets["tiny"].recipe)
     paper = Recipe.from_json(settings).replace(epochs=options.epochs, batch_size=1, speed="fast", phases=())
     recipes = {"paper": paper} | {name: with_effort(paper, name) for name in options.efforts.split(",")}
-    for rate in filter(None, options.rates.split(",")):
-        recipes[f"balanced-{rate}"] = with_effort(paper, "balanced").replace(learning_rate=float(rate))
-    rows = [row for name, recipe in recipes.items() for row in run(name, recipe, options)]
+    recipes |= {words: changed(paper, words) for words in options.also}
+    rows: list[tuple[object, ...]] = []
+    for name, recipe in recipes.items():
+        rows += run(name, recipe, options)
+        rows.append(against(rows))
+        print(*rows[-1], sep="\t", flush=True)
     target = options.output or ROOT / "benchmarks" / "results" / f"efforts-{options.arch}.tsv"
     write_table(target, f"python -m benchmarks.efforts {' '.join(sys.argv[1:])}", options.device, COLUMNS, rows)
 
