@@ -74,7 +74,7 @@ class Inspector(QScrollArea):
         return box
 
     def _add_stages(self) -> None:
-        box = QGroupBox("Stages of the network (CPU, FP32)")
+        box = QGroupBox("Stages of a frame, one by one")
         inside = QVBoxLayout(box)
         inside.setContentsMargins(8, 4, 8, 4)
         self._stages = StageBars()

@@ -9,7 +9,7 @@ from app.views.theme import colours
 __all__ = ["StageBars"]
 
 _ROW = 17
-_NAME, _VALUE = 80, 70
+_NAME, _VALUE = 150, 70
 
 
 class StageBars(QWidget):
@@ -29,7 +29,9 @@ class StageBars(QWidget):
         """Show these rows."""
         if stages != self._stages:
             self._stages = stages
-            self.setAccessibleDescription(", ".join(f"{name} {value:.2f} ms" for name, value in stages))
+            words = [f"{name} {value:.2f} ms" for name, value in stages]
+            self.setAccessibleDescription(", ".join(words))
+            self.setToolTip("\n".join(words))
             self.updateGeometry()
             self.update()
 

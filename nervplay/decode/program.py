@@ -120,15 +120,15 @@ class Program:
 
 
 def _name(plan: Plan) -> str:
-    """Return what a chain computes, for people: "5x5, 33 to 112 channels, 640x320, 16 bits"."""
+    """Return what a chain computes, for people: "640x320 5x5 33>112 int16", the output before its shuffle first."""
     words = []
     for conv, kind in zip(plan.convolutions, plan.kinds, strict=True):
         outputs, inputs, *taps = conv.weight.shape
-        shape = f"{outputs} channels apart" if conv.depthwise else f"{inputs} to {outputs} channels"
+        channels = f"{outputs} apart" if conv.depthwise else f"{inputs}>{outputs}"
         height, width = conv.out_size
         how = "linear" if conv.rows else f"{taps[0]}x{taps[1]}"
-        words.append(f"{how}, {shape}, {width}x{height}" + ", 16 bits" * (kind == "wino16"))
-    return "; ".join(words)
+        words.append(f"{width}x{height} {how} {channels}" + " int16" * (kind == "wino16"))
+    return ", ".join(words)
 
 
 class _TorchCall:
