@@ -139,13 +139,19 @@ def stock_hub(window: MainWindow) -> None:
             Hub(_HUB.url, token).push(publication, name, private=False)
 
 
+def wait_for_posters(window: MainWindow) -> None:
+    """Run the event loop until the Hub browser shows all that there is."""
+    desk, shown = window.desk, window.dialogs.shown["hub"].list
+    wait_until(lambda: desk.browser is not None and not desk.browser.local and shown.count() == 4)
+    wait_until(lambda: all(row.poster and desk.poster(row) is not None for row in desk.browser.rows))
+
+
 def shoot_hub(window: MainWindow) -> None:
     """The Hub browser with a pull that is done and one that goes on, the same without a network, the push dialog."""
     window.open_dialog("hub")
     dialog = window.dialogs.shown["hub"]
     desk = window.desk
-    wait_until(lambda: desk.browser is not None and dialog.list.count() == 4)
-    wait_until(lambda: all(row.poster and desk.poster(row) is not None for row in desk.browser.rows))
+    wait_for_posters(window)
     desk.browser.pull("bob/butterfly")
     wait_until(lambda: any(row.transfer is not None and row.transfer.clip for row in desk.browser.rows))
     dialog.list.setCurrentRow(2)
@@ -168,7 +174,7 @@ def shoot_hub(window: MainWindow) -> None:
     dialog.licence.setCurrentText("cc-by-3.0")
     dialog.credit.setText("(c) Blender Foundation, www.bigbuckbunny.org")
     dialog.push_button.click()
-    wait_until(lambda: desk.publisher.total > 0 and desk.publisher.done > 8)
+    wait_until(lambda: desk.publisher.total > 0 and desk.publisher.done > 2)
     shoot(dialog, "dialog-push")
     desk.publisher.cancel()
     dialog.close()
@@ -202,7 +208,7 @@ def main() -> None:
     window.run("theme-light")
     shoot(window, "light")
     window.open_dialog("hub")
-    wait_until(lambda: not window.desk.browser.searching)
+    wait_for_posters(window)
     shoot(window.dialogs.shown["hub"], "dialog-hub-light")
     window.close()
     app.quit()
