@@ -5,7 +5,8 @@
 Decoding to floats, conversion to samples and encoding run one after the other on the same frames, then the export runs
 as a whole; the least of all rounds counts, for noise only adds. Bounds: processor time of the export at most 1.1 of the
 parts' sum; wall time at most 1.15 of that sum divided by the cores. Figures are ratios within one run. A busy machine,
-or a virtual one that shares its processor, spoils the second: the last line says how many cores idle loops got.
+or a virtual one that shares its processor, spoils the second: so the file also says how many cores idle loops got at
+most, one run of them after each round, and the same ratio with these.
 """
 
 import argparse
@@ -119,7 +120,10 @@ def main() -> None:
     lines.append(
         f"# wall of export * {cores} cores / cpu of the parts: {best['export'][1] * cores / apart:.3f} (bound 1.15)"
     )
-    lines.append(f"# cores that {cores} idle loops got: {max(had):.2f}")
+    lines.append(
+        f"# cores that {cores} idle loops got: {max(had):.2f}; wall of export * these / cpu of the parts: "
+        f"{best['export'][1] * max(had) / apart:.3f}"
+    )
     lines.append(
         f"# {asked.file.name}, {asked.frames} frames, x264 {asked.preset}, {torch.get_num_threads()} torch threads"
     )
