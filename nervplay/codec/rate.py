@@ -78,7 +78,7 @@ class RateTuned(VideoModel):
         # The name is part of what a resumed fit must share; files name the inner network.
         self.architecture = f"{inner.architecture}, rate lambda {rate_lambda:g}, {bits} bits"  # type: ignore[misc]
         self.inner, self.rate_lambda = inner, rate_lambda
-        self.embedding_names = inner.embedding_names
+        self.embedding_names, self.bears_bfloat16 = inner.embedding_names, inner.bears_bfloat16
         exact = inner.stored_bits
         self._names = [
             name

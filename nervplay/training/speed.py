@@ -60,7 +60,7 @@ class Speed:
 
     def arithmetic(self, model: VideoModel) -> AbstractContextManager[Any]:
         """Return the block that a network's forward pass runs in."""
-        if not self._half or not model.mixed_precision:
+        if not self._half or not model.bears_bfloat16:
             return nullcontext()
         return torch.autocast(self._device.type, torch.bfloat16)
 

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from nervplay.codec.rate import RateTuned
 from nervplay.errors import CapabilityError, Interrupted, UnknownNameError
 from nervplay.models import VideoModel, preset_names, resolve_preset
 from nervplay.training import Recipe, build_for_training, fit
@@ -79,17 +80,19 @@ def test_what_a_way_does() -> None:
         get_speed("fats", CPU)
 
 
-def test_a_network_may_refuse_half_precision() -> None:
-    model, _ = fresh("ffnerv-tiny")
-    with get_speed("fast", CPU).arithmetic(model):
-        assert not torch.is_autocast_enabled("cpu")
+@pytest.mark.parametrize(("preset", "half"), [("ffnerv-tiny", False), ("hnerv-tiny", True)])
+def test_a_network_may_refuse_half_precision(preset: str, *, half: bool) -> None:
+    model, _ = fresh(preset)
+    for network in (model, RateTuned(model, 1e-3)):
+        with get_speed("fast", CPU).arithmetic(network):
+            assert torch.is_autocast_enabled("cpu") is half
 
 
-WITHOUT_HALF = ["ffnerv-tiny", "hinerv-tiny", "hnerv-boost-tiny", "pnerv-tiny", "snerv-t-tiny", "srnerv-tiny"]
+WITH_HALF = ["dnerv-tiny", "e-nerv-tiny", "hnerv-tiny", "nerv-tiny", "snerv-tiny"]
 
 
 def test_where_bfloat16_costs_quality_fast_is_float32() -> None:
-    assert [name for name in TINY if not resolve_preset(name)[0].model.mixed_precision] == WITHOUT_HALF
+    assert [name for name in TINY if fresh(name)[0].bears_bfloat16] == WITH_HALF
 
 
 def whole(preset: str) -> Any:
