@@ -172,7 +172,7 @@ def backend_option(function: Function) -> Function:
     return click.option(
         "--backend",
         default="auto",
-        metavar="auto|native|torch-fast|torch",
+        metavar="auto|cuda|native|torch-fast|torch",
         help="The engine (auto: the fastest; torch: the reference, to the last bit as the papers' code).",
     )(function)
 
@@ -182,6 +182,6 @@ def precision_option(function: Function) -> Function:
     return click.option(
         "--precision",
         default="fp32",
-        metavar="fp32|bf16|int8",
-        help="Arithmetic of the decoder; fp32 is the reference.",
+        metavar="fp32|tf32|bf16|fp16|int8",
+        help="Arithmetic of the decoder; fp32 is the reference, tf32 and fp16 are for GPUs.",
     )(function)

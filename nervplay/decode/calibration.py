@@ -1,11 +1,12 @@
-"""What the 16-bit products need to know of a network, found on its own frames and kept in the user's cache.
+"""What integer products need to know of a network, found on its own frames and kept in the user's cache.
 
-All inputs of a neural video are known beforehand: its frame indices. `calibrate` runs some of them, notes how large the
-transformed inputs of each convolution get (`native/wino.h`), then compares other frames with float32. Where they differ
-too much, convolutions go back to float32, the one that errs most first.
+All inputs of a neural video are known beforehand: its frame indices. `calibrate` runs some of them, notes what the
+engine wants to know of the inputs of each convolution (on the CPU how large they get after Winograd's transform,
+`native/wino.h`; on a GPU units and biases, `cuda/bench.py`), then compares other frames with float32. Where they differ
+too much, convolutions go back to floats, the one that errs most first.
 
 Loss against float32: an error of `ENOUGH_DB` raises the squared error of a video of 40 dB by 2 %, that is 0.09 dB; of
-one of 34 dB by 0.02 dB. The file quantised the weights; sums are exact, so there is no bias to correct.
+one of 34 dB by 0.02 dB. On the CPU the file quantised the weights and sums are exact: there is no bias to correct.
 """
 
 import hashlib
@@ -43,15 +44,15 @@ class Bench(Protocol):
     """What calibration asks of an engine."""
 
     def convolutions(self) -> Sequence[Conv]:
-        """Return the convolutions that could have 16-bit products."""
+        """Return the convolutions that could have integer products."""
         ...
 
     def measure(self, index: int, peaks: Peaks) -> None:
-        """Run a frame and raise the peaks of each of these convolutions."""
+        """Run a frame and bring what is known of the inputs of these convolutions up to date."""
         ...
 
     def frame(self, index: int, peaks: Mapping[Conv, Float]) -> Tensor:
-        """Return a frame, (1, 3, H, W), in which the convolutions of `peaks` have 16-bit products."""
+        """Return a frame, (1, 3, H, W), with integer products in the convolutions of `peaks`; float32 for none."""
         ...
 
 
@@ -61,9 +62,9 @@ def spread(frame_count: int, count: int, part: float) -> list[int]:
     return sorted({int((i + part) * frame_count / count) for i in range(count)})
 
 
-def _key(convolutions: Iterable[Conv], frame_count: int) -> str:
+def _key(convolutions: Iterable[Conv], frame_count: int, enough_db: float, kind: str) -> str:
     """Return a hash of all weights and of what is measured."""
-    digest = hashlib.sha256(f"2 {MEASURED} {COMPARED} {ENOUGH_DB} {frame_count}".encode())
+    digest = hashlib.sha256(f"2 {MEASURED} {COMPARED} {enough_db} {frame_count}{kind}".encode())
     for conv in convolutions:
         digest.update(repr((conv.weight.shape, conv.size, conv.activation, conv.shuffle)).encode())
         digest.update(conv.weight.tobytes() + conv.bias.tobytes())
@@ -102,16 +103,25 @@ def _worst_db(bench: Bench, indices: Iterable[int], exact: Mapping[int, Tensor],
     return -10 * float(np.log10(max(*errors, 1e-12)))
 
 
-def calibrate(bench: Bench, frame_count: int, progress: Progress | None = None) -> Peaks:
-    """Return the convolutions that get 16-bit products, and the largest magnitudes of their transformed inputs.
+def calibrate(
+    bench: Bench,
+    frame_count: int,
+    progress: Progress | None = None,
+    *,
+    enough_db: float = ENOUGH_DB,
+    kind: str = "",
+) -> Peaks:
+    """Return the convolutions that get integer products, and what was measured of their inputs.
 
     Args:
         bench: the engine.
         frame_count: T.
         progress: told how far it is.
+        enough_db: least PSNR of a frame against float32, in dB.
+        kind: tells what one engine measures from what others do; "" is the largest transformed inputs of W8A16.
     """
     convolutions = bench.convolutions()
-    path = _file(_key(convolutions, frame_count))
+    path = _file(_key(convolutions, frame_count, enough_db, kind))
     known = _load(path, convolutions)
     if known is not None:
         return known
@@ -133,12 +143,12 @@ def calibrate(bench: Bench, frame_count: int, progress: Progress | None = None) 
         exact[index] = bench.frame(index, {}).clamp(0, 1).clone()
         tick()
     worst = _worst_db(bench, compared, exact, peaks)
-    if worst < ENOUGH_DB:
+    if worst < enough_db:
         alone = {conv: _worst_db(bench, compared[:1], exact, {conv: peak}) for conv, peak in peaks.items()}
         for conv in sorted(alone, key=alone.__getitem__):
             del peaks[conv]
             worst = _worst_db(bench, compared, exact, peaks)
-            if worst >= ENOUGH_DB:
+            if worst >= enough_db:
                 break
     for _ in compared:
         tick()

@@ -25,8 +25,10 @@ from nervplay.video.spec import VideoSpec
 
 __all__ = ["PRECISIONS", "Decoder"]
 
-PRECISIONS = ("fp32", "bf16", "int8")
-"""Names of arithmetic, for all backends; a backend that lacks one raises `CapabilityError`."""
+PRECISIONS = ("fp32", "tf32", "bf16", "fp16", "int8")
+"""Names of arithmetic, for all backends; who lacks one raises `CapabilityError`.
+
+"tf32" and "fp16" are for GPUs."""
 
 
 class Decoder(Protocol):

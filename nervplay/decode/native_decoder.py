@@ -44,6 +44,8 @@ __all__ = ["NativeDecoder", "core_count"]
 
 Float = NDArray[np.float32]
 
+_PRECISIONS = ("fp32", "bf16", "int8")
+
 _LOG = logging.getLogger(__name__)
 
 
@@ -63,6 +65,7 @@ class NativeDecoder(TorchDecoder):
         instructions: a name of `native.library.kernels`; None for the best.
         progress: told how far the calibration of "int8" is, when it has to be made.
         tiles: the rectangles that frames are made in; None for whole frames.
+        note: why this backend was taken, in one line; empty where it was asked for.
 
     Raises:
         CapabilityError: no kernels here, or a network that they cannot run; the message says why.
@@ -79,7 +82,9 @@ class NativeDecoder(TorchDecoder):
         instructions: str | None = None,
         progress: Progress | None = None,
         tiles: Tiles | None = None,
+        note: str = "",
     ) -> None:
+        self._why = note
         self._isa = kernels(instructions)
         tiles = tiles or Tiles.whole(spec.height, spec.width)
         try:
@@ -113,7 +118,8 @@ class NativeDecoder(TorchDecoder):
         }
         left = sorted(set(self._lowered.unsupported))
         rest = f"; in PyTorch: convolutions with {', '.join(left)}" if left else ""
-        return f"{self._isa.name}, {self._threads} threads, {words[self._precision]}{rest}"
+        why = f"; {self._why}" if self._why else ""
+        return f"{self._isa.name}, {self._threads} threads, {words[self._precision]}{rest}{why}"
 
     def prepare(self, precision: str) -> None:
         """Make a precision ready, so that a later `set_precision` takes no time; callable from any thread.
@@ -140,6 +146,8 @@ class NativeDecoder(TorchDecoder):
     def _program(self, precision: str) -> Program:
         """Return what computes a precision, made on first use."""
         self._check_precision(precision)
+        if precision not in _PRECISIONS:
+            raise CapabilityError(f"precision {precision} is for GPUs only; use {', '.join(_PRECISIONS)}")
         name = "int8" if precision == "int8" else "fp32"
         with self._preparing:  # frames go on being decoded meanwhile
             program = self._programs.get(name)

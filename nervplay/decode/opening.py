@@ -1,9 +1,14 @@
 """`open_decoder`: the one way to a decoder, and the choice of its backend."""
 
+from collections.abc import Callable
 from pathlib import Path
+
+import torch
 
 from nervplay.codec import NeuralVideo, open_nerv
 from nervplay.decode.calibration import Progress
+from nervplay.decode.cuda.decoder import CudaDecoder
+from nervplay.decode.cuda.usable import why_not_usable
 from nervplay.decode.decoder import PRECISIONS, Decoder
 from nervplay.decode.native_decoder import NativeDecoder
 from nervplay.decode.segmented import SegmentedDecoder
@@ -14,9 +19,13 @@ from nervplay.errors import CapabilityError, UnknownNameError, UsageError
 
 __all__ = ["BACKENDS", "open_decoder"]
 
-BACKENDS = ("auto", "native", "torch-fast", "torch")
+BACKENDS = ("auto", "cuda", "native", "torch-fast", "torch")
 """Names of backends: "torch" is the reference, eager PyTorch as the papers ran it; "torch-fast" the same with channels
-innermost; "native" our own kernels on the CPU; "auto" the fastest that can do it."""
+innermost; "native" our own kernels on the CPU; "cuda" graphs and our own kernels on a GPU; "auto" the fastest
+that can do it."""
+
+_PLACES = {"cuda": "cuda", "native": "cpu", "torch-fast": "cpu"}
+"""Kind of device of the backends that have only one."""
 
 
 def open_decoder(
@@ -33,7 +42,7 @@ def open_decoder(
 
     Args:
         video: an opened video, or the path of a .nerv file.
-        device: "auto", "cpu", "cuda" or "cuda:N".
+        device: "auto" (a GPU that works, or the CPU), "cpu", "cuda" or "cuda:N".
         precision: one of `PRECISIONS`.
         backend: one of `BACKENDS`; `Decoder.backend_note` says why "auto" took what it took.
         threads: processor cores to use; None for all.
@@ -46,26 +55,28 @@ def open_decoder(
         UsageError, UnknownNameError: not a device, not a precision, not a backend, no threads, no memory.
         CapabilityError: a device, precision or backend that is not available here; frames beyond the memory.
     """
-    for kind, name, known in (("precision", precision, PRECISIONS), ("backend", backend, BACKENDS)):
-        if name not in known:
-            raise UnknownNameError(kind, name, known)
-    if threads is not None and threads < 1:
-        raise UsageError(f"{threads} threads cannot decode; give 1 or more, or leave it out")
-    if memory_budget is not None and memory_budget < 1:
-        raise UsageError(f"a memory budget of {memory_budget} bytes holds nothing; give 1 or more, or leave it out")
-    place = resolve_device(device)
-    if place.type != "cpu" and backend not in ("auto", "torch"):
-        raise CapabilityError(f"backend {backend} runs on the CPU only; use --device cpu or --backend torch")
+    _check(precision, backend, threads, memory_budget)
+    place, note = _place(device, backend)
     if not isinstance(video, NeuralVideo):
         video = open_nerv(video)
 
+    def on_cpu(part: NeuralVideo, precision: str, note: str) -> Decoder:
+        tiles = _tiles(part, torch.device("cpu"), memory_budget)
+        return _open_on_cpu(
+            part, precision, backend=backend, threads=threads, progress=progress, tiles=tiles, note=note
+        )
+
+    free = (device, backend) == ("auto", "auto")
+
     def open_part(part: NeuralVideo, precision: str) -> Decoder:
-        memory = device_memory(place)
-        default = DEFAULT_BUDGET if place.type == "cpu" else memory // 4
-        tiles = choose_tiles(part.model, memory_budget or default, memory)
-        if backend == "torch" or place.type != "cpu":
-            return TorchDecoder(part.model, part.spec, device=place, precision=precision, threads=threads, tiles=tiles)
-        return _open_on_cpu(part, precision, backend=backend, threads=threads, progress=progress, tiles=tiles)
+        tiles = _tiles(part, place, memory_budget)
+        if backend == "torch":
+            return TorchDecoder(
+                part.model, part.spec, device=place, precision=precision, threads=threads, note=note, tiles=tiles
+            )
+        if place.type == "cpu":
+            return on_cpu(part, precision, note)
+        return _open_on_gpu(part, precision, place, tiles=tiles, progress=progress, fallback=on_cpu if free else None)
 
     if len(video.file.segments) == 1:
         return open_part(video, precision)
@@ -77,6 +88,75 @@ def open_decoder(
     )
 
 
+def _check(precision: str, backend: str, threads: int | None, memory_budget: int | None) -> None:
+    """Raise for a name that is not known, or a number that makes no sense."""
+    for kind, name, known in (("precision", precision, PRECISIONS), ("backend", backend, BACKENDS)):
+        if name not in known:
+            raise UnknownNameError(kind, name, known)
+    if threads is not None and threads < 1:
+        raise UsageError(f"{threads} threads cannot decode; give 1 or more, or leave it out")
+    if memory_budget is not None and memory_budget < 1:
+        raise UsageError(f"a memory budget of {memory_budget} bytes holds nothing; give 1 or more, or leave it out")
+
+
+def _place(device: str, backend: str) -> tuple[torch.device, str]:
+    """Return where to decode and, where that is the CPU for want of a GPU, why.
+
+    Raises:
+        UsageError: not the name of a device.
+        CapabilityError: a device that is not here or does not work, or one that the backend does not run on.
+    """
+    only = _PLACES.get(backend)
+    place = resolve_device("cuda" if only == "cuda" else "cpu") if only and device == "auto" else resolve_device(device)
+    if only and place.type != only:
+        fitting = "on the CPU only; use --device cpu" if only == "cpu" else "on a GPU only; use --device cuda"
+        raise CapabilityError(f"backend {backend} runs {fitting} or --backend torch")
+    if place.type == "cpu":
+        return place, ""
+    reason = why_not_usable(place)
+    if reason is None:
+        return place, ""
+    if device != "auto" or only:
+        raise CapabilityError(f"{place} cannot be used: {reason}; use --device cpu")
+    return torch.device("cpu"), f"no GPU: {reason}"
+
+
+def _tiles(video: NeuralVideo, place: torch.device, memory_budget: int | None) -> Tiles:
+    """Return the rectangles that frames are made in on a device.
+
+    Raises:
+        CapabilityError: frames beyond the memory.
+    """
+    memory = device_memory(place)
+    default = DEFAULT_BUDGET if place.type == "cpu" else memory // 4
+    return choose_tiles(video.model, memory_budget or default, memory)
+
+
+def _open_on_gpu(
+    video: NeuralVideo,
+    precision: str,
+    place: torch.device,
+    *,
+    tiles: Tiles,
+    progress: Progress | None,
+    fallback: Callable[[NeuralVideo, str, str], Decoder] | None,
+) -> Decoder:
+    """Open a decoder for one network on a GPU, or by `fallback` where that cannot do it.
+
+    Raises:
+        CapabilityError: a precision that is not available here.
+    """
+    if tiles.count > 1:
+        note = "eager PyTorch: frames are made in rectangles, for memory"
+        return TorchDecoder(video.model, video.spec, device=place, precision=precision, note=note, tiles=tiles)
+    try:
+        return CudaDecoder(video.model, video.spec, device=place, precision=precision, progress=progress)
+    except CapabilityError as error:
+        if fallback is None:
+            raise
+        return fallback(video, precision, f"not on the GPU: {error}")
+
+
 def _open_on_cpu(
     video: NeuralVideo,
     precision: str,
@@ -85,20 +165,26 @@ def _open_on_cpu(
     threads: int | None,
     progress: Progress | None,
     tiles: Tiles,
+    note: str,
 ) -> Decoder:
     """Open a decoder for one network on the CPU: our kernels, or the fast PyTorch where they cannot do it.
 
     Raises:
         CapabilityError: a precision or backend that is not available here.
     """
-    note = ""
     if backend != "torch-fast":
         try:
             return NativeDecoder(
-                video.model, video.spec, precision=precision, threads=threads, progress=progress, tiles=tiles
+                video.model,
+                video.spec,
+                precision=precision,
+                threads=threads,
+                progress=progress,
+                note=note,
+                tiles=tiles,
             )
         except CapabilityError as error:
             if backend == "native" or precision == "int8":
                 raise
-            note = str(error)
+            note = f"{note}; {error}" if note else str(error)
     return TorchFastDecoder(video.model, video.spec, precision=precision, threads=threads, note=note, tiles=tiles)

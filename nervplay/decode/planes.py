@@ -25,7 +25,7 @@ from nervplay.video.colour import rgb_coefficients
 from nervplay.video.source import Planes
 from nervplay.video.spec import Colour
 
-__all__ = ["write_yuv"]
+__all__ = ["check_planes", "write_yuv"]
 
 _BITS = {np.dtype(np.uint8): 8, np.dtype(np.uint16): 10}
 
@@ -68,6 +68,21 @@ def _check(frame: NDArray[np.float32], planes: Planes) -> bool:
     """Raise unless the planes can take the frame; return whether chroma is subsampled."""
     if frame.dtype != np.float32 or frame.ndim != 3 or frame.shape[0] != 3 or not frame.flags.c_contiguous:
         raise UsageError(f"a frame is float32 (3, H, W), C-contiguous; this is {frame.dtype} {frame.shape}")
+    return check_planes(planes, frame.shape[1], frame.shape[2])[1]
+
+
+def check_planes(planes: Planes, height: int, width: int) -> tuple[int, bool]:
+    """Return (bits per sample, whether chroma is subsampled); raise unless the planes can take a frame.
+
+    Args:
+        planes: where samples would go, see `Planes`.
+        height: H of the frame.
+        width: W of the frame.
+
+    Raises:
+        UsageError: planes of another type or memory order.
+        GeometryError: planes whose sizes do not belong to the frame's.
+    """
     for plane in planes:
         if plane.dtype not in _BITS or plane.dtype != planes[0].dtype or not _lines(plane):
             raise UsageError(
@@ -75,11 +90,10 @@ def _check(frame: NDArray[np.float32], planes: Planes) -> bool:
                 f"this is {plane.dtype} with strides {plane.strides}"
             )
     y, u, v = (plane.shape for plane in planes)
-    height, width = frame.shape[1:]
     half = ((height + 1) // 2, (width + 1) // 2)
     if y != (height, width) or u != v or u not in (y, half):
         raise GeometryError(f"planes {y}, {u} and {v} do not take a frame of {width}x{height}; use 4:4:4 or 4:2:0")
-    return u != y
+    return _BITS[planes[0].dtype], u != y
 
 
 def _lines(plane: NDArray[Any]) -> bool:

@@ -22,7 +22,7 @@ from nervplay.decode.native.plan import Plan, plan_chain
 from nervplay.decode.stages import StageTime
 from nervplay.decode.torch_decoder import torch_threads
 
-__all__ = ["Program", "Watch"]
+__all__ = ["REPLACED", "Program", "Watch"]
 
 _IN_PYTORCH = "in PyTorch"
 
@@ -33,7 +33,8 @@ Watch = Callable[[Conv, Tensor], None]
 """Called with a convolution and its input, float32 (B, H, W, C), before it runs."""
 
 # A view of a map in another memory order may need a copy, which reshape makes.
-_REPLACED = {aten.view.default: aten.reshape.default, aten._unsafe_view.default: aten.reshape.default}  # noqa: SLF001
+REPLACED = {aten.view.default: aten.reshape.default, aten._unsafe_view.default: aten.reshape.default}  # noqa: SLF001
+"""Operations that a program runs in place of others."""
 
 # Their sums depend on how many threads share them; a frame must not.
 _ALONE = {
@@ -136,7 +137,7 @@ class _TorchCall:
 
     def __init__(self, node: Node) -> None:
         self._node = node
-        self._target = _REPLACED.get(node.target, node.target)
+        self._target = REPLACED.get(node.target, node.target)
 
     def __call__(self, values: Values) -> None:
         node = self._node

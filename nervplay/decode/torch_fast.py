@@ -16,7 +16,7 @@ from nervplay.decode.torch_decoder import TorchDecoder
 from nervplay.models import VideoModel
 from nervplay.video.spec import VideoSpec
 
-__all__ = ["TorchFastDecoder", "keep_pages"]
+__all__ = ["TorchFastDecoder", "keep_pages", "lay_channels_last"]
 
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3
 _LARGEST = (1 << 31) - 1
@@ -35,6 +35,14 @@ def keep_pages() -> bool:
         mallopt(option, value) == 1
         for option, value in ((_M_MMAP_THRESHOLD, 1 << 30), (_M_TRIM_THRESHOLD, _LARGEST), (_M_TOP_PAD, 1 << 28))
     )
+
+
+def lay_channels_last(model: VideoModel) -> VideoModel:
+    """Lay the weights of a network with channels innermost, and return it; maps then follow them."""
+    for parameter in model.parameters():
+        if parameter.ndim == 4:
+            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+    return model
 
 
 class TorchFastDecoder(TorchDecoder):
@@ -74,8 +82,4 @@ class TorchFastDecoder(TorchDecoder):
 
     def _converted(self, model: VideoModel, dtype: torch.dtype) -> VideoModel:
         """Return a copy of `model` in `dtype` with channels innermost."""
-        copied = super()._converted(model, dtype)
-        for parameter in copied.parameters():
-            if parameter.ndim == 4:
-                parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
-        return copied
+        return lay_channels_last(super()._converted(model, dtype))

@@ -6,33 +6,12 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import torch
+from decoder_networks import SPEC, TINY, network
 
 from nervplay.decode import NativeDecoder, TorchDecoder
 from nervplay.decode.graph import UntraceableError, trace
 from nervplay.errors import CapabilityError, FrameIndexError, UnknownNameError, UsageError
-from nervplay.models import VideoModel, architecture_names, build_model, get_architecture
-from nervplay.video.spec import VideoSpec
-
-SPEC = VideoSpec(width=160, height=96, frame_count=6, rate=Fraction(24))
-TINY = [
-    f"{name}-{short}"
-    for name in architecture_names()
-    for short in get_architecture(name).presets
-    if "tiny" in short and name != "ffnerv"
-]
-
-
-def network(preset: str) -> VideoModel:
-    """Return a tiny network with embeddings and grids large enough for frames to differ."""
-    name = max((n for n in architecture_names() if preset.startswith(f"{n}-")), key=len)
-    entry = get_architecture(name)
-    torch.manual_seed(3)
-    made = entry.presets[preset.removeprefix(f"{name}-")].configure(SPEC.width, SPEC.height, SPEC.frame_count)
-    model = build_model(name, made)
-    state = model.stored_state()
-    lively = {k: torch.randn_like(v) for k, v in state.items() if "embed" in k or "levels" in k or "grids" in k}
-    model.load_stored_state(state | lively)
-    return model.eval()
+from nervplay.models import VideoModel
 
 
 def reference(model: VideoModel) -> TorchDecoder:

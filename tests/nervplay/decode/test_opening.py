@@ -6,12 +6,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from nervplay.bitstream import write_nerv
 from nervplay.codec import NeuralVideo, open_nerv, pack
 from nervplay.codec.official import open_official
-from nervplay.decode import NativeDecoder, open_decoder
+from nervplay.decode import NativeDecoder, open_decoder, opening
 from nervplay.decode import native_decoder as module
+from nervplay.decode.cuda import engines
+from nervplay.decode.cuda.decoder import CudaDecoder
 from nervplay.errors import CapabilityError, UnknownNameError, UsageError
 from nervplay.models import build_model, resolve_preset
 from nervplay.video.spec import VideoSpec
@@ -75,6 +78,61 @@ def test_refusals(tmp_path: Path) -> None:
         open_decoder(video, precision="fp33")
     with pytest.raises(UsageError, match="0 threads"):
         open_decoder(video, threads=0)
+
+
+def test_a_gpu_that_is_not_there(tmp_path: Path) -> None:
+    video = made("hnerv-tiny", tmp_path)
+    if torch.cuda.is_available():
+        pytest.skip("this machine has a GPU")
+    with pytest.raises(CapabilityError, match="no CUDA device 'cuda' here"):
+        open_decoder(video, backend="cuda")
+    with pytest.raises(CapabilityError, match="backend cuda runs on a GPU only; use --device cuda"):
+        open_decoder(video, backend="cuda", device="cpu")
+    with open_decoder(video) as decoder:
+        assert decoder.backend == "native"
+
+
+def test_a_gpu_that_does_not_work_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A driver that is too old, or a GPU that this PyTorch was not built for."""
+    video = made("hnerv-tiny", tmp_path)
+    reason = "no kernel image is available for execution on the device"
+    monkeypatch.setattr(opening, "resolve_device", lambda name: torch.device("cuda" if name == "auto" else name))
+    monkeypatch.setattr(opening, "why_not_usable", lambda _: reason)
+    for options in ({}, {"backend": "torch"}):
+        with open_decoder(video, **options) as decoder:  # type: ignore[arg-type]
+            assert decoder.device == "cpu"
+            assert f"no GPU: {reason}" in decoder.backend_note
+    with open_decoder(video, backend="native") as decoder:
+        assert "no GPU" not in decoder.backend_note, "it was asked for"
+    with pytest.raises(CapabilityError, match=r"cuda cannot be used: no kernel image .*; use --device cpu"):
+        open_decoder(video, device="cuda")
+
+
+def test_int8_goes_to_the_processor_where_the_gpu_cannot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The decoder of the GPU, on a "GPU" that is the CPU, without Triton."""
+    video = made("hnerv-tiny", tmp_path)
+    cpu = torch.device("cpu")
+    monkeypatch.setattr(opening, "_place", lambda *_: (torch.device("cuda"), ""))
+    monkeypatch.setattr(
+        opening, "CudaDecoder", lambda model, spec, **options: CudaDecoder(model, spec, **options | {"device": cpu})
+    )
+    monkeypatch.setattr(engines, "why_no_triton", lambda: "Triton is not installed (pip install 'nervplay[gpu]')")
+    with open_decoder(video, precision="int8") as decoder:
+        assert (decoder.backend, decoder.precision) == ("native", "int8")
+        assert "not on the GPU: integer products on a GPU need Triton" in decoder.backend_note
+    with open_decoder(video) as decoder:
+        assert decoder.backend == "cuda"
+    with pytest.raises(CapabilityError, match="need Triton"):
+        open_decoder(video, device="cuda", precision="int8")
+
+
+def test_precisions_of_gpus_are_refused_on_the_processor(tmp_path: Path) -> None:
+    video = made("hnerv-tiny", tmp_path)
+    for precision in ("tf32", "fp16"):
+        with pytest.raises(CapabilityError, match=f"precision {precision} is for GPUs only; use fp32"):
+            open_decoder(video, device="cpu", backend="native", precision=precision)
+        with pytest.raises(CapabilityError, match=f"precision {precision} .* use fp32"):
+            open_decoder(video, device="cpu", precision=precision)
 
 
 def decibels(one: np.ndarray, other: np.ndarray) -> float:

@@ -1,0 +1,255 @@
+"""Decoding on a GPU: every precision of the "cuda" backend beside the official way, side by side in one run.
+
+    python benchmarks/decode_gpu.py [--models hnerv-bunny,...] [--frames 200] [--rounds 5] [--output FILE]
+
+Rows, per network:
+    official          eager PyTorch as the official codes decode, NCHW at batch 1, with PyTorch's defaults (convolutions
+                      in TF32), frames left on the GPU
+    official-ieee     the same with TF32 switched off
+    cuda PRECISION    our decoder
+
+Columns: frames per second without copies to the host (median of turns that alternate between all rows), the ratio to
+`official`, frames per second of `frames()` with every frame in the host's memory as uint8, milliseconds from a seek to
+the frame there (median and 95th percentile), PSNR against eager float32 on the CPU (mean and worst frame, peak 1), and
+against the source where there is one. Networks but the published one have random weights: their speed is real, their
+pictures are noise.
+
+`--tiles` measures the INT8 kernel alone instead, per convolution of each network and size of block: what
+`nervplay.decode.cuda.packing.choose_tile` should be told. Without a GPU: one line and exit code 6.
+"""
+
+import argparse
+import copy
+import itertools
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from fractions import Fraction
+from functools import partial
+from pathlib import Path
+
+import decode as cpu_benchmark
+import numpy as np
+import torch
+
+from nervplay import __version__
+from nervplay.codec import NeuralVideo, pack
+from nervplay.decode import open_decoder
+from nervplay.decode.cuda.decoder import CudaDecoder
+from nervplay.decode.cuda.engines import triton_engine
+from nervplay.decode.cuda.lanes import allow_tf32
+from nervplay.decode.cuda.packing import Tile, map_size, takes
+from nervplay.decode.cuda.packing import pack as pack_layer
+from nervplay.decode.cuda.quantise import Range
+from nervplay.decode.cuda.usable import why_not_usable
+from nervplay.decode.graph import trace
+from nervplay.decode.lowering import Conv, lower
+from nervplay.errors import CapabilityError
+from nervplay.models import VideoModel
+from nervplay.video.spec import VideoSpec
+
+PRECISIONS = ("fp32", "tf32", "bf16", "fp16", "int8")
+COLUMNS = (
+    "model", "way", "fps_on_gpu", "x_official", "fps_to_host", "seek_ms_p50", "seek_ms_p95", "db_mean", "db_worst",
+    "db_source",
+)  # fmt: skip
+TILES = [Tile(m, n, k, warps, stages) for m in (64, 128, 256) for n in (32, 64, 128, 256) for k in (64, 128)
+         for warps in (4, 8) for stages in (3, 4) if m * n <= 128 * 256]  # fmt: skip
+COMPARED = (3, 40, 77, 114)
+GPU = torch.device("cuda")
+
+
+class Official:
+    """The official way: eager, one frame after the other."""
+
+    def __init__(self, model: VideoModel, *, tf32: bool) -> None:
+        self._model, self._tf32 = copy.deepcopy(model).to(GPU), tf32
+        self._indices = torch.arange(model.config.frame_count, device=GPU)
+
+    @torch.inference_mode()
+    def run(self, index: int) -> torch.Tensor:
+        """Return frame `index` on the GPU."""
+        with allow_tf32(self._tf32):
+            made: torch.Tensor = self._model(self._indices[index : index + 1])
+        return made
+
+    def floats(self, index: int) -> np.ndarray:
+        """Return frame `index`, float32 (3, H, W)."""
+        return self.run(index)[0].float().cpu().numpy()
+
+    def to_host(self, index: int) -> object:
+        """Return frame `index` as the official codes bring it to the host."""
+        return self.run(index)[0].cpu()
+
+
+class Ours:
+    """A precision of our decoder."""
+
+    def __init__(self, model: VideoModel, spec: VideoSpec, precision: str) -> None:
+        video = NeuralVideo(file=pack(model, spec), model=model, file_bytes=0)
+        made = open_decoder(video, device="cuda", backend="cuda", precision=precision)
+        assert isinstance(made, CudaDecoder)
+        self.decoder = made
+
+    def run(self, index: int) -> object:
+        """Start frame `index`, which stays on the GPU."""
+        return self.decoder.device_frame(index)
+
+    def floats(self, index: int) -> np.ndarray:
+        """Return frame `index`, float32 (3, H, W)."""
+        return self.decoder.float_frame(index)
+
+    def to_host(self, index: int) -> object:
+        """Return frame `index` as uint8 on the host."""
+        return self.decoder.frame(index)
+
+
+def seconds(run: Callable[[int], object], count: int, frame_count: int) -> float:
+    """Return the seconds per frame of `count` frames in a row, until the GPU is done."""
+    torch.cuda.synchronize()
+    start = time.perf_counter()
+    for i in range(count):
+        run(i * 7 % frame_count)
+    torch.cuda.synchronize()
+    return (time.perf_counter() - start) / count
+
+
+def streamed(way: Official | Ours, count: int, frame_count: int) -> float:
+    """Return the seconds per frame of a stream into the host's memory."""
+    if isinstance(way, Official):
+        return seconds(way.to_host, count, frame_count)
+    start = time.perf_counter()
+    for frame in way.decoder.frames(i % frame_count for i in range(count)):
+        frame[0, 0, 0]
+    return (time.perf_counter() - start) / count
+
+
+def seeks(way: Official | Ours, frame_count: int) -> list[float]:
+    """Return the milliseconds of 60 seeks, sorted."""
+    taken = []
+    for i in range(60):
+        torch.cuda.synchronize()
+        start = time.perf_counter()
+        way.to_host(i * 53 % frame_count)
+        taken.append((time.perf_counter() - start) * 1e3)
+    return sorted(taken)
+
+
+def measure(name: str, options: argparse.Namespace) -> list[str]:
+    """Return the rows of one network."""
+    model = cpu_benchmark.load(name)
+    config = model.config
+    count = config.frame_count
+    spec = VideoSpec(width=config.width, height=config.height, frame_count=count, rate=Fraction(25))
+    indices = [i % count for i in COMPARED]
+    with torch.inference_mode():
+        exact = [model(torch.tensor([i]))[0].numpy() for i in indices]
+    sources = cpu_benchmark.source_frames(indices) if name == "hnerv-bunny" else {}
+    ways: dict[str, Official | Ours] = {"official": Official(model, tf32=True)}
+    ways["official-ieee"] = Official(model, tf32=False)
+    for precision in PRECISIONS:
+        try:
+            ways[f"cuda {precision}"] = Ours(model, spec, precision)
+        except CapabilityError as error:
+            print(f"# {name}: {error}", flush=True)
+    turns: dict[str, list[float]] = {way: [] for way in ways}
+    for turn in range(options.rounds + 1):
+        for way in ways if turn % 2 == 0 else reversed(list(ways)):
+            turns[way].append(seconds(ways[way].run, options.frames, count))
+    rows = []
+    official = statistics.median(turns["official"][1:])
+    for way, runner in ways.items():
+        own = [runner.floats(i) for i in indices]
+        errors = [cpu_benchmark.decibels(a, b) for a, b in zip(own, exact, strict=True)]
+        against = [
+            cpu_benchmark.decibels(a.clip(0, 1), sources[i]) for a, i in zip(own, indices, strict=True) if sources
+        ]
+        waited = seeks(runner, count)
+        one = statistics.median(turns[way][1:])
+        stream = statistics.median(streamed(runner, options.frames, count) for _ in range(options.rounds))
+        figures = (f"{1 / one:.1f}", f"{official / one:.2f}", f"{1 / stream:.1f}", f"{waited[30]:.3f}")
+        quality = (f"{np.mean(errors):.1f}", f"{min(errors):.1f}", f"{np.mean(against):.3f}" if against else "-")
+        rows.append("\t".join((name, way, *figures, f"{waited[57]:.3f}", *quality)))
+        if isinstance(runner, Ours):
+            print(f"# {name} {way}: {runner.decoder.backend_note}", flush=True)
+            runner.decoder.close()
+    return rows
+
+
+def convolutions(name: str) -> list[Conv]:
+    """Return the convolutions of a network that the kernel takes."""
+    steps = lower(trace(cpu_benchmark.load(name)), 99).steps
+    return [conv for step in steps if isinstance(step, list) for conv in step if takes(conv)]
+
+
+def time_tiles(name: str) -> list[str]:
+    """Return the best five sizes of blocks of each convolution, in microseconds."""
+    from triton.testing import do_bench  # noqa: PLC0415 - optional
+
+    engine, rows = triton_engine(), []
+    for conv in convolutions(name):
+        generator = torch.Generator(GPU).manual_seed(0)
+        x = torch.randint(-128, 128, map_size(conv), dtype=torch.int8, device=GPU, generator=generator)
+        outputs, r = conv.weight.shape[0], conv.shuffle
+        shape = (conv.batch, conv.out_size[0] * r, conv.out_size[1] * r, -(-(outputs // r**2) // 16) * 16)
+        out = torch.zeros(shape, dtype=torch.int8, device=GPU)[..., : outputs // r**2]
+        found = []
+        for tile in TILES:
+            if tile.n > max(32, 2 * outputs):
+                continue
+            layer = pack_layer(conv, GPU, source=Range(0.02, -100), target=Range(0.02, -100), tile=tile)
+            try:
+                found.append((do_bench(partial(engine, layer, x, out), return_mode="median") * 1e3, tile))
+            except Exception as error:  # noqa: BLE001 - Triton has many for a block that does not fit
+                print(f"# {conv.weight.shape} {tile}: {type(error).__name__}", flush=True)
+        label = "x".join(map(str, conv.weight.shape))
+        rates = itertools.islice(sorted(found), 5)
+        rows += [
+            f"{name}\t{label}\t{conv.size}\t{tuple(tile)}\t{us:.1f}\t{2 * conv.multiplications / us / 1e6:.1f}"
+            for us, tile in rates
+        ]
+    return rows
+
+
+def head_lines(columns: tuple[str, ...]) -> list[str]:
+    """Return what a result file starts with."""
+    git = ["git", "rev-parse", "--short", "HEAD"]
+    commit = subprocess.run(
+        git, cwd=Path(__file__).parent, stdout=subprocess.PIPE, text=True, check=True
+    ).stdout.strip()
+    return [
+        f"# nervplay {__version__} at {commit}, torch {torch.__version__}, {torch.cuda.get_device_name(GPU)}",
+        f"# python benchmarks/decode_gpu.py {' '.join(sys.argv[1:])}".rstrip(),
+        "\t".join(columns),
+    ]
+
+
+def main() -> None:
+    """Measure and print the table; write it where --output says."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    known = cpu_benchmark.MODELS if cpu_benchmark.GOLDEN.is_dir() else tuple(cpu_benchmark.PRESETS)
+    parser.add_argument("--models", default=",".join(known))
+    parser.add_argument("--frames", type=int, default=200, help="frames of a turn")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--tiles", action="store_true", help="measure sizes of blocks instead")
+    parser.add_argument("--output", type=Path)
+    options = parser.parse_args()
+    reason = why_not_usable(GPU)
+    if reason:
+        print(f"this benchmark needs a GPU: {reason}", file=sys.stderr)
+        raise SystemExit(CapabilityError.exit_code)
+    lines = head_lines(("model", "convolution", "map", "tile", "us", "tops") if options.tiles else COLUMNS)
+    print("\n".join(lines), flush=True)
+    for name in options.models.split(","):
+        for row in time_tiles(name) if options.tiles else measure(name, options):
+            lines.append(row)
+            print(row, flush=True)
+    if options.output:
+        options.output.parent.mkdir(parents=True, exist_ok=True)
+        options.output.write_text("\n".join(lines) + "\n")
+
+
+if __name__ == "__main__":
+    main()

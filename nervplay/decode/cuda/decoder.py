@@ -1,0 +1,367 @@
+"""The decoder on a GPU: CUDA graphs of the whole network, two lanes, and eight-bit products in Triton.
+
+Precisions, by what is really computed:
+    fp32    float32, TF32 switched off: the reference's arithmetic
+    tf32    float32 with convolutions and matrix products in TF32 (10 bits of mantissa), PyTorch's default on a GPU
+    bf16    bfloat16, channels innermost
+    fp16    float16, channels innermost
+    int8    8-bit weights times 8-bit inputs with 32-bit sums (W8A8), requantised behind the activation; convolutions
+            that err too much in bfloat16; depthwise convolutions and operations that are none in float32 by PyTorch
+
+The same precision gives the same bytes every time on one GPU: kernels are chosen by rule, not by timing, and each frame
+is computed by itself, whether it is asked for alone or in a stream.
+"""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from fractions import Fraction
+from itertools import cycle
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from nervplay.decode.buffers import check_buffer, deliver
+from nervplay.decode.calibration import Progress, calibrate
+from nervplay.decode.cuda.bench import ENOUGH_DB, KIND, DeviceBench, quantised_from
+from nervplay.decode.cuda.engines import Engine, triton_engine
+from nervplay.decode.cuda.lanes import Lane, Pending, allow_tf32, on_device
+from nervplay.decode.cuda.output import FloatPlanes, Output, Rgb8, YuvPlanes
+from nervplay.decode.cuda.program import DeviceProgram
+from nervplay.decode.graph import Graph, UntraceableError, trace
+from nervplay.decode.lowering import Lowered, lower
+from nervplay.decode.planes import check_planes
+from nervplay.decode.stages import ROUNDS, StageTime, best_of
+from nervplay.decode.torch_decoder import TorchDecoder
+from nervplay.decode.torch_fast import lay_channels_last
+from nervplay.errors import CapabilityError, UsageError
+from nervplay.models import VideoModel
+from nervplay.video.source import Frame, Planes
+from nervplay.video.spec import VideoSpec
+
+__all__ = ["CudaDecoder"]
+
+_DTYPES = {"fp32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+_WORDS = {
+    "fp32": "float32, TF32 off",
+    "tf32": "float32 with TF32 products",
+    "bf16": "bfloat16",
+    "fp16": "float16",
+}
+_MODERN = (8, 0)
+"""Compute capability from which tensor cores take bfloat16, and Triton int8."""
+_LONGEST = 1 << 30
+"""Chains may have any length here."""
+
+Item = TypeVar("Item")
+
+
+@dataclass(eq=False)
+class _Ready:
+    """A precision that can be switched to at once.
+
+    Args:
+        model: for positions between frames.
+        words: what is computed.
+        make_lane: returns a further lane.
+        lanes: those that are there.
+    """
+
+    model: VideoModel
+    words: str
+    make_lane: Callable[[], Lane]
+    lanes: list[Lane] = field(default_factory=list)
+
+
+def _filled(planes: Planes, samples: tuple[NDArray[Any], ...]) -> Planes:
+    """Copy samples into planes, and return these."""
+    for plane, values in zip(planes, samples, strict=True):
+        plane[...] = values
+    return planes
+
+
+class CudaDecoder(TorchDecoder):
+    """A `Decoder` (contract there) on a GPU.
+
+    Args:
+        model: a network in eval mode on the CPU; its weights are copied.
+        spec: the clip that comes out.
+        device: a CUDA device. On the CPU everything runs as well, slowly and without graphs, which tests use.
+        precision: one of `decoder.PRECISIONS`; see the head of this module.
+        progress: told how far the calibration of "int8" is, when it has to be made.
+        engine: computes convolutions of integers; None for the Triton kernel.
+
+    Raises:
+        UnknownNameError: a precision that does not exist.
+        CapabilityError: a precision that this GPU, this network or this installation does not have.
+    """
+
+    def __init__(
+        self,
+        model: VideoModel,
+        spec: VideoSpec,
+        *,
+        device: torch.device,
+        precision: str = "fp32",
+        progress: Progress | None = None,
+        engine: Engine | None = None,
+    ) -> None:
+        self._progress, self._engine = progress, engine
+        self._preparing = threading.Lock()
+        self._ready: dict[str, _Ready] = {}
+        self._changes = 0
+        self._graph: Graph | None = None
+        self._obstacle = ""
+        self._lowered = Lowered([], [])
+        try:
+            self._graph = trace(model)
+            self._lowered = lower(self._graph, _LONGEST)
+        except UntraceableError as error:
+            self._obstacle = str(error)
+        super().__init__(model, spec, device=device, precision=precision)
+
+    @property
+    def backend(self) -> str:
+        """Always "cuda"."""
+        return "cuda"
+
+    @property
+    def backend_note(self) -> str:
+        """What is really computed."""
+        on_gpu = self._device.type == "cuda"
+        name = torch.cuda.get_device_name(self._device) if on_gpu else "the CPU"
+        graph = f"; no CUDA graph: {self._obstacle}" if self._obstacle else ""
+        ready = self._ready.get(self._precision)
+        return f"{name}, {ready.words if ready else 'closed'}{graph}"
+
+    def prepare(self, precision: str) -> None:
+        """Make a precision ready, so that a later `set_precision` takes no time; callable from any thread.
+
+        Raises:
+            UnknownNameError: not one of `decoder.PRECISIONS`.
+            CapabilityError: not available here.
+            UsageError: the decoder is closed.
+        """
+        self._check_precision(precision)
+        reference = self._reference
+        assert reference is not None
+        if precision in ("bf16", "int8") and self._device.type == "cuda":
+            capability = torch.cuda.get_device_capability(self._device)
+            if capability < _MODERN:
+                raise CapabilityError(
+                    f"precision {precision} needs a GPU of compute capability 8.0; this one has "
+                    f"{capability[0]}.{capability[1]}; use fp16 or fp32"
+                )
+        with self._preparing:  # frames go on being decoded meanwhile
+            if precision in self._ready:
+                return
+            try:
+                made = self._integers(reference) if precision == "int8" else self._floats(reference, precision)
+                made.lanes.append(made.make_lane())
+            except torch.OutOfMemoryError:
+                raise CapabilityError(
+                    f"{self.device} has too little free memory for frames of {self.spec.width}x{self.spec.height} "
+                    f"in {precision}; use a lower precision, or --device cpu"
+                ) from None
+            self._ready[precision] = made
+
+    def _floats(self, reference: VideoModel, precision: str) -> _Ready:
+        """Return the network itself, in one type."""
+        model = lay_channels_last(self._converted(reference, _DTYPES[precision]))
+        return _Ready(model, _WORDS[precision], lambda: self._lane(model, tf32=precision == "tf32"))
+
+    def _integers(self, reference: VideoModel) -> _Ready:
+        """Return the network as a program with convolutions of integers; calibrates it, the first time."""
+        if self._graph is None:
+            raise CapabilityError(f"no int8 for this {reference.architecture}: {self._obstacle}; use bf16")
+        graph, engine = self._graph, self._engine or triton_engine()
+        with on_device(self._device), allow_tf32(allowed=False):
+            bench = DeviceBench(graph, self._lowered, self._device, engine)
+            found = calibrate(bench, len(self), self._progress, enough_db=ENOUGH_DB, kind=KIND)
+        count = len(bench.convolutions())
+        left = sorted(set(self._lowered.unsupported))
+        words = f"8-bit weights times 8-bit inputs (W8A8) in {len(found)} of {count} convolutions" + (
+            ", bfloat16 in the others" if len(found) < count else ""
+        )
+        words += f"; in PyTorch: convolutions with {', '.join(left)}" if left else ""
+        quantised = quantised_from(found)
+
+        def lane() -> Lane:
+            program = DeviceProgram(graph, self._lowered, device=self._device, engine=engine, quantised=quantised)
+            return self._lane(program, tf32=False)
+
+        return _Ready(self._converted(reference, torch.float32), words, lane)
+
+    def _lane(self, network: Callable[[Tensor], Tensor], *, tf32: bool) -> Lane:
+        """Return a lane that replays a graph, or one without where the driver refuses to record."""
+        if not self._obstacle:
+            try:
+                return Lane(network, self._device, record=True, tf32=tf32)
+            except torch.OutOfMemoryError:
+                raise
+            except RuntimeError as error:  # what cannot be recorded: reading a value back, say
+                self._obstacle = str(error).partition("\n")[0]
+        return Lane(network, self._device, record=False, tf32=tf32)
+
+    def set_precision(self, precision: str) -> None:
+        """Change the arithmetic; the next frame uses it. The first "int8" of a file is calibrated.
+
+        Raises:
+            UnknownNameError: not one of `decoder.PRECISIONS`.
+            CapabilityError: not available here; the decoder stays as it was.
+            UsageError: the decoder is closed.
+        """
+        self.prepare(precision)
+        self._model = self._ready[precision].model
+        self._precision = precision
+        self._changes += 1
+
+    def frame(self, index: int, out: Frame | None = None) -> Frame:
+        """Return frame `index` as uint8 (H, W, 3) RGB, in `out` when it is given.
+
+        Raises:
+            FrameIndexError: index outside 0 .. T - 1.
+            UsageError: the decoder is closed, or `out` does not fit.
+        """
+        if out is not None:
+            check_buffer(out, (self._spec.height, self._spec.width, 3), np.dtype(np.uint8))
+        rounded: Frame = self._start(index, Rgb8()).wait()[0]
+        return deliver(rounded, out)
+
+    def float_frame(self, index: int, out: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
+        """Return frame `index` as float32 (3, H, W), before rounding and clipping, in `out` when it is given.
+
+        Raises:
+            FrameIndexError: index outside 0 .. T - 1.
+            UsageError: the decoder is closed, or `out` does not fit.
+        """
+        if out is not None:
+            check_buffer(out, (3, self._spec.height, self._spec.width), np.dtype(np.float32))
+        values: NDArray[np.float32] = self._start(index, FloatPlanes()).wait()[0]
+        return deliver(values, out)
+
+    def device_frame(self, index: int) -> Tensor:
+        """Return frame `index` on the device, float32 (1, 3, H, W); the next frame may overwrite it.
+
+        Raises:
+            FrameIndexError: index outside 0 .. T - 1.
+            UsageError: the decoder is closed.
+        """
+        self._network().check_index(index)
+        return self._ready[self._precision].lanes[0].compute(index)
+
+    def yuv_frame(self, index: int, out: Planes) -> Planes:
+        """Fill `out` with frame `index` as samples of YUV, made on the device; see `Decoder.yuv_frame`."""
+        return _filled(out, self._start(index, self._yuv(out)).wait())
+
+    def _yuv(self, planes: Planes) -> YuvPlanes:
+        """Return what fills planes."""
+        bit_depth, subsampled = check_planes(planes, self._spec.height, self._spec.width)
+        colour = self._spec.colour
+        return YuvPlanes(matrix=colour.matrix, colour_range=colour.range, bit_depth=bit_depth, subsampled=subsampled)
+
+    def stage_times(self, index: int = 0) -> tuple[StageTime, ...]:
+        """Return the times of the network and of what brings its frame to the host; see `Decoder.stage_times`."""
+        rounds = []
+        for _ in range(ROUNDS):
+            begin = time.perf_counter()
+            frame = self.device_frame(index)
+            if frame.is_cuda:
+                torch.cuda.synchronize(self._device)
+            network = time.perf_counter() - begin
+            begin = time.perf_counter()
+            self.frame(index)
+            rest = max(time.perf_counter() - begin - network, 0.0)
+            rounds.append([StageTime("network", 1000 * network), StageTime("convert and copy", 1000 * rest)])
+        return best_of(rounds)
+
+    def frame_at(self, position: Fraction) -> Frame:
+        """Return the picture at `position`, in frames, as uint8 (H, W, 3) RGB; in float32 where "int8" is set.
+
+        Raises:
+            FrameIndexError: position outside 0 .. T - 1.
+            CapabilityError: between frames, and the architecture is not continuous in time.
+            UsageError: the decoder is closed.
+        """
+        with on_device(self._device), allow_tf32(self._precision == "tf32"):
+            return super().frame_at(position)
+
+    def frames(self, indices: Iterable[int] | None = None) -> Iterator[Frame]:
+        """Yield the frames at `indices` in that order, all frames when None; the next two are decoded meanwhile.
+
+        Raises:
+            FrameIndexError: an index outside 0 .. T - 1, when its turn comes.
+            UsageError: the decoder is closed.
+        """
+        self._cancelled.clear()
+        self._check_open()
+        wanted = range(len(self)) if indices is None else indices
+        return self._streamed(((index, Rgb8()) for index in wanted), lambda made: made[0])
+
+    def yuv_frames(self, targets: Iterable[tuple[int, Planes]]) -> Iterator[Planes]:
+        """Fill planes with frames, the next two of which are decoded meanwhile; see `Decoder.yuv_frames`."""
+        self._cancelled.clear()
+        self._check_open()
+        given: deque[Planes] = deque()
+
+        def wanted() -> Iterator[tuple[int, Output]]:
+            for index, planes in targets:
+                given.append(planes)
+                yield index, self._yuv(planes)
+
+        return self._streamed(wanted(), lambda made: _filled(given.popleft(), made))
+
+    def _streamed(
+        self, following: Iterator[tuple[int, Output]], finish: Callable[[tuple[NDArray[Any], ...]], Item]
+    ) -> Iterator[Item]:
+        """Yield frames, with one under way in each lane."""
+        under_way: deque[tuple[int, Output, int, Pending | None]] = deque()
+        failed: list[Exception] = []
+        numbers = cycle((0, 1))
+        while not self._cancelled.is_set():
+            while len(under_way) < 2 and not failed:
+                try:
+                    index, output = next(following)
+                except StopIteration:
+                    break
+                except UsageError as error:  # planes that do not fit must not end the stream before their turn
+                    failed.append(error)
+                    break
+                there = 0 <= index < len(self)  # nor an index that is not there
+                pending = self._start(index, output, next(numbers)) if there else None
+                under_way.append((index, output, self._changes, pending))
+            if not under_way:
+                if failed:
+                    raise failed[0]
+                return
+            index, output, made_under, pending = under_way.popleft()
+            if pending is None or made_under != self._changes:
+                pending = self._start(index, output)
+            yield finish(pending.wait())
+
+    def _start(self, index: int, output: Output, number: int = 0) -> Pending:
+        """Start a frame in a lane; the second one is made when it is first wanted, and memory allows it."""
+        self._network().check_index(index)
+        ready = self._ready[self._precision]
+        if number == len(ready.lanes) == 1:
+            try:
+                ready.lanes.append(ready.make_lane())
+            except torch.OutOfMemoryError:
+                ready.lanes.append(ready.lanes[0])
+        return ready.lanes[number].start(index, output)
+
+    def close(self) -> None:
+        """Free weights and device memory; idempotent."""
+        on_gpu = self._device.type == "cuda"
+        if on_gpu and self._ready:  # frames that nobody waited for
+            torch.cuda.synchronize(self._device)
+        with self._preparing:
+            super().close()
+            self._ready.clear()
+        if on_gpu:
+            torch.cuda.empty_cache()

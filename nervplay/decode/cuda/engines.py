@@ -1,0 +1,125 @@
+"""What computes a packed convolution: the Triton kernel, or the same arithmetic in PyTorch, which is what it must give.
+
+`run_torch` sums in float64, where all sums of integers are exact, so its int8 maps are those of the kernel but for
+values on the border of two steps: the float32 epilogue may round another way (a GPU multiplies and adds in one step).
+"""
+
+import importlib.util
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from nervplay.decode.cuda.packing import Layer
+from nervplay.errors import CapabilityError
+
+__all__ = ["Engine", "activated", "run_torch", "triton_engine", "why_no_triton"]
+
+Engine = Callable[[Layer, Tensor, Tensor], None]
+"""Called with a layer, its padded map (B, H, W, Cp), and a view of any strides, (B, H'', W'', C''), for the result."""
+
+_WIDE = 2**31
+_ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "relu": F.relu,
+    "relu6": F.relu6,
+    "gelu": F.gelu,
+    "silu": F.silu,
+    "softplus": F.softplus,
+    "hardswish": F.hardswish,
+    "sin": torch.sin,
+    "sigmoid": torch.sigmoid,
+    "tanh": torch.tanh,
+    "half_tanh": lambda x: torch.tanh(x) * 0.5 + 0.5,
+}
+
+
+def activated(x: Tensor, name: str, slope: float) -> Tensor:
+    """Return an activation; names as in `native.library.ACTIVATIONS`."""
+    if name == "none":
+        return x
+    return F.leaky_relu(x, slope) if name == "leaky" else _ACTIVATIONS[name](x)
+
+
+def why_no_triton() -> str | None:
+    """Return why the kernel cannot be had, in one line; None when it can."""
+    if importlib.util.find_spec("triton") is None:
+        return "Triton is not installed (pip install 'nervplay[gpu]')"
+    return None
+
+
+def triton_engine() -> Engine:
+    """Return the engine of the Triton kernel.
+
+    Raises:
+        CapabilityError: Triton is not here, or does not load.
+    """
+    reason = why_no_triton()
+    if reason:
+        raise CapabilityError(f"integer products on a GPU need Triton: {reason}; or use --precision bf16")
+    try:
+        from nervplay.decode.cuda.kernels import conv_kernel  # noqa: PLC0415 - Triton is optional, and slow to load
+    except (ImportError, OSError) as error:
+        raise CapabilityError(f"Triton does not load ({error}); use --precision bf16") from None
+
+    def run(layer: Layer, source: Tensor, target: Tensor) -> None:
+        conv, tile = layer.conv, layer.tile
+        outputs, _, rows, columns = conv.weight.shape
+        pixels = conv.batch * conv.out_size[0] * conv.out_size[1]
+        blocks = -(-outputs // tile.n)
+        inner = rows * columns * layer.channels
+        into = layer.target
+        conv_kernel[(-(-pixels // tile.m) * blocks,)](
+            source,
+            layer.weight,
+            layer.scale,
+            layer.offset,
+            layer.shift,
+            target,
+            pixels,
+            *conv.size,
+            *conv.out_size,
+            *conv.padding,
+            layer.source.zero if layer.source else 0,
+            conv.slope,
+            1 / into.scale if into else 1.0,
+            float(into.zero) if into else 0.0,
+            *target.stride(),
+            CHANNELS=layer.channels,
+            COLUMNS=columns,
+            INNER=inner,
+            INNER_PADDED=layer.weight.shape[1],
+            OUTPUTS=outputs // conv.shuffle**2,
+            SHUFFLE=conv.shuffle,
+            ACTIVATION=conv.activation,
+            INTEGER=layer.source is not None,
+            REQUANTISE=into is not None,
+            WIDE=max(source.numel(), target.numel()) >= _WIDE,
+            BLOCK_M=tile.m,
+            BLOCK_N=tile.n,
+            BLOCK_K=tile.k,
+            BLOCKS_N=blocks,
+            num_warps=tile.warps,
+            num_stages=tile.stages,
+        )
+
+    return run
+
+
+def run_torch(layer: Layer, source: Tensor, target: Tensor) -> None:
+    """Compute a layer as the kernel does, with plain operations of PyTorch; an `Engine`."""
+    conv = layer.conv
+    outputs, inputs, rows, columns = conv.weight.shape
+    flat = layer.weight[:outputs, : rows * columns * layer.channels]
+    weight = flat.reshape(outputs, rows, columns, layer.channels)[..., :inputs].permute(0, 3, 1, 2).double()
+    x = source[..., :inputs].permute(0, 3, 1, 2).double() - (layer.source.zero if layer.source else 0)
+    (height, width), (top, left) = conv.out_size, conv.padding
+    below, right = height + rows - 1 - top - conv.size[0], width + columns - 1 - left - conv.size[1]
+    total = F.conv2d(F.pad(x, (left, right, top, below)), weight).float()
+    y = total * layer.scale[:outputs, None, None] + layer.shift[:outputs, None, None]
+    y = activated(y, conv.activation, conv.slope)
+    if layer.target:
+        y = (y * (1 / layer.target.scale) + float(layer.target.zero) + 0.5).floor().clamp(-128, 127)
+    r, channels = conv.shuffle, outputs // conv.shuffle**2
+    squares = y.reshape(conv.batch, r, r, channels, height, width).permute(0, 4, 1, 5, 2, 3)
+    target.copy_(squares.reshape(conv.batch, height * r, width * r, channels))

@@ -1,0 +1,217 @@
+"""A lane: one frame at a time from index to memory of the host. Two lanes overlap what one does in turn.
+
+    lane 0   [network][convert][copy]         [network][convert][copy]
+    lane 1            [network][convert][copy]         [network][convert][copy]
+
+Each lane is a stream with buffers of its own. Network and conversion are recorded once as CUDA graphs and replayed: one
+call to the driver instead of one per operation. Copies go into pinned memory, which the copy engine reads and writes
+while the other lane computes. Every lane runs the same kernels on one frame, so a frame's bytes do not depend on its
+lane; larger batches would choose other kernels, with other rounding.
+
+On the CPU, where tests run, a lane does the same without stream and graph.
+"""
+
+import contextlib
+import threading
+import weakref
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from nervplay.decode.cuda.output import FloatPlanes, Output
+
+__all__ = ["PINNED_BUDGET", "Lane", "Pending", "allow_tf32", "on_device"]
+
+PINNED_BUDGET = 512 << 20
+"""Most bytes of pinned memory that frames in the caller's hands may hold; later ones are copied to ordinary memory."""
+_settings = threading.RLock()
+"""Held while PyTorch's settings differ from the user's: they are of the process, and two threads would mix them up."""
+_WARM_UPS = 3
+"""Runs before recording: libraries choose their kernels and Triton compiles in the first."""
+
+
+@contextlib.contextmanager
+def allow_tf32(allowed: bool) -> Iterator[None]:
+    """Let float32 convolutions and products use TF32, or not, inside the block; PyTorch's settings come back after it.
+
+    Kernels are chosen by PyTorch's rules alone in it, so that the same ones are chosen every time. One thread at a time
+    is inside; replaying a graph needs none of this.
+    """
+    matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
+    with _settings:
+        before = matmul.allow_tf32, cudnn.allow_tf32, cudnn.benchmark, cudnn.deterministic
+        try:
+            matmul.allow_tf32 = cudnn.allow_tf32 = allowed
+            cudnn.benchmark, cudnn.deterministic = False, True
+            yield
+        finally:
+            matmul.allow_tf32, cudnn.allow_tf32, cudnn.benchmark, cudnn.deterministic = before
+
+
+@contextlib.contextmanager
+def on_device(device: torch.device) -> Iterator[None]:
+    """Compute without gradients, with `device` as the current one: what Triton runs on."""
+    with torch.inference_mode(), torch.cuda.device(device) if device.type == "cuda" else contextlib.nullcontext():
+        yield
+
+
+class _Pinned:
+    """Counts the pinned bytes that callers hold; PyTorch's allocator keeps the blocks and hands them out again."""
+
+    def __init__(self) -> None:
+        self._held = 0
+        self._lock = threading.Lock()
+
+    def take(self, like: Tensor) -> Tensor:
+        """Return pinned memory for a tensor."""
+        memory = torch.empty(like.shape, dtype=like.dtype, pin_memory=True)
+        with self._lock:
+            self._held += memory.nbytes
+        weakref.finalize(memory, self._give_back, memory.nbytes)
+        return memory
+
+    def _give_back(self, count: int) -> None:
+        with self._lock:
+            self._held -= count
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether callers hold as much as they may."""
+        return self._held > PINNED_BUDGET
+
+
+_pinned = _Pinned()
+
+
+class Pending:
+    """A frame on its way.
+
+    Args:
+        tensors: where it will lie, on the host.
+        arrived: when it is there; None when it is.
+    """
+
+    def __init__(self, tensors: tuple[Tensor, ...], arrived: torch.cuda.Event | None) -> None:
+        self._tensors, self._arrived = tensors, arrived
+
+    def wait(self) -> tuple[NDArray[Any], ...]:
+        """Return the frame's arrays, which are the caller's."""
+        if self._arrived is None:
+            return tuple(tensor.numpy() for tensor in self._tensors)
+        self._arrived.synchronize()
+        copied = _pinned.exhausted
+        return tuple(tensor.numpy().copy() if copied else tensor.numpy() for tensor in self._tensors)
+
+
+class _Recorded:
+    """A function of fixed memory: its CUDA graph, or itself where there is none.
+
+    Args:
+        function: returns tensors that it makes from others in the same place every time.
+        stream: where it runs; None on the CPU.
+        record: whether to make a graph.
+        tf32: whether float32 products may be TF32.
+    """
+
+    def __init__(
+        self, function: Callable[[], tuple[Tensor, ...]], stream: torch.cuda.Stream | None, *, record: bool, tf32: bool
+    ) -> None:
+        self._function, self._tf32 = function, tf32
+        self._graph: torch.cuda.CUDAGraph | None = None
+        self._result: tuple[Tensor, ...] = ()
+        if stream is None or not record:
+            return
+        with allow_tf32(tf32):
+            with torch.cuda.stream(stream):
+                for _ in range(_WARM_UPS):
+                    function()
+            stream.synchronize()
+            graph = torch.cuda.CUDAGraph()
+            # Other decoders, in other threads, go on meanwhile.
+            with torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
+                self._result = function()
+        self._graph = graph
+
+    def __call__(self) -> tuple[Tensor, ...]:
+        """Run it on the current stream, and return what it makes; the next call may overwrite that."""
+        if self._graph is None:
+            with allow_tf32(self._tf32):
+                return self._function()
+        self._graph.replay()
+        return self._result
+
+
+class Lane:
+    """Decodes frames one after the other, without waiting for them.
+
+    Args:
+        network: from an index, int64 (1,), to a frame (1, 3, H, W) of any float type, on the device.
+        device: where it runs.
+        record: whether its operations can be recorded as a CUDA graph.
+        tf32: whether float32 products may be TF32.
+    """
+
+    def __init__(
+        self, network: Callable[[Tensor], Tensor], device: torch.device, *, record: bool, tf32: bool = False
+    ) -> None:
+        self._device, self._record, self._tf32 = device, record, tf32
+        self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None  # type: ignore[no-untyped-call]
+        self._index = torch.zeros(1, dtype=torch.int64, device=device)
+        self._outputs: dict[Output, _Recorded] = {}
+        self._frame = torch.empty(0)
+
+        def compute() -> tuple[Tensor, ...]:
+            return (network(self._index).float().contiguous(),)
+
+        if self._stream:  # weights are copied on the current one
+            self._stream.wait_stream(torch.cuda.current_stream(device))
+        with self._here():
+            self._network = _Recorded(compute, self._stream, record=record, tf32=tf32)
+
+    @contextlib.contextmanager
+    def _here(self) -> Iterator[None]:
+        """Compute on this lane's stream."""
+        with on_device(self._device), torch.cuda.stream(self._stream):  # a stream of None changes nothing
+            yield
+
+    def compute(self, index: int) -> Tensor:
+        """Return a frame on the device, float32 (1, 3, H, W), in order with the current stream.
+
+        Args:
+            index: 0 .. T - 1.
+        """
+        with self._here():
+            self._index.fill_(index)
+            (self._frame,) = self._network()
+        if self._stream:
+            torch.cuda.current_stream(self._device).wait_stream(self._stream)
+        return self._frame
+
+    def start(self, index: int, output: Output) -> Pending:
+        """Start a frame and return where it will be.
+
+        Args:
+            index: 0 .. T - 1.
+            output: how it leaves the device.
+        """
+        with self._here():
+            self._index.fill_(index)
+            (self._frame,) = self._network()
+            convert = self._outputs.get(output)
+            if convert is None:
+                # floats are not converted, and a graph of nothing is none
+                record = self._record and not isinstance(output, FloatPlanes)
+                convert = _Recorded(lambda: output(self._frame), self._stream, record=record, tf32=self._tf32)
+                self._outputs[output] = convert
+            made = convert()
+            if self._stream is None:
+                return Pending(tuple(tensor.clone() for tensor in made), None)
+            host = tuple(_pinned.take(tensor) for tensor in made)
+            for memory, tensor in zip(host, made, strict=True):
+                memory.copy_(tensor, non_blocking=True)
+            arrived = torch.cuda.Event()  # type: ignore[no-untyped-call]
+            arrived.record(self._stream)
+            return Pending(host, arrived)

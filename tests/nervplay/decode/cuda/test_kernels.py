@@ -1,0 +1,144 @@
+"""The Triton kernel against the same arithmetic in PyTorch; in the interpreter where there is no GPU."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from nervplay.decode.cuda.engines import activated, run_torch, triton_engine
+from nervplay.decode.cuda.packing import Tile, map_size, pack
+from nervplay.decode.cuda.quantise import Range, weights8
+from nervplay.decode.graph import Value
+from nervplay.decode.lowering import Conv
+
+TILE = Tile(64, 16, 32, 4, 2)
+
+
+def conv(channels: int, outputs: int, kernel: tuple[int, int], size: tuple[int, int], **options: Any) -> Conv:
+    """Return a convolution with random weights, which keeps the size unless `padding` says otherwise."""
+    rng = np.random.default_rng(channels * 100 + outputs)
+    padding = options.pop("padding", (kernel[0] // 2, kernel[1] // 2))
+    below = options.pop("below", padding)
+    out_size = tuple(s + a + b - k + 1 for s, a, b, k in zip(size, padding, below, kernel, strict=True))
+    value = Value(0, (), torch.float32)
+    weight = rng.standard_normal((outputs, channels, *kernel)).astype(np.float32)
+    return Conv(
+        weight=weight / np.float32(weight[0].size ** 0.5),
+        bias=rng.standard_normal(outputs).astype(np.float32), padding=padding, source=value, target=value, size=size,
+        out_size=(out_size[0], out_size[1]), **options,
+    )  # fmt: skip
+
+
+CASES = {
+    "1x1": conv(5, 7, (1, 1), (5, 7)),
+    "3x3": conv(16, 20, (3, 3), (6, 9)),
+    "3x3, a block is a tap": conv(32, 16, (3, 3), (4, 5)),
+    "5x5, blocks across taps": conv(33, 12, (5, 5), (5, 6), shuffle=2, activation="gelu"),
+    "shuffle 3": conv(9, 27, (3, 3), (4, 3), shuffle=3, activation="silu"),
+    "shuffle 5 of 1x1": conv(4, 50, (1, 1), (3, 2), shuffle=5, activation="relu"),
+    "separable, down": conv(8, 6, (3, 1), (7, 5)),
+    "separable, across": conv(6, 24, (1, 3), (5, 7), shuffle=2, activation="leaky", slope=0.2),
+    "uneven padding": conv(8, 8, (3, 3), (5, 5), padding=(0, 2), below=(1, 0)),
+    "batch": conv(7, 5, (3, 3), (4, 4), batch=2, activation="sin"),
+    "rows": conv(12, 33, (1, 1), (1, 37), rows=True, activation="gelu"),
+}
+
+
+def inputs(one: Conv, device: torch.device, dtype: torch.dtype) -> torch.Tensor:
+    """Return a padded map of random values, with rubbish where channels are padded."""
+    generator = torch.Generator().manual_seed(5)
+    shape = map_size(one)
+    if dtype == torch.int8:
+        return torch.randint(-128, 128, shape, dtype=torch.int8, generator=generator).to(device)
+    return torch.randn(shape, generator=generator).to(device, dtype)
+
+
+def target(one: Conv, device: torch.device, dtype: torch.dtype, *, planar: bool = False) -> torch.Tensor:
+    """Return where a result goes, (B, H'', W'', C''), filled with a value that no result has."""
+    height, width = (size * one.shuffle for size in one.out_size)
+    channels = one.weight.shape[0] // one.shuffle**2
+    rubbish = 99 if dtype == torch.int8 else float("nan")
+    if planar:
+        return torch.full((one.batch, channels, height, width), rubbish, dtype=dtype, device=device).permute(0, 2, 3, 1)
+    padded = torch.full((one.batch, height, width, channels + 3), rubbish, dtype=dtype, device=device)
+    return padded[..., :channels]
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_integers_to_integers(name: str, device: torch.device) -> None:
+    one = CASES[name]
+    layer = pack(one, device, source=Range(0.021, -77), target=Range(0.03, -5), tile=TILE)
+    x = inputs(one, device, torch.int8)
+    got, wanted = (target(one, device, torch.int8) for _ in range(2))
+    triton_engine()(layer, x, got)
+    run_torch(layer, x, wanted)
+    difference = (got.int() - wanted.int()).abs()
+    assert difference.max() <= 1
+    assert (difference > 0).float().mean() < 0.002, "only on the border of two steps"
+    assert len(wanted.unique()) > 20
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_integers_to_floats(name: str, device: torch.device) -> None:
+    one = CASES[name]
+    layer = pack(one, device, source=Range(0.021, 1), tile=TILE._replace(k=64))
+    x = inputs(one, device, torch.int8)
+    got, wanted = (target(one, device, torch.float32, planar=True) for _ in range(2))
+    triton_engine()(layer, x, got)
+    run_torch(layer, x, wanted)
+    torch.testing.assert_close(got, wanted, atol=2e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["3x3", "5x5, blocks across taps", "batch"])
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32])
+def test_floats(name: str, dtype: torch.dtype, device: torch.device) -> None:
+    if dtype == torch.bfloat16 and device.type == "cpu":
+        pytest.skip("needs a GPU: Triton's interpreter multiplies the bits of bfloat16 as integers")
+    one = CASES[name]
+    layer = pack(one, device, dtype=dtype, tile=TILE)
+    x = inputs(one, device, dtype)
+    got, wanted = (target(one, device, torch.float32) for _ in range(2))
+    triton_engine()(layer, x, got)
+    run_torch(layer, x, wanted)
+    torch.testing.assert_close(got, wanted, atol=2e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["none", "relu", "leaky", "relu6", "gelu", "silu", "softplus", "hardswish", "sin", "sigmoid", "tanh", "half_tanh"],
+)
+def test_activations(name: str, device: torch.device) -> None:
+    one = conv(16, 16, (1, 1), (8, 9), activation=name, slope=0.1)
+    layer = pack(one, device, dtype=torch.float32, tile=TILE)
+    x = inputs(one, device, torch.float32) * 4
+    got, wanted = (target(one, device, torch.float32) for _ in range(2))
+    triton_engine()(layer, x, got)
+    run_torch(layer, x, wanted)
+    torch.testing.assert_close(got, wanted, atol=2e-6, rtol=2e-6)
+    assert activated(torch.tensor([-1.0]), name, 0.1).shape == (1,)
+
+
+def test_the_reference_is_a_convolution_of_what_the_integers_stand_for() -> None:
+    one = CASES["5x5, blocks across taps"]
+    unit = Range(0.021, -77)
+    layer = pack(one, torch.device("cpu"), source=unit)
+    x = inputs(one, torch.device("cpu"), torch.int8)
+    got = target(one, torch.device("cpu"), torch.float32)
+    run_torch(layer, x, got)
+    whole, scale = weights8(one.weight)
+    weight = torch.from_numpy(whole.astype(np.float32) * scale[:, None, None, None])
+    real = (x[..., :33].permute(0, 3, 1, 2).float() - unit.zero) * unit.scale
+    wanted = F.gelu(F.pixel_shuffle(F.conv2d(real, weight, torch.from_numpy(one.bias), padding=2), 2))
+    torch.testing.assert_close(got.permute(0, 3, 1, 2), wanted, atol=1e-4, rtol=1e-4)
+
+
+def test_blocks_change_no_integer(device: torch.device) -> None:
+    one = CASES["5x5, blocks across taps"]
+    x = inputs(one, device, torch.int8)
+    made = []
+    for tile in (TILE, Tile(16, 32, 64, 4, 2), Tile(128, 16, 128, 4, 3)):
+        made.append(target(one, device, torch.int8))
+        triton_engine()(pack(one, device, source=Range(0.02, 3), target=Range(0.03, 0), tile=tile), x, made[-1])
+    assert all(torch.equal(one, made[0]) for one in made)

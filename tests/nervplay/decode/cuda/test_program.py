@@ -1,0 +1,77 @@
+"""Networks as programs: float32 by PyTorch is the network itself, int8 by the kernel is int8 by PyTorch."""
+
+import numpy as np
+import pytest
+import torch
+from decoder_networks import SPEC, TINY, network
+
+from nervplay.decode.cuda.bench import DeviceBench, quantised_from
+from nervplay.decode.cuda.engines import run_torch, triton_engine
+from nervplay.decode.cuda.packing import takes
+from nervplay.decode.cuda.program import DeviceProgram
+from nervplay.decode.graph import trace
+from nervplay.decode.lowering import lower
+
+CPU = torch.device("cpu")
+
+
+@pytest.mark.parametrize("preset", TINY)
+def test_float32_is_the_network(preset: str) -> None:
+    model = network(preset)
+    graph = trace(model)
+    program = DeviceProgram(graph, lower(graph, 99), device=CPU)
+    with torch.inference_mode():
+        for index in (torch.tensor([4]), torch.tensor([1])):
+            assert (program(index) - model(index)).abs().max() < 1e-5
+
+
+@pytest.mark.parametrize("preset", ["hnerv-tiny", "nerv-lrconv-tiny", "hinerv-tiny", "pnerv-tiny"])
+def test_the_kernel_and_its_twin_agree_on_a_whole_network(preset: str, device: torch.device) -> None:
+    model = network(preset, width=80, height=48)
+    graph = trace(model)
+    lowered = lower(graph, 99)
+    bench = DeviceBench(graph, lowered, device, run_torch)
+    found: dict = {}
+    bench.measure(0, found)
+    assert list(found) == [conv for conv in bench.convolutions() if takes(conv)]
+    programs = [
+        DeviceProgram(graph, lowered, device=device, engine=engine, quantised=quantised_from(found))
+        for engine in (triton_engine(), run_torch)
+    ]
+    with torch.inference_mode():
+        index = torch.tensor([3], device=device)
+        kernel, twin = (program(index).clone() for program in programs)
+        exact = model(torch.tensor([3])).to(device)
+    # A value on the border of two steps may fall to either side, and what follows from it differs.
+    assert (kernel - twin).abs().max() < 0.3 * max(float((twin - exact).abs().max()), 1e-4)
+    assert (twin - exact).abs().max() < 0.02
+
+
+def test_a_mixture_of_types_in_one_chain() -> None:
+    model = network("hnerv-tiny")
+    graph = trace(model)
+    lowered = lower(graph, 99)
+    bench = DeviceBench(graph, lowered, CPU, run_torch)
+    found: dict = {}
+    bench.measure(0, found)
+    exact = bench.frame(2, {})
+    convolutions = bench.convolutions()
+    for kept in (convolutions[::2], convolutions[1::2], convolutions[2:4]):
+        made = bench.frame(2, {conv: found[conv] for conv in kept})
+        assert 0 < (made - exact).abs().max() < 0.01
+    assert exact.shape == (1, 3, SPEC.height, SPEC.width)
+
+
+def test_a_frame_leaves_nothing_behind() -> None:
+    model = network("hnerv-tiny")
+    graph = trace(model)
+    lowered = lower(graph, 99)
+    bench = DeviceBench(graph, lowered, CPU, run_torch)
+    found: dict = {}
+    bench.measure(0, found)
+    program = DeviceProgram(graph, lowered, device=CPU, engine=run_torch, quantised=quantised_from(found))
+    with torch.inference_mode():
+        first = [program(torch.tensor([i])).clone() for i in (0, 5, 2)]
+        again = [program(torch.tensor([i])).clone() for i in (2, 5, 0)]
+    for one, other in zip(first, reversed(again), strict=True):
+        np.testing.assert_array_equal(one, other)
