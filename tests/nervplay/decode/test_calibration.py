@@ -13,12 +13,12 @@ from nervplay.decode.graph import Value
 from nervplay.decode.lowering import Conv
 
 
-def conv(seed: int) -> Conv:
+def conv(seed: int, size: int = 8) -> Conv:
     rng = np.random.default_rng(seed)
     value = Value(seed, (), torch.float32)
     return Conv(
         weight=rng.standard_normal((4, 4, 3, 3)).astype(np.float32), bias=np.zeros(4, np.float32), padding=(1, 1),
-        source=value, target=value, size=(8, 8), out_size=(8, 8),
+        source=value, target=value, size=(size, size), out_size=(size, size),
     )  # fmt: skip
 
 
@@ -64,6 +64,17 @@ def test_the_worst_goes_back_to_float32() -> None:
     assert list(calibrate(bench, 100)) == [bench.convs[0], bench.convs[2]]
 
 
+def test_a_little_work_goes_back_before_much(tmp_path: Path) -> None:
+    bad = 10 ** (-(ENOUGH_DB - 1) / 20)
+    bench = Bench([bad, bad * 0.9])
+    bench.convs[0] = conv(0, size=80)
+    assert list(calibrate(bench, 100)) == [], "neither alone is good enough"
+    bench.errors = [bad * 0.7, bad * 0.6]
+    for path in (tmp_path / "nervplay" / "calibration").iterdir():
+        path.unlink()
+    assert list(calibrate(bench, 100)) == [bench.convs[0]], "the larger error, but a hundred times the work"
+
+
 def test_the_cache_is_of_one_network_and_survives_damage(tmp_path: Path) -> None:
     first, again = Bench([1e-4, 1.0, 1e-4]), Bench([1e-4, 1.0, 1e-4])
     found = calibrate(first, 100)
@@ -80,6 +91,16 @@ def test_the_cache_is_of_one_network_and_survives_damage(tmp_path: Path) -> None
     third = Bench([1e-4, 1.0, 1e-4])
     calibrate(third, 100)
     assert third.measured
+
+
+def test_engines_do_not_take_each_other_s_findings() -> None:
+    calibrate(Bench([1e-4]), 100)
+    other = Bench([1e-4])
+    calibrate(other, 100, kind=" another")
+    assert other.measured
+    stricter = Bench([1e-3])
+    assert calibrate(stricter, 100, enough_db=80.0) == {}
+    assert len(calibrate(Bench([1e-3]), 100, enough_db=50.0)) == 1
 
 
 def test_a_cache_that_cannot_be_written_is_no_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
