@@ -182,6 +182,6 @@ def precision_option(function: Function) -> Function:
     return click.option(
         "--precision",
         default="fp32",
-        metavar="fp32|tf32|bf16|fp16|int8",
+        metavar="fp32|bf16|int8|tf32|fp16",
         help="Arithmetic of the decoder; fp32 is the reference, tf32 and fp16 are for GPUs.",
     )(function)

@@ -34,7 +34,7 @@ __all__ = ["command"]
 @click.argument("sources", nargs=-1, metavar="[A] [B] [C] [D]")
 @click.option("--mode", metavar="|".join(Mode), help="How to look at them; wipe where there are two.")
 @click.option("--frame", type=click.IntRange(min=0), default=0, show_default=True, metavar="N", help="Where to start.")
-@click.option("--precision", default="", metavar="fp32|tf32|bf16|fp16|int8", help="Arithmetic of the network.")
+@click.option("--precision", default="", metavar="fp32|bf16|int8|tf32|fp16", help="Arithmetic of the network.")
 @click.option("--device", metavar="auto|cpu|cuda|cuda:N", help="Where the network runs; default: the setting.")
 @click.option("--canvas", metavar="auto|gpu|soft", help="What paints; default: the setting.")
 @click.option("--size", type=SIZE, metavar="WxH", help="Size of the window.")

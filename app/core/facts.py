@@ -7,7 +7,7 @@ from nervplay.video.spec import VideoSpec
 
 __all__ = ["PRECISION_NAMES", "Choice", "MediaFacts", "human_rate", "human_size"]
 
-PRECISION_NAMES = ("fp32", "tf32", "bf16", "fp16", "int8")
+PRECISION_NAMES = ("fp32", "bf16", "int8", "tf32", "fp16")
 """What `nervplay.decode.PRECISIONS` has (a test compares), here without torch."""
 
 

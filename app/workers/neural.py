@@ -14,7 +14,7 @@ from app.core.slot import Alignment
 from app.workers.media import Media, to_picture
 from nervplay.bitstream import NervFile, QuantisedTensor
 from nervplay.codec import NeuralVideo
-from nervplay.decode import PRECISIONS, Decoder, open_decoder
+from nervplay.decode import GPU_PRECISIONS, PRECISIONS, Decoder, open_decoder
 from nervplay.errors import CapabilityError
 from nervplay.models import get_architecture
 from nervplay.models.cost import measure_cost
@@ -57,6 +57,12 @@ def _devices() -> tuple[Choice, ...]:
     if not count:
         return (Choice(name="cpu"), Choice(name="cuda", reason="no CUDA device is here"))
     return (Choice(name="cpu"), *(Choice(name=f"cuda:{number}") for number in range(count)))
+
+
+def _precisions(device: str) -> tuple[Choice, ...]:
+    """Return what may be tried on a device."""
+    wrong = GPU_PRECISIONS if device == "cpu" else ()
+    return tuple(Choice(name=name, reason="for GPUs only" if name in wrong else "") for name in PRECISIONS)
 
 
 class DecoderMedia(Media):
@@ -142,7 +148,7 @@ class NeuralMedia(DecoderMedia):
             gflops=cost.gflops,
             stored_bits=stored_bits(video.file),
             continuous_time=decoder.continuous_time,
-            precisions=tuple(Choice(name=name) for name in PRECISIONS),
+            precisions=_precisions(decoder.device),
             devices=_devices(),
             precision=decoder.precision,
             device=decoder.device,
@@ -169,6 +175,8 @@ class NeuralMedia(DecoderMedia):
                 fresh = open_decoder(self._video, device=device, precision=precision)
                 self._decoder.close()
                 self._decoder = fresh
+                self.facts = replace(self.facts, precisions=_precisions(fresh.device))
+                self._probed = False
         except CapabilityError as error:
             if device == self.facts.device:
                 self._refuse(precision, str(error))

@@ -1,6 +1,7 @@
 """Frames of a neural video by index: `open_decoder` and the `Decoder` contract."""
 
-from nervplay.decode.decoder import PRECISIONS, Decoder
+from nervplay.decode.cuda.decoder import CudaDecoder
+from nervplay.decode.decoder import GPU_PRECISIONS, PRECISIONS, Decoder
 from nervplay.decode.native_decoder import NativeDecoder
 from nervplay.decode.opening import BACKENDS, open_decoder
 from nervplay.decode.torch_decoder import TorchDecoder, resolve_device
@@ -8,7 +9,9 @@ from nervplay.decode.torch_fast import TorchFastDecoder
 
 __all__ = [
     "BACKENDS",
+    "GPU_PRECISIONS",
     "PRECISIONS",
+    "CudaDecoder",
     "Decoder",
     "NativeDecoder",
     "TorchDecoder",

@@ -23,12 +23,12 @@ from nervplay.decode.stages import StageTime
 from nervplay.video.source import Frame, Planes
 from nervplay.video.spec import VideoSpec
 
-__all__ = ["PRECISIONS", "Decoder"]
+__all__ = ["GPU_PRECISIONS", "PRECISIONS", "Decoder"]
 
-PRECISIONS = ("fp32", "tf32", "bf16", "fp16", "int8")
-"""Names of arithmetic, for all backends; who lacks one raises `CapabilityError`.
-
-"tf32" and "fp16" are for GPUs."""
+PRECISIONS = ("fp32", "bf16", "int8", "tf32", "fp16")
+"""Names of arithmetic, for all backends; a backend that lacks one raises `CapabilityError`."""
+GPU_PRECISIONS = ("tf32", "fp16")
+"""Those that no processor has."""
 
 
 class Decoder(Protocol):

@@ -24,6 +24,7 @@ from torch import Tensor
 
 from nervplay.decode.buffers import check_buffer
 from nervplay.decode.calibration import Progress, calibrate
+from nervplay.decode.decoder import GPU_PRECISIONS
 from nervplay.decode.graph import Graph, UntraceableError, trace
 from nervplay.decode.lowering import Conv, Lowered, lower
 from nervplay.decode.native.library import MAX_CHAIN, Isa, Pool, kernels, load
@@ -43,8 +44,6 @@ from nervplay.video.spec import VideoSpec
 __all__ = ["NativeDecoder", "core_count"]
 
 Float = NDArray[np.float32]
-
-_PRECISIONS = ("fp32", "bf16", "int8")
 
 _LOG = logging.getLogger(__name__)
 
@@ -146,8 +145,8 @@ class NativeDecoder(TorchDecoder):
     def _program(self, precision: str) -> Program:
         """Return what computes a precision, made on first use."""
         self._check_precision(precision)
-        if precision not in _PRECISIONS:
-            raise CapabilityError(f"precision {precision} is for GPUs only; use {', '.join(_PRECISIONS)}")
+        if precision in GPU_PRECISIONS:
+            raise CapabilityError(f"precision {precision} is for GPUs only; use fp32, bf16 or int8")
         name = "int8" if precision == "int8" else "fp32"
         with self._preparing:  # frames go on being decoded meanwhile
             program = self._programs.get(name)

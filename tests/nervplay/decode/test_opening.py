@@ -113,6 +113,7 @@ def test_int8_goes_to_the_processor_where_the_gpu_cannot(tmp_path: Path, monkeyp
     video = made("hnerv-tiny", tmp_path)
     cpu = torch.device("cpu")
     monkeypatch.setattr(opening, "_place", lambda *_: (torch.device("cuda"), ""))
+    monkeypatch.setattr(opening, "device_memory", lambda _: 1 << 34)
     monkeypatch.setattr(
         opening, "CudaDecoder", lambda model, spec, **options: CudaDecoder(model, spec, **options | {"device": cpu})
     )
