@@ -13,6 +13,7 @@ from app.core.player import Player
 from app.core.quality import PLOTTED, VMAF
 from app.core.tracks import MetricTrack, Track, columns_of
 from app.views.theme import colours
+from app.views.words import unmeasured_words
 
 __all__ = ["Timeline"]
 
@@ -40,7 +41,7 @@ class Timeline(QWidget):
         self.setAccessibleName("Timeline")
         self.setAccessibleDescription("PSNR over time. Click to seek; Shift and drag to loop a range.")
         self.setToolTip("Click or drag: seek.  Shift+drag: loop a range.  Wheel: zoom in time.")
-        for event in ("frame", "metrics", "transport", "clip"):
+        for event in ("frame", "metrics", "transport", "clip", "options"):
             player.events.on(event, self.update)
 
     def sizeHint(self) -> QSize:
@@ -80,7 +81,7 @@ class Timeline(QWidget):
         track = player.track
         version = sum(item.version for item in track.tracks.values()) if track else -1
         ratio = self.devicePixelRatioF()
-        words = player.quality.vmaf_words
+        words = player.quality.vmaf_words, unmeasured_words(player)
         key = (id(track), version, words, self.size(), self.span, player.transport.range, ratio, colours())
         if self._plot is None or key != self._key:
             plot = QPixmap(round(self.width() * ratio), round(self.height() * ratio))
@@ -103,8 +104,7 @@ class Timeline(QWidget):
         psnr = track.tracks[PLOTTED] if track is not None else None
         if track is None or psnr is None or not psnr.known:
             painter.setPen(QColor(shade.faint))
-            words = "" if not player.has_clip else "PSNR over time appears here once A and B are open"
-            painter.drawText(self.rect(), Qt.AlignmentFlag.AlignCenter, words)
+            painter.drawText(self.rect(), Qt.AlignmentFlag.AlignCenter, unmeasured_words(player))
             return
         others = player.quality.others(player.slots[0], player.slots[1])
         low, high = _range([psnr, *(other for _, other in others)])

@@ -6,7 +6,7 @@ from app.core.pictures import Readout
 from app.core.player import Player
 from app.core.slot import SLOT_NAMES
 
-__all__ = ["frame_words", "probe_words", "time_words"]
+__all__ = ["frame_words", "probe_words", "time_words", "unmeasured_words"]
 
 
 def time_words(frame: Fraction, rate: Fraction) -> str:
@@ -40,3 +40,14 @@ def probe_words(readout: Readout) -> str:
     if readout.apart is not None:
         words.append("B - A " + " ".join(f"{value:+d}" for value in readout.apart))
     return "    ".join(words)
+
+
+def unmeasured_words(player: Player) -> str:
+    """Return why there is no quality over time to be drawn; empty where nothing is open."""
+    if not player.has_clip:
+        return ""
+    if not player.has_pair:
+        return "PSNR over time appears here once A and B are open"
+    if not player.comparable:
+        return "A and B have different sizes and cannot be measured against each other"
+    return "measuring goes on while playing rests" if player.quality.on else "measuring is off (menu Compare)"

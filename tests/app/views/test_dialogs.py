@@ -11,7 +11,7 @@ from app.views.command_palette import ranked
 from app.views.drop import DropArea, texts_of
 from app.views.key_help import help_page
 from app.views.theme import apply_theme, colours
-from app.views.words import time_words
+from app.views.words import time_words, unmeasured_words
 
 
 def dialog_of(window, name: str):
@@ -133,6 +133,20 @@ def test_drop_on_a_half(qtbot, x: int, slot: int) -> None:
 def test_several_files_fill_the_slots(window, qtbot) -> None:
     window._dropped(["10.mp4", "10.nerv", "12.nerv"], 1)
     qtbot.waitUntil(lambda: sum(slot.is_open for slot in window.player.slots) == 3)
+
+
+def test_why_nothing_is_measured(window, qtbot) -> None:
+    player = window.player
+    assert unmeasured_words(player) == ""
+    window.handlers.open_text("40.mp4", 0)
+    qtbot.waitUntil(lambda: player.has_clip)
+    assert "once A and B are open" in unmeasured_words(player)
+    window.handlers.open_text("40.nerv", 1)
+    qtbot.waitUntil(lambda: player.has_pair)
+    assert "while playing rests" in unmeasured_words(player)
+    window.run("metrics")
+    assert unmeasured_words(player) == "measuring is off (menu Compare)"
+    window.timeline.grab()
 
 
 def test_times() -> None:
