@@ -65,6 +65,7 @@ def play(request: PlayRequest) -> int:
         InputError: the session cannot be read.
         OutputError: the screenshot cannot be written.
     """
+    _keep_triton_out()
     running = QApplication.instance()
     app = running if isinstance(running, QApplication) else QApplication(sys.argv[:1])
     app.setApplicationName("nervplay")
@@ -85,6 +86,14 @@ def play(request: PlayRequest) -> int:
     if failures:
         raise failures[0]
     return code
+
+
+def _keep_triton_out() -> None:
+    """Let PyTorch do without Triton in this process: Triton's LLVM and that of Mesa's software GL crash each other.
+
+    PyTorch loads it, where it is installed, with the first network whose cost is counted; nothing here compiles by it.
+    """
+    sys.modules.setdefault("triton", None)  # type: ignore[arg-type]  # None is how Python spells "not to be imported"
 
 
 def _let_python_see_signals(window: MainWindow) -> None:
