@@ -27,6 +27,7 @@ def test_defaults_are_hnerv_s() -> None:
         "loss": "L2",
         "optimiser": "adam",
         "grad_clip": None,
+        "ema": None,
         "task": "regression",
         "speed": "exact",
         "rollbacks": 3,
