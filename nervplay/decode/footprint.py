@@ -6,7 +6,7 @@ import torch
 
 from nervplay.decode.graph import Graph, Node, Value
 
-__all__ = ["MOST_BYTES_PER_PIXEL", "peak_bytes"]
+__all__ = ["MOST_BYTES_PER_PIXEL", "owners", "peak_bytes"]
 
 aten = torch.ops.aten
 
@@ -19,12 +19,7 @@ def peak_bytes(graph: Graph) -> int:
 
     PyTorch frees a map after its last reader; a view takes nothing. Scratch memory of single operations comes on top.
     """
-    owner: dict[Value, Value] = {graph.index: graph.index}
-    for node in graph.nodes:
-        source = next(node.inputs(), None) if _is_view(node) else None
-        for value in node.outputs:
-            if value is not None:
-                owner[value] = owner[source] if source else value
+    owner = owners(graph)
     last = {owner[value]: at for at, node in enumerate(graph.nodes) for value in node.inputs()}
     last[owner[graph.output]] = len(graph.nodes)
     living = peak = 0
@@ -35,6 +30,17 @@ def peak_bytes(graph: Graph) -> int:
         ended = {owner[value] for value in node.inputs()} | made
         living -= sum(_bytes(value) for value in ended if last.get(value, at) == at and value != graph.index)
     return peak
+
+
+def owners(graph: Graph) -> dict[Value, Value]:
+    """Return the value whose memory each value shows: itself, unless it is a view of another one."""
+    owner: dict[Value, Value] = {graph.index: graph.index}
+    for node in graph.nodes:
+        source = next(node.inputs(), None) if _is_view(node) else None
+        for value in node.outputs:
+            if value is not None:
+                owner[value] = owner[source] if source else value
+    return owner
 
 
 def _is_view(node: Node) -> bool:

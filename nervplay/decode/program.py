@@ -1,9 +1,11 @@
 """A network that runs on the native kernels: chains of convolutions there, everything else in PyTorch.
 
 Maps are kept with channels innermost; PyTorch sees them as (B, C, H, W) tensors in channels_last order, so nothing is
-copied between the two. Each chain writes into a buffer of its own, which the next frame overwrites.
+copied between the two. Chains write into buffers that stay; two share one where the first one's result has had its last
+reader before the second one starts.
 """
 
+import math
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -14,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils._pytree import tree_map
 
+from nervplay.decode.footprint import owners
 from nervplay.decode.graph import Graph, Node, Value
 from nervplay.decode.lowering import Conv, Lowered, TorchStep
 from nervplay.decode.native.library import ACTIVATIONS, Isa, Pool, load
@@ -80,14 +83,15 @@ class Program:
         self.plans: list[Plan] = []
         self.peaks = dict(peaks or {})
         reads: list[list[Value]] = []
-        for step in lowered.steps:
+        buffers = _Buffers(graph, lowered)
+        for place, step in enumerate(lowered.steps):
             if isinstance(step, TorchStep):
                 self._steps.append(_TorchCall(step.node))
                 reads.append(list(step.node.inputs()))
             else:
                 plan = plan_chain(step, isa, threads, peaks)
                 self.plans.append(plan)
-                self._steps.append(_chain_call(plan, isa, pool, watch))
+                self._steps.append(_chain_call(plan, isa, pool, watch, buffers.at(place)))
                 reads.append([step[0].source])
         last = {value: i for i, values in enumerate(reads) for value in values}
         self._free = [[value for value, at in last.items() if at == i] for i in range(len(reads))]
@@ -153,17 +157,51 @@ class _TorchCall:
                 values[value] = tensor
 
 
-def _chain_call(plan: Plan, isa: Isa, pool: Pool, watch: Watch | None) -> "_Chain | _Linear":
-    """Return what runs a chain."""
+class _Buffers:
+    """Where chains write: as few bytes as fit, each in use from its chain to the last step that reads the result."""
+
+    def __init__(self, graph: Graph, lowered: Lowered) -> None:
+        owner = owners(graph)
+        last = {owner[graph.output]: len(lowered.steps)}
+        for place, step in enumerate(lowered.steps):
+            for value in step.node.inputs() if isinstance(step, TorchStep) else [step[0].source]:
+                last[owner[value]] = max(place, last.get(owner[value], 0))
+        self._of: dict[int, int] = {}
+        self._sizes: list[int] = []
+        until: list[int] = []  # by buffer, the last step that reads what lies there
+        for place, step in enumerate(lowered.steps):
+            if isinstance(step, TorchStep):
+                continue
+            target = step[-1].target
+            size = torch.Size(target.shape).numel()
+            free = [number for number, end in enumerate(until) if end < place]
+            number = min(free, key=lambda it: abs(self._sizes[it] - size), default=len(until))
+            if number == len(until):
+                until.append(0)
+                self._sizes.append(0)
+            self._of[place], self._sizes[number] = number, max(self._sizes[number], size)
+            until[number] = last.get(owner[target], place)
+        self._made: dict[int, Tensor] = {}
+
+    def at(self, place: int) -> Tensor:
+        """Return the buffer of the chain at a place among the steps: float32, flat, at least as large as its result."""
+        number = self._of[place]
+        if number not in self._made:
+            self._made[number] = torch.empty(self._sizes[number])
+        return self._made[number]
+
+
+def _chain_call(plan: Plan, isa: Isa, pool: Pool, watch: Watch | None, buffer: Tensor) -> "_Chain | _Linear":
+    """Return what runs a chain, into a buffer; a linear layer of one row, which is small, has its own."""
     if plan.kinds == ["linear"]:
         return _Linear(plan, isa, pool)
-    return _Chain(plan, isa, pool, watch)
+    return _Chain(plan, isa, pool, watch, buffer)
 
 
 class _Chain:
     """Convolutions; also one that works channel by channel, or a linear layer over many rows."""
 
-    def __init__(self, plan: Plan, isa: Isa, pool: Pool, watch: Watch | None) -> None:
+    def __init__(self, plan: Plan, isa: Isa, pool: Pool, watch: Watch | None, buffer: Tensor) -> None:
         self.name = _name(plan)
         first, last = plan.convolutions[0], plan.convolutions[-1]
         self._plan, self._isa, self._pool, self._watch = plan, isa.number, pool, watch
@@ -173,7 +211,8 @@ class _Chain:
         height, width = (size * last.shuffle for size in last.out_size)
         channels = last.weight.shape[0] // last.shuffle**2
         shape = (channels, height, width) if self._planes else (height, width, channels)
-        self._out = torch.empty(first.batch, *shape)
+        shape = (first.batch, *shape)
+        self._out = buffer[: math.prod(shape)].view(shape)
 
     def __call__(self, values: Values) -> None:
         x = values[self._source]
