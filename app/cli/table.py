@@ -22,6 +22,7 @@ COMMANDS = (
     CommandRow("info", "app.cli.info", "Show what a .nerv file holds: clip, network, rate, sections."),
     CommandRow("models", "app.cli.models", "List architectures and presets with parameters and cost."),
     CommandRow("eval", "app.cli.evaluate", "Measure a .nerv file against its source: PSNR, SSIM, VMAF, bpp."),
+    CommandRow("bench", "app.cli.bench", "Measure how fast this machine decodes, by backend and precision."),
     CommandRow("rd", "app.cli.rd", "Compare files with x264, x265, SVT-AV1: a page of rate and quality."),
     CommandRow("decode", "app.cli.decode", "Decode frames to a folder of PNG files or to a .npy array."),
     CommandRow("export", "app.cli.export", "Write an MP4, alone or side by side with the source."),

@@ -43,6 +43,11 @@ class DecoderBase(ABC):
         return self._precision
 
     @property
+    def arithmetic(self) -> str:
+        """What most products are computed in: what the precision is called, unless a backend says otherwise."""
+        return self._precision.upper()
+
+    @property
     def backend_note(self) -> str:
         """What a user should know of the backend, in one line, or nothing."""
         return self._note

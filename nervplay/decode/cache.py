@@ -57,6 +57,11 @@ class CachedDecoder(DecoderBase):
         return self._decoder.backend
 
     @property
+    def arithmetic(self) -> str:
+        """What the decoder behind it computes in."""
+        return self._decoder.arithmetic
+
+    @property
     def backend_note(self) -> str:
         """The note of the decoder behind it."""
         return self._decoder.backend_note

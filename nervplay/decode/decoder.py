@@ -58,6 +58,11 @@ class Decoder(Protocol):
         ...
 
     @property
+    def arithmetic(self) -> str:
+        """What most products are computed in, by its honest name: "FP32", "BF16", "INT16", "INT8"."""
+        ...
+
+    @property
     def backend_note(self) -> str:
         """What a user should know of the backend, in one line: why it was taken, what it really computes; or empty."""
         ...

@@ -106,6 +106,11 @@ class NativeDecoder(TorchDecoder):
         return "native"
 
     @property
+    def arithmetic(self) -> str:
+        """INT16 where convolutions have 16-bit products, otherwise FP32; see the head of this module."""
+        return "INT16" if self._precision == "int8" and self._integers else "FP32"
+
+    @property
     def backend_note(self) -> str:
         """What is really computed, and what PyTorch does of it."""
         count = sum(len(step) for step in self._lowered.steps if isinstance(step, list))

@@ -78,6 +78,11 @@ class SegmentedDecoder(DecoderBase):
         return self._backend
 
     @property
+    def arithmetic(self) -> str:
+        """What the decoder of the segment last used computes in."""
+        return next(reversed(self._open.values())).arithmetic
+
+    @property
     def continuous_time(self) -> bool:
         """Whether `frame_at` can give pictures between two frames."""
         return self._continuous

@@ -1,0 +1,51 @@
+"""Running a job in a child process of its own (`app.bench.child`), and ending it whatever happens."""
+
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from typing import Any
+
+from nervplay.errors import CapabilityError
+
+__all__ = ["run_child"]
+
+
+def run_child(job: dict[str, Any], progress: Callable[[], None] | None = None) -> dict[str, Any]:
+    """Return the result of a job; see `app.bench.child` for both.
+
+    Args:
+        job: what to do.
+        progress: called after each frame.
+
+    Raises:
+        CapabilityError: it cannot be done here, or the process was ended from outside; the message says why.
+    """
+    command = [sys.executable, "-m", "app.bench.child"]
+    with tempfile.TemporaryFile("w+") as complaints:
+        process = subprocess.Popen(  # noqa: S603 - our own module
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=complaints, text=True
+        )
+        try:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            process.stdin.write(json.dumps(job) + "\n")
+            process.stdin.flush()
+            for line in process.stdout:
+                words = json.loads(line)
+                if "result" in words:
+                    result: dict[str, Any] = words["result"]
+                    return result
+                if "unavailable" in words:
+                    raise CapabilityError(words["unavailable"])
+                if progress is not None:
+                    progress()
+            code = process.wait()
+            complaints.seek(0)
+            last = (complaints.read().strip().splitlines() or [""])[-1]
+            why = f"signal {-code}, which the system sends where memory is short" if code < 0 else last
+            raise CapabilityError(f"its process ended early: {why}; see what `nervplay decode --debug` says")
+        finally:
+            process.kill()
+            process.communicate()

@@ -1,0 +1,92 @@
+"""Measuring a small file: what comes out, what is said of what is not there, and nothing left behind."""
+
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from app.bench import Wish, run_bench
+from app.bench.process import run_child
+from nervplay.codec import open_nerv
+from nervplay.decode import BACKENDS, open_decoder
+from nervplay.errors import CapabilityError
+from nervplay.metrics.psnr import psnr
+
+
+def test_rows_and_what_is_missing(small_nerv: Path) -> None:
+    wish = Wish(devices=["cpu"], backends=["native", "torch"], precisions=["fp32", "int8"], threads=1, frames=4)
+    told: list[tuple[float, str]] = []
+    with open_decoder(small_nerv, device="cpu", backend="torch", precision="bf16") as source:
+        bench = run_bench(small_nerv, open_nerv(small_nerv), wish, source=source, progress=lambda *it: told.append(it))
+        expected = np.mean([psnr(source.frame(i), exact) for i, exact in exact_frames(small_nerv, bench.compared)])
+    assert [(row.backend, row.precision) for row in bench.rows] == [
+        ("torch", "fp32"), ("native", "fp32"), ("native", "int8")
+    ]  # fmt: skip
+    reference, native, integers = bench.rows
+    assert reference.fp32_db == (math.inf, math.inf)
+    assert reference.source_db == pytest.approx(expected)
+    assert native.fp32_db is not None
+    assert 80 < native.fp32_db[1] <= native.fp32_db[0]
+    assert native.arithmetic == "FP32"
+    assert "16-bit" in integers.note
+    assert integers.arithmetic == ("FP32" if " in 0 of " in integers.note else "INT16")
+    for row in bench.rows:
+        assert row.real_time == pytest.approx(row.fps / float(open_nerv(small_nerv).spec.rate))
+        assert 0 < row.seek_ms[0] <= row.seek_ms[1]
+        assert row.first_ms > 0
+        assert row.memory > 50e6, "PyTorch alone takes more"
+        assert row.peak_share == pytest.approx(row.fps * bench.gflops / bench.peaks["cpu"]["FP32"])
+    assert bench.unavailable == ["cpu torch int8: precision int8 is not available in this version; use fp32 or bf16"]
+    assert [done for done, _ in told] == sorted(done for done, _ in told)
+    assert told[-1][0] == len(wish.configurations()) == 4
+
+
+def exact_frames(path: Path, indices: list[int]) -> list[tuple[int, np.ndarray]]:
+    with open_decoder(path, device="cpu", backend="torch") as decoder:
+        return [(index, decoder.frame(index)) for index in indices]
+
+
+def test_the_reference_comes_first() -> None:
+    every = Wish(devices=["cpu"]).configurations()
+    assert every[0] == ("cpu", "torch", "fp32")
+    assert len(every) == len(set(every)) == 3 * (len(BACKENDS) - 1)
+
+
+def test_a_process_that_dies_is_said(small_nerv: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = {"kind": "decode", "file": str(small_nerv), "device": "cpu", "backend": "torch", "precision": "fp32"}
+    with pytest.raises(CapabilityError, match="its process ended early: KeyError"):
+        run_child(job)
+    started = subprocess.Popen
+
+    def killed(*args, **kwargs) -> subprocess.Popen[str]:
+        process = started(*args, **kwargs)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        return process
+
+    monkeypatch.setattr(subprocess, "Popen", killed)
+    with pytest.raises((CapabilityError, BrokenPipeError), match=r"signal 9|Broken pipe"):
+        run_child(job)
+
+
+def test_an_interrupt_leaves_no_process_and_no_file(small_nerv: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "app.cli", "bench", str(small_nerv), "-o", str(tmp_path / "out.tsv")]
+    environment = os.environ | {"TMPDIR": str(tmp_path)}
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment)
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    deadline = time.monotonic() + 60
+    while not (found := children.read_text().split()):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (130, b"")
+    assert err.decode().strip().endswith("nervplay: interrupted")
+    assert not Path(f"/proc/{found[0]}").exists()
+    assert list(tmp_path.iterdir()) == []
