@@ -20,8 +20,8 @@ from nervplay.models import VideoModel
 
 __all__ = ["DEFAULT_BUDGET", "TiledNetwork", "Tiles", "choose_tiles", "device_memory"]
 
-DEFAULT_BUDGET = 1 << 29
-"""Bytes of maps that may live at once on the CPU, where nobody says otherwise."""
+DEFAULT_BUDGET = 3 << 27
+"""Bytes of maps that may live at once on the CPU, where nobody says otherwise: PyTorch takes up to four times that."""
 
 
 @runtime_checkable
