@@ -9,7 +9,10 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Samples", "SoundTrack"]
+__all__ = ["RATE", "Samples", "SoundTrack"]
+
+RATE = 48_000
+"""Samples a second and channel."""
 
 Samples = NDArray[np.int16]
 """Sound: int16 (N, 2), left and right."""

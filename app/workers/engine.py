@@ -10,7 +10,6 @@ from app.core.cache import Key, Picture
 from app.core.player import Player
 from app.core.slot import OpenRequest, Slot
 from app.workers.measuring import MeasureWorker
-from app.workers.opening import open_any
 from app.workers.side import Opener, SideWorker
 from app.workers.sound import SoundMaster
 
@@ -25,12 +24,12 @@ class Engine(QObject):
 
     Args:
         player: whose backend it is.
-        opener: what opens sources; `open_any` but in tests.
+        opener: what opens sources in a test; None for `open_any`.
     """
 
     _woken = Signal()
 
-    def __init__(self, player: Player, opener: Opener = open_any) -> None:
+    def __init__(self, player: Player, opener: Opener | None = None) -> None:
         super().__init__()
         self._player, self._opener = player, opener
         self._sides: dict[int, SideWorker] = {}

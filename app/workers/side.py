@@ -15,7 +15,6 @@ from app.core.cache import Key
 from app.core.player import Player
 from app.core.slot import OpenRequest, Slot
 from app.workers.media import Media
-from app.workers.opening import open_any
 from nervplay.errors import NervplayError
 
 __all__ = ["SideWorker"]
@@ -41,11 +40,15 @@ class SideWorker(threading.Thread):
         slot: whose cache and figures it fills.
         player: who is told.
         post: runs a function on the player's thread, later; None just wakes it.
-        opener: `open_any`, or a test's.
+        opener: a test's; None for `open_any`.
     """
 
     def __init__(
-        self, slot: Slot, player: Player, post: Callable[[Callable[[], None] | None], None], opener: Opener = open_any
+        self,
+        slot: Slot,
+        player: Player,
+        post: Callable[[Callable[[], None] | None], None],
+        opener: Opener | None = None,
     ) -> None:
         super().__init__(name="nervplay-decode")
         self._slot, self._player, self._post, self._opener = slot, player, post, opener
@@ -148,6 +151,10 @@ class SideWorker(threading.Thread):
 
     def _open(self, request: OpenRequest) -> None:
         """Open a source; the old one is closed once the new one is there."""
+        if self._opener is None:
+            from app.workers.opening import open_any
+
+            self._opener = open_any
         self._cancelled = threading.Event()
         media = self._opener(request, cancelled=self._cancelled, progress=self._report)
         if self._cancelled.is_set():

@@ -10,21 +10,14 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, Protocol
 
-import av
-import numpy as np
 from PySide6.QtCore import QObject
 
-from app.core.clips import sound_span
 from app.core.player import Player
 from app.core.slot import Slot
-from app.core.sound import Samples, SoundTrack
-from ffmpeg_bridge.audio import audio_packets, extract_audio
-from nervplay.bitstream import Audio, read_nerv
-from nervplay.errors import NervplayError
+from app.core.sound import RATE, Samples, SoundTrack
 
-__all__ = ["Device", "SoundMaster", "decode_sound", "open_device"]
+__all__ = ["Device", "SoundMaster", "open_device"]
 
-RATE = 48_000
 _LONGEST = 1200
 """Seconds of sound that are kept in memory at most: 230 MB."""
 
@@ -64,35 +57,6 @@ def open_device(fill: Callable[[Samples], None]) -> Device:
     except sounddevice.PortAudioError as error:
         raise OSError(str(error)) from error
     return device
-
-
-def decode_sound(audio: Audio) -> Samples:
-    """Return sound as int16 (N, 2) at 48 kHz; time 0 is the clip's first frame.
-
-    Args:
-        audio: packets as a .nerv file has them.
-
-    Raises:
-        BitstreamError: no sound that can be read.
-    """
-    parts: list[Samples] = []
-    first: Fraction | None = None
-    resampler = av.AudioResampler(format="s16", layout="stereo", rate=RATE)
-    with audio_packets(audio) as (stream, packets):
-        for packet in packets:
-            for frame in packet.decode():
-                if first is None and frame.pts is not None and frame.time_base is not None:
-                    first = frame.pts * frame.time_base
-                parts += [_plain(part) for part in resampler.resample(frame)]
-        parts += [_plain(part) for part in resampler.resample(None)]
-        del stream
-    samples = np.concatenate(parts) if parts else np.zeros((0, 2), np.int16)
-    shift = round((first or Fraction(0)) * RATE)
-    return samples[-shift:] if shift < 0 else np.concatenate([np.zeros((shift, 2), np.int16), samples])
-
-
-def _plain(frame: av.AudioFrame) -> Samples:
-    return np.asarray(frame.to_ndarray(), dtype=np.int16).reshape(-1, 2)
 
 
 class SoundMaster(QObject):
@@ -152,15 +116,9 @@ class SoundMaster(QObject):
         spec = like.facts.spec if like is not None and like.facts is not None else None
 
         def load() -> None:
-            try:
-                path = Path(wanted[0])
-                if wanted[1] == "nerv":
-                    audio = read_nerv(path).audio
-                else:
-                    audio = extract_audio(path, *(sound_span(path, record, spec) if spec is not None else ()))
-                samples = decode_sound(audio) if audio is not None else None
-            except (NervplayError, av.FFmpegError):
-                return  # a clip without sound that can be read is a silent clip
+            from app.workers.sound_file import read_sound
+
+            samples = read_sound(Path(wanted[0]), neural=wanted[1] == "nerv", record=record, like=spec)
             if samples is not None and 0 < len(samples) <= _LONGEST * RATE:
                 self._post(lambda: self._loaded(wanted, samples))
 

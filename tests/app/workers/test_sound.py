@@ -5,9 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
+from app.core.sound import RATE
 from app.core.sources import parse_source
 from app.workers.opening import open_any
-from app.workers.sound import RATE, SoundMaster, decode_sound
+from app.workers.sound import SoundMaster
+from app.workers.sound_file import decode_sound
 from ffmpeg_bridge.audio import extract_audio
 
 
