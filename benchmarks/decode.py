@@ -14,6 +14,7 @@ random weights of each paper's size: their speed is real, their pictures are noi
 """
 
 import argparse
+import importlib.util
 import json
 import os
 import platform
@@ -58,6 +59,8 @@ CONFIGURATIONS = (
     ("native", "fp32"),
     ("native", "int8"),
 )
+OPENVINO = (("openvino", "fp32"), ("openvino", "bf16"), ("openvino", "int8"))
+"""Measured too, where the package is installed."""
 COLUMNS = ("model", "threads", "backend", "precision", "fps", "x_eager", "db_mean", "db_worst", "db_source")
 CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
 
@@ -111,7 +114,8 @@ class Contender:
         self.backend, self.precision = backend, precision
         self.seconds: list[float] = []
         words = [model, backend, precision, str(threads), options.clock, str(options.folder)]
-        environment = os.environ | {"OMP_NUM_THREADS": str(threads), "PYTHONPATH": str(ROOT)}
+        path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+        environment = os.environ | {"OMP_NUM_THREADS": str(threads), "PYTHONPATH": path}
         self._process = subprocess.Popen(
             [sys.executable, __file__, "--child", *words],
             stdin=subprocess.PIPE,
@@ -153,7 +157,8 @@ def source_frames(indices: list[int]) -> dict[int, np.ndarray]:
 
 def measure(model: str, threads: int, options: argparse.Namespace) -> list[tuple[object, ...]]:
     """Return the rows of one network and thread count."""
-    contenders = [Contender(model, *configuration, threads, options) for configuration in CONFIGURATIONS]
+    configurations = CONFIGURATIONS + (OPENVINO if importlib.util.find_spec("openvino") else ())
+    contenders = [Contender(model, *configuration, threads, options) for configuration in configurations]
     for turn in range(options.rounds):
         for contender in contenders if turn % 2 == 0 else reversed(contenders):
             contender.seconds += contender.ask(f"time {options.frames}")

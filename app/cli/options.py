@@ -172,7 +172,7 @@ def backend_option(function: Function) -> Function:
     return click.option(
         "--backend",
         default="auto",
-        metavar="auto|cuda|native|torch-fast|torch",
+        metavar="auto|cuda|native|openvino|torch-fast|torch",
         help="The engine (auto: the fastest; torch: the reference, to the last bit as the papers' code).",
     )(function)
 

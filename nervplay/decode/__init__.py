@@ -4,6 +4,7 @@ from nervplay.decode.cuda.decoder import CudaDecoder
 from nervplay.decode.decoder import GPU_PRECISIONS, PRECISIONS, Decoder
 from nervplay.decode.native_decoder import NativeDecoder
 from nervplay.decode.opening import BACKENDS, open_decoder
+from nervplay.decode.openvino import OpenvinoDecoder
 from nervplay.decode.torch_decoder import TorchDecoder, resolve_device
 from nervplay.decode.torch_fast import TorchFastDecoder
 
@@ -14,6 +15,7 @@ __all__ = [
     "CudaDecoder",
     "Decoder",
     "NativeDecoder",
+    "OpenvinoDecoder",
     "TorchDecoder",
     "TorchFastDecoder",
     "open_decoder",

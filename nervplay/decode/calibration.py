@@ -1,12 +1,14 @@
 """What integer products need to know of a network, found on its own frames and kept in the user's cache.
 
 All inputs of a neural video are known beforehand: its frame indices. `calibrate` runs some of them, notes what the
-engine wants to know of the inputs of each convolution (on the CPU how large they get after Winograd's transform,
-`native/wino.h`; on a GPU units and biases, `cuda/bench.py`), then compares other frames with float32. Where they differ
-too much, convolutions go back to floats, first the one that errs most for the products it has.
+engine wants to know of the inputs of each convolution (our kernels: how large they get after Winograd's transform,
+`native/wino.h`; on a GPU and with OpenVINO: units and biases, `cuda/bench.py`, `openvino/bench.py`), then compares
+other frames with float32. Where they differ too much, convolutions go back to floats, first the one that errs most for
+the products it has.
 
 Loss against float32: an error of `ENOUGH_DB` raises the squared error of a video of 40 dB by 2 %, that is 0.09 dB; of
-one of 34 dB by 0.02 dB. On the CPU the file quantised the weights and sums are exact: there is no bias to correct.
+one of 34 dB by 0.02 dB. In our kernels on the CPU the file quantised the weights and sums are exact: there is no bias
+to correct.
 """
 
 import hashlib
@@ -62,9 +64,9 @@ def spread(frame_count: int, count: int, part: float) -> list[int]:
     return sorted({int((i + part) * frame_count / count) for i in range(count)})
 
 
-def _key(convolutions: Iterable[Conv], frame_count: int, enough_db: float, kind: str) -> str:
+def _key(convolutions: Iterable[Conv], frame_count: int, setting: str) -> str:
     """Return a hash of all weights and of what is measured."""
-    digest = hashlib.sha256(f"3 {MEASURED} {COMPARED} {enough_db} {frame_count}{kind}".encode())
+    digest = hashlib.sha256(f"3 {MEASURED} {COMPARED} {frame_count} {setting}".encode())
     for conv in convolutions:
         digest.update(repr((conv.weight.shape, conv.size, conv.activation, conv.shuffle)).encode())
         digest.update(conv.weight.tobytes() + conv.bias.tobytes())
@@ -97,10 +99,20 @@ def _store(path: Path, convolutions: Sequence[Conv], peaks: Peaks) -> None:
         return
 
 
-def _worst_db(bench: Bench, indices: Iterable[int], exact: Mapping[int, Tensor], peaks: Peaks) -> float:
-    """Return the PSNR of the frame that differs most from float32, in dB."""
+def _db(bench: Bench, indices: Iterable[int], exact: Mapping[int, Tensor], peaks: Peaks) -> tuple[float, float]:
+    """Return the PSNR of the frame that differs most from float32 and that of all frames together, in dB."""
     errors = [float((bench.frame(i, peaks).clamp(0, 1) - exact[i]).square().mean()) for i in indices]
-    return -10 * float(np.log10(max(*errors, 1e-12)))
+    worst, mean = -10 * np.log10(np.maximum([max(errors), sum(errors) / len(errors)], 1e-12))
+    return float(worst), float(mean)
+
+
+def _give_back(peaks: Peaks, alone: Mapping[Conv, float], enough: Callable[[], bool]) -> None:
+    """Remove convolutions until it is enough; `alone` says how good a frame is with each of them, in dB."""
+    # Most error for the least work in floats first.
+    for conv in sorted(alone, key=lambda conv: alone[conv] + 10 * np.log10(conv.multiplications)):
+        del peaks[conv]
+        if enough():
+            return
 
 
 def calibrate(
@@ -109,6 +121,7 @@ def calibrate(
     progress: Progress | None = None,
     *,
     enough_db: float = ENOUGH_DB,
+    mean_db: float = 0.0,
     kind: str = "",
 ) -> Peaks:
     """Return the convolutions that get integer products, and what was measured of their inputs.
@@ -118,10 +131,11 @@ def calibrate(
         frame_count: T.
         progress: told how far it is.
         enough_db: least PSNR of a frame against float32, in dB.
+        mean_db: least PSNR of all frames together, in dB, where that asks for more.
         kind: tells what one engine measures from what others do; "" is the largest transformed inputs of W8A16.
     """
     convolutions = bench.convolutions()
-    path = _file(_key(convolutions, frame_count, enough_db, kind))
+    path = _file(_key(convolutions, frame_count, f"{enough_db} {mean_db} {kind}"))
     known = _load(path, convolutions)
     if known is not None:
         return known
@@ -142,15 +156,14 @@ def calibrate(
     for index in compared:
         exact[index] = bench.frame(index, {}).clamp(0, 1).clone()
         tick()
-    worst = _worst_db(bench, compared, exact, peaks)
-    if worst < enough_db:
-        alone = {conv: _worst_db(bench, compared[:1], exact, {conv: peak}) for conv, peak in peaks.items()}
-        # Most error for the least work in floats first.
-        for conv in sorted(alone, key=lambda conv: alone[conv] + 10 * np.log10(conv.multiplications)):
-            del peaks[conv]
-            worst = _worst_db(bench, compared, exact, peaks)
-            if worst >= enough_db:
-                break
+
+    def enough() -> bool:
+        worst, mean = _db(bench, compared, exact, peaks)
+        return worst >= enough_db and mean >= mean_db
+
+    if not enough():
+        alone = {conv: _db(bench, compared[:1], exact, {conv: peak})[0] for conv, peak in peaks.items()}
+        _give_back(peaks, alone, enough)
     for _ in compared:
         tick()
     _store(path, convolutions, peaks)

@@ -11,6 +11,7 @@ from nervplay.decode.cuda.decoder import CudaDecoder
 from nervplay.decode.cuda.usable import why_not_usable
 from nervplay.decode.decoder import PRECISIONS, Decoder
 from nervplay.decode.native_decoder import NativeDecoder
+from nervplay.decode.openvino import OpenvinoDecoder
 from nervplay.decode.segmented import SegmentedDecoder
 from nervplay.decode.tiles import DEFAULT_BUDGET, Tiles, choose_tiles, device_memory
 from nervplay.decode.torch_decoder import TorchDecoder, resolve_device
@@ -19,12 +20,12 @@ from nervplay.errors import CapabilityError, UnknownNameError, UsageError
 
 __all__ = ["BACKENDS", "open_decoder"]
 
-BACKENDS = ("auto", "cuda", "native", "torch-fast", "torch")
+BACKENDS = ("auto", "cuda", "native", "openvino", "torch-fast", "torch")
 """Names of backends: "torch" is the reference, eager PyTorch as the papers ran it; "torch-fast" the same with channels
-innermost; "native" our own kernels on the CPU; "cuda" graphs and our own kernels on a GPU; "auto" the fastest
-that can do it."""
+innermost; "native" our own kernels on the CPU; "openvino" that library, where it is installed; "cuda" graphs and our
+own kernels on a GPU; "auto" the fastest that can do it, which is never "openvino"."""
 
-_PLACES = {"cuda": "cuda", "native": "cpu", "torch-fast": "cpu"}
+_PLACES = {"cuda": "cuda", "native": "cpu", "openvino": "cpu", "torch-fast": "cpu"}
 """Kind of device of the backends that have only one."""
 
 
@@ -167,11 +168,15 @@ def _open_on_cpu(
     tiles: Tiles,
     note: str,
 ) -> Decoder:
-    """Open a decoder for one network on the CPU: our kernels, or the fast PyTorch where they cannot do it.
+    """Open a decoder for one network on the CPU: our kernels, or the fast PyTorch where they cannot do it; or OpenVINO.
 
     Raises:
         CapabilityError: a precision or backend that is not available here.
     """
+    if backend == "openvino":
+        return OpenvinoDecoder(
+            video.model, video.spec, precision=precision, threads=threads, progress=progress, tiles=tiles
+        )
     if backend != "torch-fast":
         try:
             return NativeDecoder(

@@ -25,7 +25,7 @@ from nervplay.decode.native.plan import Plan, plan_chain
 from nervplay.decode.stages import StageTime
 from nervplay.decode.torch_decoder import torch_threads
 
-__all__ = ["REPLACED", "Program", "Watch"]
+__all__ = ["REPLACED", "Program", "TorchCall", "Watch"]
 
 _IN_PYTORCH = "in PyTorch"
 
@@ -78,7 +78,7 @@ class Program:
         watch: Watch | None = None,
     ) -> None:
         self._graph = graph
-        self._steps: list[_TorchCall | _Chain | _Linear] = []
+        self._steps: list[TorchCall | _Chain | _Linear] = []
         self._free: list[list[Value]] = []
         self.plans: list[Plan] = []
         self.peaks = dict(peaks or {})
@@ -86,7 +86,7 @@ class Program:
         buffers = _Buffers(graph, lowered)
         for place, step in enumerate(lowered.steps):
             if isinstance(step, TorchStep):
-                self._steps.append(_TorchCall(step.node))
+                self._steps.append(TorchCall(step.node))
                 reads.append(list(step.node.inputs()))
             else:
                 plan = plan_chain(step, isa, threads, peaks)
@@ -115,7 +115,7 @@ class Program:
             begin = time.perf_counter()
             step(values)
             spent = 1000 * (time.perf_counter() - begin)
-            name = _IN_PYTORCH if isinstance(step, _TorchCall) else step.name
+            name = _IN_PYTORCH if isinstance(step, TorchCall) else step.name
             if found and found[-1].name == name == _IN_PYTORCH:
                 spent += found.pop().milliseconds
             found.append(StageTime(name, spent))
@@ -136,14 +136,19 @@ def _name(plan: Plan) -> str:
     return ", ".join(words)
 
 
-class _TorchCall:
-    """An operation of PyTorch."""
+class TorchCall:
+    """An operation of PyTorch; called with the values that are known, it adds what it makes.
+
+    Args:
+        node: the operation.
+    """
 
     def __init__(self, node: Node) -> None:
         self._node = node
         self._target = REPLACED.get(node.target, node.target)
 
     def __call__(self, values: Values) -> None:
+        """Run it."""
         node = self._node
 
         def known(leaf: Any) -> Any:

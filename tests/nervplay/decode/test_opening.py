@@ -1,6 +1,8 @@
 """The choice of a backend."""
 
+import importlib.util
 import json
+import sys
 from fractions import Fraction
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from nervplay.decode import NativeDecoder, open_decoder, opening
 from nervplay.decode import native_decoder as module
 from nervplay.decode.cuda import engines
 from nervplay.decode.cuda.decoder import CudaDecoder
+from nervplay.decode.openvino import runtime
 from nervplay.errors import CapabilityError, UnknownNameError, UsageError
 from nervplay.models import build_model, resolve_preset
 from nervplay.video.spec import VideoSpec
@@ -68,6 +71,22 @@ def test_torch_fast_is_the_reference_but_for_rounding(tmp_path: Path) -> None:
         assert np.abs(fast.float_frame(2) - exact.float_frame(2)).max() < 1e-5
         fast.set_precision("bf16")
         assert 0 < np.abs(fast.float_frame(2) - exact.float_frame(2)).max() < 0.1
+
+
+def test_openvino_is_taken_only_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    video = made("hnerv-tiny", tmp_path)
+    runtime.openvino.cache_clear()
+    with monkeypatch.context() as without:
+        without.setitem(sys.modules, "openvino", None)
+        with pytest.raises(CapabilityError, match=r"pip install nervplay\[cpu\]"):
+            open_decoder(video, device="cpu", backend="openvino")
+        assert open_decoder(video, device="cpu").backend == "native"
+    if importlib.util.find_spec("openvino") is None:
+        pytest.skip("openvino is not installed: pip install nervplay[cpu]")
+    options = {"device": "cpu", "threads": 1}
+    with open_decoder(video, backend="openvino", **options) as decoder, open_decoder(video, **options) as other:
+        assert (decoder.backend, other.backend) == ("openvino", "native")
+        assert np.abs(decoder.float_frame(2) - other.float_frame(2)).max() < 1e-5
 
 
 def test_refusals(tmp_path: Path) -> None:

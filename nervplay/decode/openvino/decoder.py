@@ -1,0 +1,167 @@
+"""The decoder on OpenVINO; frames between two indices are the reference's.
+
+Precisions, by what is really computed:
+    fp32    float32; frames within 1e-4 of the reference
+    bf16    bfloat16 products with float32 sums, where the processor has them
+    int8    8-bit weights times 8-bit inputs with 32-bit sums (W8A8) in the convolutions that calibration allows, the
+            rest in bfloat16, or float32 where the processor lacks that
+"""
+
+import threading
+from collections.abc import Iterable, Iterator
+
+import torch
+from torch import Tensor
+
+from nervplay.decode.calibration import Progress, calibrate
+from nervplay.decode.graph import UntraceableError, trace
+from nervplay.decode.lowering import lower
+from nervplay.decode.native_decoder import core_count
+from nervplay.decode.openvino.bench import ENOUGH_DB, KIND, WORST_DB, OpenvinoBench
+from nervplay.decode.openvino.program import OpenvinoProgram
+from nervplay.decode.openvino.runtime import has_bfloat16, openvino
+from nervplay.decode.openvino.translate import write
+from nervplay.decode.prefetch import ahead
+from nervplay.decode.tiles import Tiles
+from nervplay.decode.torch_decoder import TorchDecoder, torch_threads
+from nervplay.errors import CapabilityError
+from nervplay.models import VideoModel
+from nervplay.video.source import Frame, Planes
+from nervplay.video.spec import VideoSpec
+
+__all__ = ["OpenvinoDecoder"]
+
+_PRECISIONS = ("fp32", "bf16", "int8")
+
+
+class OpenvinoDecoder(TorchDecoder):
+    """A `Decoder` (contract there) that computes with OpenVINO on the CPU.
+
+    Args:
+        model: a network in eval mode on the CPU; its weights are read once and stay as they are.
+        spec: the clip that comes out.
+        precision: "fp32", "bf16" or "int8"; see the head of this module.
+        threads: processor cores to use; None for all.
+        progress: told how far the calibration of "int8" is, when it has to be made.
+        tiles: the rectangles that frames are made in; None for whole frames.
+
+    Raises:
+        CapabilityError: OpenVINO is not here, or the network has no counterpart there; a precision it lacks.
+        UnknownNameError: a precision that does not exist.
+    """
+
+    def __init__(
+        self,
+        model: VideoModel,
+        spec: VideoSpec,
+        *,
+        precision: str = "fp32",
+        threads: int | None = None,
+        progress: Progress | None = None,
+        tiles: Tiles | None = None,
+    ) -> None:
+        openvino()
+        tiles = tiles or Tiles.whole(spec.height, spec.width)
+        self._lock = threading.Lock()  # of what runs and the precision
+        self._preparing = threading.Lock()
+        self._programs: dict[str, OpenvinoProgram] = {}
+        self._progress = progress
+        self._changes = self._integers = 0
+        self._rest = "bfloat16" if has_bfloat16() else "float32"
+        count = threads or core_count()
+        try:
+            self._graph = trace(tiles.flat(model))
+            self._lowered = lower(self._graph, 1)
+            self._programs["fp32"] = OpenvinoProgram(self._graph, write(self._graph, self._lowered), count)
+        except UntraceableError as error:
+            raise CapabilityError(f"OpenVINO cannot run this {model.architecture}: {error}") from None
+        super().__init__(model, spec, device=torch.device("cpu"), precision=precision, threads=count, tiles=tiles)
+
+    @property
+    def backend(self) -> str:
+        """Always "openvino"."""
+        return "openvino"
+
+    @property
+    def backend_note(self) -> str:
+        """What is really computed."""
+        count = sum(len(step) for step in self._lowered.steps if isinstance(step, list))
+        words = {
+            "fp32": "float32",
+            "bf16": "bfloat16 products",
+            "int8": "8-bit weights times 8-bit inputs (W8A8) in "
+            f"{self._integers} of {count} convolutions, {self._rest} in the others",
+        }
+        return f"OpenVINO, {self._threads} threads, {words[self._precision]}"
+
+    def prepare(self, precision: str) -> None:
+        """Make a precision ready, so that a later `set_precision` takes no time; callable from any thread.
+
+        Raises:
+            UnknownNameError: not one of `PRECISIONS`.
+            CapabilityError: not available here.
+            UsageError: the decoder is closed.
+        """
+        self._check_precision(precision)
+        if precision not in _PRECISIONS:
+            raise CapabilityError(f"OpenVINO has no precision {precision} here; use {', '.join(_PRECISIONS)}")
+        if precision == "bf16" and not has_bfloat16():
+            raise CapabilityError("this processor has no bfloat16 products; use --precision fp32 or int8")
+        with self._preparing:  # frames go on being decoded meanwhile
+            if precision not in self._programs:
+                self._programs[precision] = self._program(precision)
+
+    def _program(self, precision: str) -> OpenvinoProgram:
+        """Return what computes a precision."""
+        threads = self._threads or 1
+        if precision != "int8":
+            written = write(self._graph, self._lowered)
+            return OpenvinoProgram(self._graph, written, threads, bfloat16=precision == "bf16")
+        kind = f"{KIND}, {self._rest}"
+        bench = OpenvinoBench(self._graph, self._lowered, threads, self._tiles, bfloat16=has_bfloat16())
+        found = calibrate(bench, len(self), self._progress, enough_db=WORST_DB, mean_db=ENOUGH_DB, kind=kind)
+        program = bench.program(found)
+        self._integers = program.integer_products()
+        return program
+
+    def set_precision(self, precision: str) -> None:
+        """Change the arithmetic; the next frame uses it. The first "int8" of a file is calibrated.
+
+        Raises:
+            UnknownNameError: not one of `PRECISIONS`.
+            CapabilityError: not available here; the decoder stays as it was.
+            UsageError: the decoder is closed.
+        """
+        self.prepare(precision)
+        with self._lock:
+            self._precision = precision
+            self._model = self._reference
+            self._changes += 1
+
+    def yuv_frames(self, targets: Iterable[tuple[int, Planes]]) -> Iterator[Planes]:
+        """Fill planes with frames, one of them in advance; see `Decoder.yuv_frames`."""
+        self._cancelled.clear()
+        return ahead(lambda target: self.yuv_frame(*target), targets, self._cancelled, lambda: self._changes)
+
+    def frames(self, indices: Iterable[int] | None = None) -> Iterator[Frame]:
+        """Yield the frames at `indices` in that order, all frames when None; the next one is decoded meanwhile.
+
+        Raises:
+            FrameIndexError: an index outside 0 .. T - 1, when its turn comes.
+            UsageError: the decoder is closed.
+        """
+        self._cancelled.clear()
+        wanted = range(len(self)) if indices is None else indices
+        return ahead(self.frame, wanted, self._cancelled, lambda: self._changes)
+
+    def _run(self, index: int) -> Tensor:
+        """Return frame `index`, float32 (1, 3, H, W)."""
+        with self._lock, torch_threads(self._threads):
+            self._network().check_index(index)
+            return self._tiles.join(map(self._programs[self._precision].run, self._tiles.items(index)))
+
+    def close(self) -> None:
+        """Free weights and threads; idempotent. Waits for a frame that is being decoded."""
+        with self._lock:
+            super().close()
+            self._programs.clear()
