@@ -103,6 +103,11 @@ def test_engines_do_not_take_each_other_s_findings() -> None:
     assert len(calibrate(Bench([1e-3]), 100, enough_db=50.0)) == 1
 
 
+def test_all_frames_together_may_have_to_be_better() -> None:
+    assert len(calibrate(Bench([1e-3]), 100, enough_db=50.0, mean_db=59.0)) == 1
+    assert calibrate(Bench([1e-3]), 100, enough_db=50.0, mean_db=61.0) == {}
+
+
 def test_a_cache_that_cannot_be_written_is_no_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     blocked = tmp_path / "file"
     blocked.write_text("")

@@ -61,3 +61,22 @@ def test_correction_restores_the_means() -> None:
     after = np.abs((rough + correction(weight, samples, unit) - exact).mean(axis=0))
     assert before.max() > 1e-3
     assert after.max() < 1e-5
+
+
+def test_correction_of_channels_by_themselves() -> None:
+    rng = np.random.default_rng(4)
+    weight = rng.standard_normal((8, 1, 3, 3)).astype(np.float32)
+    samples = rng.random((500, 8), dtype=np.float32)
+    whole = np.zeros((8, 8, 3, 3), np.float32)
+    whole[range(8), range(8)] = weight[:, 0]
+    unit = best_range(samples, 0.0, 1.0)
+    np.testing.assert_allclose(
+        correction(weight, samples, unit, depthwise=True), correction(whole, samples, unit), atol=1e-6
+    )
+
+
+def test_ends_of_a_range() -> None:
+    unit = Range(0.5, 10)
+    ends = np.array([unit.low, unit.high], np.float32)
+    assert quantised(ends, unit).tolist() == [-128, 127]
+    assert restored(quantised(ends * 2, unit), unit).tolist() == ends.tolist()
