@@ -18,7 +18,10 @@ from app.views.main_window import MainWindow
 from app.views.theme import apply_theme
 from app.workers.engine import Engine
 
-__all__ = ["make_window", "play"]
+__all__ = ["keep_triton_out", "make_window", "play"]
+
+_NVIDIA = Path("/dev/nvidiactl")
+"""There where NVIDIA's driver is loaded."""
 
 _SIGNALS = 200
 """Milliseconds between two chances for Python to see Ctrl+C."""
@@ -65,7 +68,7 @@ def play(request: PlayRequest) -> int:
         InputError: the session cannot be read.
         OutputError: the screenshot cannot be written.
     """
-    _keep_triton_out()
+    keep_triton_out()
     running = QApplication.instance()
     app = running if isinstance(running, QApplication) else QApplication(sys.argv[:1])
     app.setApplicationName("nervplay")
@@ -88,11 +91,14 @@ def play(request: PlayRequest) -> int:
     return code
 
 
-def _keep_triton_out() -> None:
-    """Let PyTorch do without Triton in this process: Triton's LLVM and that of Mesa's software GL crash each other.
+def keep_triton_out() -> None:
+    """Let PyTorch do without Triton in this process, unless there is a GPU that it compiles for.
 
-    PyTorch loads it, where it is installed, with the first network whose cost is counted; nothing here compiles by it.
+    PyTorch loads it, where it is installed, with the first network whose cost is counted. Its LLVM and that of Mesa's
+    software GL, which stands in where there is no GPU, crash each other.
     """
+    if _NVIDIA.exists():
+        return
     sys.modules.setdefault("triton", None)  # type: ignore[arg-type]  # None is how Python spells "not to be imported"
 
 

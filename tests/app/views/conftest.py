@@ -17,7 +17,10 @@ from app.core.facts import MediaFacts
 from app.core.player import Player
 from app.core.slot import Alignment, OpenRequest, Slot
 from app.core.sources import Kind, SourceRef
+from app.main import keep_triton_out
 from nervplay.video import VideoSpec
+
+keep_triton_out()  # as the player does: with software GL under Xvfb the two would crash
 
 
 class IdleBackend:
