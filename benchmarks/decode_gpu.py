@@ -42,10 +42,10 @@ from nervplay.decode.cuda.engines import triton_engine
 from nervplay.decode.cuda.lanes import allow_tf32
 from nervplay.decode.cuda.packing import Tile, map_size, takes
 from nervplay.decode.cuda.packing import pack as pack_layer
-from nervplay.decode.cuda.quantise import Range
 from nervplay.decode.cuda.usable import why_not_usable
 from nervplay.decode.graph import trace
 from nervplay.decode.lowering import Conv, lower
+from nervplay.decode.quantise import Range
 from nervplay.errors import CapabilityError
 from nervplay.models import VideoModel
 from nervplay.video.spec import VideoSpec

@@ -18,9 +18,9 @@ from torch import Tensor
 from nervplay.decode.cuda.engines import Engine
 from nervplay.decode.cuda.packing import takes
 from nervplay.decode.cuda.program import DeviceProgram, Quantised
-from nervplay.decode.cuda.quantise import Range, best_range, correction
 from nervplay.decode.graph import Graph
 from nervplay.decode.lowering import Conv, Lowered
+from nervplay.decode.quantise import Range, best_range, correction
 
 __all__ = ["ENOUGH_DB", "KIND", "DeviceBench", "quantised_from"]
 

@@ -13,9 +13,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from nervplay.decode.cuda.quantise import Range, weights8
 from nervplay.decode.lowering import Conv
 from nervplay.decode.native.packing import padded, shuffle_order
+from nervplay.decode.quantise import Range, weights8
 
 __all__ = ["ALIGNMENT", "FEWEST_PIXELS", "Layer", "Tile", "choose_tile", "map_size", "pack", "takes"]
 

@@ -22,10 +22,10 @@ from torch.utils._pytree import tree_map
 
 from nervplay.decode.cuda.engines import Engine, activated
 from nervplay.decode.cuda.packing import Layer, map_size, pack, takes
-from nervplay.decode.cuda.quantise import Range
 from nervplay.decode.graph import Graph, Node, Value
 from nervplay.decode.lowering import Conv, Lowered, TorchStep
 from nervplay.decode.program import REPLACED
+from nervplay.decode.quantise import Range
 
 __all__ = ["DeviceProgram", "Quantised", "Watch"]
 

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 import torch
 from torch import Tensor
 
+from nervplay.decode.base import DecoderBase
 from nervplay.decode.calibration import Progress, calibrate
 from nervplay.decode.graph import UntraceableError, trace
 from nervplay.decode.lowering import lower
@@ -22,6 +23,7 @@ from nervplay.decode.openvino.program import OpenvinoProgram
 from nervplay.decode.openvino.runtime import has_bfloat16, openvino
 from nervplay.decode.openvino.translate import write
 from nervplay.decode.prefetch import ahead
+from nervplay.decode.stages import StageTime
 from nervplay.decode.tiles import Tiles
 from nervplay.decode.torch_decoder import TorchDecoder, torch_threads
 from nervplay.errors import CapabilityError
@@ -159,6 +161,10 @@ class OpenvinoDecoder(TorchDecoder):
         with self._lock, torch_threads(self._threads):
             self._network().check_index(index)
             return self._tiles.join(map(self._programs[self._precision].run, self._tiles.items(index)))
+
+    def stage_times(self, index: int = 0) -> tuple[StageTime, ...]:
+        """Return the time of a whole frame: OpenVINO fuses the stages; see `Decoder.stage_times`."""
+        return DecoderBase.stage_times(self, index)
 
     def close(self) -> None:
         """Free weights and threads; idempotent. Waits for a frame that is being decoded."""

@@ -9,9 +9,9 @@ import torch.nn.functional as F
 
 from nervplay.decode.cuda.engines import activated, run_torch, triton_engine
 from nervplay.decode.cuda.packing import Tile, map_size, pack
-from nervplay.decode.cuda.quantise import Range, weights8
 from nervplay.decode.graph import Value
 from nervplay.decode.lowering import Conv
+from nervplay.decode.quantise import Range, weights8
 
 TILE = Tile(64, 16, 32, 4, 2)
 

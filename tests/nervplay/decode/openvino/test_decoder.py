@@ -154,3 +154,8 @@ def test_refusals(model: VideoModel) -> None:
             call()
     with pytest.raises(CapabilityError, match=r"OpenVINO cannot run this ffnerv: .* steers"):
         OpenvinoDecoder(network("ffnerv-tiny"), SPEC)
+
+
+def test_what_is_fused_is_timed_as_a_whole() -> None:
+    with OpenvinoDecoder(network("hnerv-tiny"), SPEC, threads=1) as decoder:
+        assert [stage.name for stage in decoder.stage_times()] == ["frame"]
