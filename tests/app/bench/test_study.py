@@ -55,7 +55,7 @@ def exact_frames(path: Path, indices: list[int]) -> list[tuple[int, np.ndarray]]
 def test_the_reference_comes_first() -> None:
     every = Wish(devices=["cpu"]).configurations()
     assert every[0] == ("cpu", "torch", "fp32")
-    assert len(every) == len(set(every)) == 9
+    assert len(every) == len(set(every)) == 12
     assert not {name for _, *names in every for name in names} & {"cuda", "tf32", "fp16"}, (
         "a processor has none of them"
     )
