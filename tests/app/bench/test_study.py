@@ -79,6 +79,15 @@ def test_a_process_that_dies_is_said(small_nerv: Path, monkeypatch: pytest.Monke
         run_child(job)
 
 
+def is_running(process: int) -> bool:
+    """Whether there is such a process that is more than an entry nobody has asked about yet."""
+    try:
+        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state != "Z"
+
+
 def test_an_interrupt_leaves_no_process_and_no_file(small_nerv: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "app.cli", "bench", str(small_nerv), "-o", str(tmp_path / "out.tsv")]
     environment = os.environ | {"TMPDIR": str(tmp_path)}
@@ -92,5 +101,7 @@ def test_an_interrupt_leaves_no_process_and_no_file(small_nerv: Path, tmp_path: 
     out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (130, b"")
     assert err.decode().strip().endswith("nervplay: interrupted")
-    assert not Path(f"/proc/{found[0]}").exists()
+    while is_running(int(found[0])):  # one that was just being started ends by itself, for want of a task
+        assert time.monotonic() < deadline + 60
+        time.sleep(0.05)
     assert list(tmp_path.iterdir()) == []

@@ -20,7 +20,8 @@ from app.core.sources import Kind, SourceRef
 from app.main import keep_triton_out
 from nervplay.video import VideoSpec
 
-keep_triton_out()  # as the player does: with software GL under Xvfb the two would crash
+if os.environ["QT_QPA_PLATFORM"] != "offscreen":
+    keep_triton_out()  # as the player does: with software GL under Xvfb the two would crash
 
 
 class IdleBackend:
