@@ -11,6 +11,7 @@ most, one run of them after each round, and the same ratio with these.
 
 import argparse
 import os
+import platform
 import resource
 import subprocess
 import sys
@@ -114,7 +115,15 @@ def main() -> None:
             print(f"round {number + 1} of {asked.rounds}", file=sys.stderr)
     best = {name: tuple(min(costs[name][kind] for costs in rounds) for kind in (0, 1)) for name in rounds[0]}
     apart = sum(best[name][0] for name in ("decode", "convert", "encode"))
-    lines = ["part\tcpu share of the parts\twall share"]
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False, cwd=ROOT
+    )
+    lines = [
+        f"# python benchmarks/export.py {asked.file.name} --frames {asked.frames} --rounds {asked.rounds}",
+        f"# commit {commit.stdout.strip()}, Python {platform.python_version()}, {os.cpu_count()} cores "
+        f"{platform.machine()}",
+        "part\tcpu share of the parts\twall share",
+    ]
     lines += [f"{name}\t{used / apart:.3f}\t{wall / apart:.3f}" for name, (used, wall) in best.items()]
     lines.append(f"# cpu of export / cpu of the parts: {best['export'][0] / apart:.3f} (bound 1.10)")
     lines.append(
