@@ -120,8 +120,7 @@ def main() -> None:
     )
     lines = [
         f"# python benchmarks/export.py {asked.file.name} --frames {asked.frames} --rounds {asked.rounds}",
-        f"# commit {commit.stdout.strip()}, Python {platform.python_version()}, {os.cpu_count()} cores "
-        f"{platform.machine()}",
+        f"# commit {commit.stdout.strip()}, Python {platform.python_version()}, {cores} cores {platform.machine()}",
         "part\tcpu share of the parts\twall share",
     ]
     lines += [f"{name}\t{used / apart:.3f}\t{wall / apart:.3f}" for name, (used, wall) in best.items()]
