@@ -119,7 +119,7 @@ def effort_options(function: Function) -> Function:
         click.option(
             "--speed",
             type=click.Choice(SPEEDS),
-            default="fast",
+            default="exact",
             show_default=True,
             help="How steps are computed: as the official code does, in bfloat16 where that is fast, or that compiled.",
         ),
