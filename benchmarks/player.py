@@ -24,7 +24,7 @@ _SCRATCH = tempfile.TemporaryDirectory()
 os.environ["XDG_CONFIG_HOME"] = _SCRATCH.name
 
 import numpy as np  # noqa: E402 - the environment comes first
-from PySide6.QtCore import QEventLoop, QTimer  # noqa: E402
+from PySide6.QtCore import QEventLoop, Qt, QTimer  # noqa: E402
 from PySide6.QtGui import QImage  # noqa: E402
 from PySide6.QtWidgets import QApplication  # noqa: E402
 
@@ -79,7 +79,10 @@ def cpu() -> float:
 def spin(seconds: float) -> None:
     """Run the event loop."""
     loop = QEventLoop()
-    QTimer.singleShot(round(1000 * seconds), loop.quit)  # the application's own quit would close the windows
+    timer = QTimer()
+    timer.setTimerType(Qt.TimerType.PreciseTimer)  # the default may be wrong by a twentieth
+    timer.timeout.connect(loop.quit)  # the application's own quit would close the windows
+    timer.start(round(1000 * seconds))
     loop.exec()
 
 
@@ -141,6 +144,7 @@ def gaps_while_playing(seconds: float) -> list[Row]:
     player = window.player
     beats: list[float] = []
     timer = QTimer(window)
+    timer.setTimerType(Qt.TimerType.PreciseTimer)
     timer.timeout.connect(lambda: beats.append(time.perf_counter()))
     timer.start(2)
     began, wall = cpu(), time.monotonic()
@@ -160,27 +164,37 @@ def gaps_while_playing(seconds: float) -> list[Row]:
     return rows
 
 
-def seek_overhead(count: int = 60, decode: float = 0.02) -> list[Row]:
-    """Milliseconds from a seek to its picture beyond the time that decoding takes."""
+def seek_overhead(rest: float, count: int = 60, decode: float = 0.02) -> list[float]:
+    """Milliseconds from each of some seeks to its picture, beyond the time that decoding it takes.
+
+    Args:
+        rest: seconds between seeks; after less than 0.1 the frame that a seek comes upon is being decoded still.
+        count: how many seeks.
+        decode: seconds that a picture of B takes.
+    """
     window = window_over(decode)
     player = window.player
     over: list[float] = []
-    order = np.random.default_rng(1).integers(0, FULL.frame_count, count)
-    for frame in order:
-        for slot in player.open_slots:
-            slot.cache.clear()
-        spin(0.08)
-        for slot in player.open_slots:
-            slot.cache.clear()
-        target = (int(frame) + (int(frame) == player.transport.frame)) % FULL.frame_count
+    random = np.random.default_rng(1)
+    for _ in range(count):
+        spin(rest)
+        far = [frame for frame in range(FULL.frame_count) if all(frame not in it.cache for it in player.open_slots)]
+        target = int(random.choice(far))
         began = time.perf_counter()
         player.seek(target)
         wait_until(lambda target=target: player.shown_frame == target)  # type: ignore[misc]
         over.append(1000 * (time.perf_counter() - began - decode))
     window.close()
+    return over
+
+
+def seeks() -> list[Row]:
+    """What a seek takes beyond decoding: at rest, and while frames around the last one are being decoded."""
+    rested, busy = seek_overhead(0.3), seek_overhead(0.03)
     return [
-        ("seek beyond decode, p50", percentile(over, 0.5), "ms", ""),
-        ("seek beyond decode, p95", percentile(over, 0.95), "ms", "<= 20"),
+        ("seek beyond decode, p50", percentile(rested, 0.5), "ms", ""),
+        ("seek beyond decode, p95", percentile(rested, 0.95), "ms", "<= 20"),
+        ("seek beyond decode of 20 ms with one under way, p95", percentile(busy, 0.95), "ms", "<= 20 + 20"),
     ]
 
 
@@ -264,8 +278,11 @@ def main() -> None:
     app = QApplication([])
     app.setQuitOnLastWindowClosed(False)
     apply_theme("dark")
-    rows: list[Row] = [*start_cost(), *paint_cost(), *gaps_while_playing(options.seconds), *seek_overhead()]
-    rows += [*memory_growth(options.minutes), *sample_rate(min(30.0, options.seconds))]
+    try:
+        rows: list[Row] = [*start_cost(), *paint_cost(), *gaps_while_playing(options.seconds), *seeks()]
+        rows += [*memory_growth(options.minutes), *sample_rate(min(30.0, options.seconds))]
+    finally:
+        app.closeAllWindows()  # ends the threads, too
     commit = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False, cwd=ROOT
     )

@@ -80,16 +80,21 @@ class PictureCache:
         with self._lock:
             return [key for key in keys if key not in self._pictures]
 
-    def head(self, frame: Key, direction: int, frame_count: int) -> None:
-        """Say where playing is: what lies ahead is kept longest.
+    def head(self, frame: Key, direction: int, frame_count: int, wanted: Iterable[Key] = ()) -> None:
+        """Say where playing is: what is wanted is kept longest, then what lies ahead.
 
         Args:
             frame: the frame on the screen.
             direction: 1 forward, -1 backward.
             frame_count: frames of the clip; playing goes round.
+            wanted: what is being decoded, most wanted first: other sources need it, too, and may be slower.
         """
+        ranks = {key: rank for rank, key in enumerate(wanted)}
+        first = -2.0 * len(ranks)
 
         def distance(key: Key) -> float:
+            if key in ranks:
+                return first + ranks[key]
             ahead = float((key - frame) * direction)
             # what has just passed comes again last of all, but a step back must not cost a decode
             return ahead if ahead >= 0 else min(frame_count + ahead, -4 * ahead)

@@ -19,6 +19,7 @@ def next_frames(
     begun: Callable[[int], bool],
     step: float,
     limit: int,
+    room: int,
 ) -> list[int]:
     """Return the plan, brought up to now.
 
@@ -29,11 +30,13 @@ def next_frames(
         begun: whether some source has it or works on it; such a frame is finished even when it is late.
         step: how many frames pass while the slowest source decodes one.
         limit: how many frames may be planned.
+        room: how many may lie ahead, planned or ready; more than sources can keep would push each other out.
     """
     places = {frame: place for place, frame in enumerate(ahead)}
     kept = [frame for frame in planned if not ready(frame) and (frame in places or begun(frame))]
     kept.sort(key=lambda frame: places.get(frame, -1))
     last = places.get(kept[-1], -1) if kept else -1
+    limit = min(limit, room - sum(map(ready, ahead[1:])))
     for place, frame in enumerate(ahead):
         if len(kept) >= limit:
             break

@@ -62,6 +62,7 @@ class Player(Measuring):
         self._backend: Backend | None = None
         self._last_wants: dict[str, list[Key]] = {}
         self._planned: list[int] = []
+        self._ahead: list[int] = []
 
     def connect(self, backend: Backend) -> None:
         """Take the backend that does the work."""
@@ -326,12 +327,14 @@ class Player(Measuring):
     # What is decoded next
 
     def _plan(self) -> None:
-        """Tell the backend what each source should decode, best first."""
+        """Tell the backend what each source should decode, best first, and the caches what to keep for it."""
+        self._ahead = []
         if self.transport.playing:
             self._plan_playing()
         for slot in self.open_slots:
-            slot.cache.head(slot.key(self.transport.frame), self.transport.direction, self.transport.frame_count)
             wants = self._playing_wants(slot) if self.transport.playing else self._resting_wants(slot)
+            here, transport = slot.key(self.transport.frame), self.transport
+            slot.cache.head(here, transport.direction, transport.frame_count, [*map(slot.key, self._ahead), *wants])
             missing = slot.cache.missing(dict.fromkeys(wants))
             if missing != self._last_wants.get(slot.name):
                 self._last_wants[slot.name] = missing
@@ -356,7 +359,7 @@ class Player(Measuring):
         slots = self.open_slots
         room = min(_AHEAD, *(self._room(slot) for slot in slots))
         if self.transport.every_frame:
-            self._planned = self.transport.coming(room)
+            self._planned = self._ahead = self.transport.coming(room)
             return
         latency = max(slot.stats.latency for slot in slots)
         step = latency * abs(float(self.transport.signed_rate))
@@ -366,7 +369,10 @@ class Player(Measuring):
 
         limit = room if step < 1 else min(room, _SLOW_PLAN)
         ahead = self.transport.ahead(room + math.ceil((limit + 1) * step))
-        self._planned = next_frames(self._planned, ahead, ready=self.ready, begun=begun, step=step, limit=limit)
+        self._ahead = ahead[: room + 1]
+        self._planned = next_frames(
+            self._planned, ahead, ready=self.ready, begun=begun, step=step, limit=limit, room=room
+        )
 
     def _resting_wants(self, slot: Slot) -> list[Key]:
         """Return what to decode while playing rests: the goal, its neighbours, what is to be measured, what fits."""

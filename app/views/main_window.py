@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QByteArray, Qt
 from PySide6.QtGui import QCloseEvent
@@ -32,9 +33,11 @@ from app.views.timeline import Timeline
 from app.views.tool_bar import ModeBar
 from app.views.transport_bar import TransportBar
 from app.workers.engine import Engine
-from app.workers.hub_desk import HubDesk
 from app.workers.vmaf import start_vmaf
 from nervplay.errors import NervplayError
+
+if TYPE_CHECKING:
+    from app.workers.hub_desk import HubDesk
 
 __all__ = ["MainWindow"]
 
@@ -67,9 +70,7 @@ class MainWindow(QMainWindow):
         self.actions_ = Actions(player, table, self.handlers.checked, self)
         self._canvas.flip_keys = self.actions_.keymap.keys(HELD)
         self.dialogs = Dialogs(self)
-        self.desk = HubDesk(self)
-        self.desk.arrived.connect(self._hub_arrived)
-        self.desk.pushed.connect(player.say)
+        self._desk: HubDesk | None = None
         self._build()
         self.actions_.fill(self.menuBar())
         for action in self.actions_.by_name.values():
@@ -81,6 +82,17 @@ class MainWindow(QMainWindow):
         player.events.on("clip", self._clip_changed)
         self._restore_window()
         self._clip_changed()
+
+    @property
+    def desk(self) -> "HubDesk":
+        """What speaks with the Hub; made when it is needed first."""
+        if self._desk is None:
+            from app.workers.hub_desk import HubDesk
+
+            self._desk = HubDesk(self)
+            self._desk.arrived.connect(self._hub_arrived)
+            self._desk.pushed.connect(self.player.say)
+        return self._desk
 
     # Building
 
@@ -268,7 +280,8 @@ class MainWindow(QMainWindow):
         """Remember settings; end threads and child processes."""
         self.hide()
         self.dialogs.shut_down()
-        self.desk.shut_down()
+        if self._desk is not None:
+            self._desk.shut_down()
         self.vmaf.close()
         self.engine.shut_down()
         self.player.settings.window = {

@@ -61,8 +61,13 @@ class Media(ABC):
         """
         raise CapabilityError(f"{self.facts.title} is no neural video and has no precision {precision} on {device}")
 
+    @property
+    def unprobed(self) -> bool:
+        """Whether `probe` has anything left to find out; nothing by default."""
+        return False
+
     def probe(self) -> bool:
-        """Find out what `switch` would refuse; True where `facts` changed. Nothing to find out by default."""
+        """Find out one thing that `switch` would refuse; True where `facts` changed."""
         return False
 
     def time_stages(self) -> tuple[tuple[str, float], ...]:

@@ -65,6 +65,11 @@ def _precisions(device: str) -> tuple[Choice, ...]:
     return tuple(Choice(name=name, reason="for GPUs only" if name in wrong else "") for name in PRECISIONS)
 
 
+def _others(precision: str) -> list[str]:
+    """Return the precisions that have not shown yet that they can be had."""
+    return [name for name in PRECISIONS if name != precision]
+
+
 class DecoderMedia(Media):
     """Anything that decodes by the `Decoder` contract.
 
@@ -159,7 +164,7 @@ class NeuralMedia(DecoderMedia):
         )
         super().__init__(decoder, facts, Alignment(video.spec, dict(video.file.source)))
         self._video = video
-        self._probed = False
+        self._unprobed = _others(facts.precision)
 
     def switch(self, precision: str, device: str) -> None:
         """Change arithmetic and device; the old decoder is freed once the new one is there.
@@ -176,7 +181,7 @@ class NeuralMedia(DecoderMedia):
                 self._decoder.close()
                 self._decoder = fresh
                 self.facts = replace(self.facts, precisions=_precisions(fresh.device))
-                self._probed = False
+                self._unprobed = _others(fresh.precision)
         except CapabilityError as error:
             if device == self.facts.device:
                 self._refuse(precision, str(error))
@@ -184,18 +189,21 @@ class NeuralMedia(DecoderMedia):
         decoder = self._decoder
         self.facts = replace(self.facts, precision=decoder.precision, device=decoder.device, backend=decoder.backend)
 
+    @property
+    def unprobed(self) -> bool:
+        """Whether precisions are left that nobody has tried."""
+        return bool(self._unprobed)
+
     def probe(self) -> bool:
-        """Try every precision once, so that menus can say what is not here; True where one is refused."""
-        if self._probed:
-            return False
-        self._probed = True
+        """Try one precision, so that menus can say what is not here; True where it is refused."""
         before = self.facts
-        for precision in PRECISIONS:
-            if precision != before.precision:
-                try:
-                    self._decoder.set_precision(precision)
-                except CapabilityError as error:
-                    self._refuse(precision, str(error))
+        precision = self._unprobed.pop(0)
+        if precision == before.precision:
+            return False
+        try:
+            self._decoder.set_precision(precision)
+        except CapabilityError as error:
+            self._refuse(precision, str(error))
         self._decoder.set_precision(before.precision)
         return self.facts != before
 

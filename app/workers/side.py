@@ -23,6 +23,9 @@ _LOG = logging.getLogger(__name__)
 
 Opener = Callable[..., Media]
 
+_REST = 0.5
+"""Seconds after which a thread that has something left to find out looks whether playing has stopped."""
+
 
 class _Order(Enum):
     """What a thread can be told besides wishes."""
@@ -106,23 +109,20 @@ class SideWorker(threading.Thread):
     # The thread
 
     def run(self) -> None:
-        """Do orders first, then wishes, then sleep."""
-        probe = True
+        """Do orders first, then wishes, then what can wait, then sleep."""
         while True:
             with self._condition:
-                while not (self._stopping or self._orders or self._next() is not None or probe):
-                    self._condition.wait()
+                while not (self._stopping or self._orders or self._next() is not None or self._may_probe()):
+                    self._condition.wait(_REST if self._unprobed else None)
                 if self._stopping:
                     break
                 order = self._orders.popleft() if self._orders else None
                 key = self._next()
             if order is not None:
                 self._obey(*order)
-                probe = True
             elif key is not None:
                 self._decode(key)
             else:
-                probe = False
                 self._probe()
         self._close_media()
 
@@ -207,11 +207,21 @@ class SideWorker(threading.Thread):
         with self._condition:
             self._wants = tuple(other for other in self._wants if other != key)
 
+    @property
+    def _unprobed(self) -> bool:
+        return self._media is not None and self._media.unprobed
+
+    def _may_probe(self) -> bool:
+        """Whether to try a precision now: while playing, a moment without wishes is no idle one."""
+        return self._unprobed and not self._player.transport.playing
+
     def _probe(self) -> None:
-        """Use an idle moment to find out which precisions are not here."""
-        if self._media is not None and self._media.probe():
-            facts = self._media.facts
-            self._post(lambda: self._player.switched(self._slot, facts))
+        """Use an idle moment to find out whether a precision is here."""
+        if self._may_probe():
+            assert self._media is not None
+            if self._media.probe():
+                facts = self._media.facts
+                self._post(lambda: self._player.switched(self._slot, facts))
 
     def _report(self, words: str) -> None:
         self._post(lambda: self._player.say(words))

@@ -1,5 +1,7 @@
 /* A pool of threads that share numbered items of work. Rules: one call at a time uses a pool; the caller works, too;
-   items are taken in order by whoever is free, so which thread computes an item is open and must not matter. */
+   items are taken in order by whoever is free, so which thread computes an item is open and must not matter. A call
+   waits for items, not for threads: one that the system has not woken yet, because others need its core, holds up
+   nothing. */
 #include "nk.h"
 
 #include <pthread.h>
@@ -17,9 +19,9 @@ struct nk_pool {
     nk_task task;
     void *context;
     int items;
-    atomic_int next;
+    atomic_int left;    /* items that nobody has taken; what lies above is written before it, and stays while one is */
+    atomic_int undone;  /* items that are not finished */
     atomic_uint round;  /* changes when there is work */
-    atomic_int working; /* threads of the pool that have not finished the round */
     atomic_int stop;
     void *memory;
     size_t size;
@@ -36,8 +38,18 @@ static inline void relax(void) {
 #endif
 }
 
+/* Take items until there are none. A thread that is late for its round may take one of the next: it is as good. */
 static void work(nk_pool *pool, int worker) {
-    for (int item; (item = atomic_fetch_add(&pool->next, 1)) < pool->items;) pool->task(pool->context, item, worker);
+    for (int left = atomic_load(&pool->left); left > 0;) {
+        if (!atomic_compare_exchange_weak(&pool->left, &left, left - 1)) continue;
+        pool->task(pool->context, pool->items - left, worker);
+        if (atomic_fetch_sub(&pool->undone, 1) == 1) {
+            pthread_mutex_lock(&pool->lock);
+            pthread_cond_signal(&pool->idle);
+            pthread_mutex_unlock(&pool->lock);
+        }
+        left = atomic_load(&pool->left);
+    }
 }
 
 static void *serve(void *argument) {
@@ -55,18 +67,11 @@ static void *serve(void *argument) {
         seen = atomic_load(&pool->round);
         if (atomic_load(&pool->stop)) return NULL;
         work(pool, seat.worker);
-        if (atomic_fetch_sub(&pool->working, 1) == 1) {
-            pthread_mutex_lock(&pool->lock);
-            pthread_cond_signal(&pool->idle);
-            pthread_mutex_unlock(&pool->lock);
-        }
     }
 }
 
 static void begin_round(nk_pool *pool) {
     pthread_mutex_lock(&pool->lock);
-    atomic_store(&pool->next, 0);
-    atomic_store(&pool->working, pool->threads - 1);
     atomic_fetch_add(&pool->round, 1);
     pthread_cond_broadcast(&pool->wake);
     pthread_mutex_unlock(&pool->lock);
@@ -120,17 +125,19 @@ void *nk_pool_memory(nk_pool *pool, size_t size) {
 int nk_pool_threads(const nk_pool *pool) { return pool->threads; }
 
 void nk_parallel(nk_pool *pool, nk_task task, void *context, int items) {
-    pool->task = task, pool->context = context, pool->items = items;
     if (pool->threads == 1 || items <= 1) {
         for (int item = 0; item < items; item++) task(context, item, 0);
         return;
     }
+    pool->task = task, pool->context = context, pool->items = items;
+    atomic_store(&pool->undone, items);
+    atomic_store(&pool->left, items);
     begin_round(pool);
     work(pool, 0);
-    for (int spin = 0; spin < SPINS && atomic_load(&pool->working); spin++) relax();
-    if (atomic_load(&pool->working)) {
+    for (int spin = 0; spin < SPINS && atomic_load(&pool->undone); spin++) relax();
+    if (atomic_load(&pool->undone)) {
         pthread_mutex_lock(&pool->lock);
-        while (atomic_load(&pool->working)) pthread_cond_wait(&pool->idle, &pool->lock);
+        while (atomic_load(&pool->undone)) pthread_cond_wait(&pool->idle, &pool->lock);
         pthread_mutex_unlock(&pool->lock);
     }
 }

@@ -34,6 +34,16 @@ def test_backward_keeps_what_lies_before() -> None:
     assert 45 in cache
 
 
+def test_what_is_wanted_is_kept_longest() -> None:
+    cache = PictureCache()
+    cache.head(10, 1, 100, wanted=[11, 12, 25, 24])
+    filled(cache, [24, 25, *range(9, 20)])
+    assert cache.frames() == [10, 11, 12, 13, 14, 19, 24, 25]
+    cache.head(10, 1, 100, wanted=range(20, 40))
+    filled(cache, range(20, 40))
+    assert cache.frames() == [*range(20, 27), 39], "the most wanted, and the newest"
+
+
 def test_a_budget_holds_the_clip() -> None:
     cache = PictureCache(budget=64 * 100)
     filled(cache, range(100))

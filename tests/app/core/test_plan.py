@@ -3,9 +3,15 @@
 from app.core.plan import ascending_chunks, next_frames
 
 
-def plan(planned, ahead, *, ready=(), begun=(), step=0.1, limit=4) -> list[int]:
+def plan(planned, ahead, *, ready=(), begun=(), step=0.1, limit=4, room=100) -> list[int]:
     return next_frames(
-        planned, ahead, ready=lambda frame: frame in ready, begun=lambda frame: frame in begun, step=step, limit=limit
+        planned,
+        ahead,
+        ready=lambda frame: frame in ready,
+        begun=lambda frame: frame in begun,
+        step=step,
+        limit=limit,
+        room=room,
     )
 
 
@@ -14,6 +20,12 @@ def test_fast_sources_decode_every_frame() -> None:
     assert plan([6, 7, 8, 9], range(6, 30), ready=(6, 7)) == [8, 9, 10, 11]
     assert plan([], range(5, 30), ready=range(5, 12)) == [12, 13, 14, 15]
     assert plan([], [5, 6, 7], ready=range(10)) == []
+
+
+def test_what_is_ready_takes_room() -> None:
+    assert plan([], range(5, 30), ready=(5, 6, 7), room=4) == [8, 9], "5 is due, 6 and 7 lie ahead"
+    assert plan([8], range(5, 30), ready=(6, 7), room=4) == [8, 9]
+    assert plan([8, 9, 10], range(5, 30), ready=(6, 7), room=4) == [8, 9, 10], "what is planned stays"
 
 
 def test_slow_sources_leave_frames_out_in_advance() -> None:

@@ -113,6 +113,29 @@ def test_shown_in_real_time_when_all_is_cached(player, pair, backend, hand) -> N
     assert backend.wanted == {"A": [], "B": []}
 
 
+def test_sources_of_different_speed_decode_nothing_twice(player, open_in, backend, hand) -> None:
+    player.settings.cache_mb = 0
+    slow, fast = open_in(0, count=100), open_in(1, "nerv", count=100)
+    player.tick()
+    backend.work(3)
+    slow.stats.add(0.09)
+    fast.stats.add(0.02)
+    backend.decoded.clear()
+    player.transport.play()
+    for _ in range(50):
+        for turn in range(6):
+            for slot in (slow, fast):
+                missing = slot.cache.missing(backend.wanted[slot.name])
+                if missing and (slot is fast or turn == 5):
+                    slot.cache.put(missing[0], backend_picture(missing[0] % 30))
+                    backend.decoded.append((slot.name, missing[0]))
+            hand.wait(0.015)
+            player.tick()
+    assert max(Counter(backend.decoded).values()) == 1
+    assert player.transport.shown + player.transport.skipped >= 40
+    assert player.transport.skipped <= 1
+
+
 def test_backward_a_file_is_read_in_rising_chunks(player, open_in, backend) -> None:
     player.settings.cache_mb = 0
     open_in(0, sequential=True, count=100)

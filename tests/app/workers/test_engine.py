@@ -186,3 +186,32 @@ def test_short_clips(qtbot, make_engine, count: int) -> None:
     player.events.emit("transport")
     qtbot.wait(100)
     assert player.transport.playing
+
+
+def test_precisions_are_tried_one_by_one_and_never_while_playing(qtbot, make_engine, fake_opener) -> None:
+    player = None
+    tried = []
+
+    def opener(request, **options):
+        media = fake_opener(request, **options)
+
+        class Probing(type(media)):
+            unprobed = property(lambda _self: len(tried) < 3)
+
+            def probe(self) -> bool:
+                tried.append(player.transport.playing)
+                if len(tried) == 1:
+                    player.transport.playing = True
+                return False
+
+        media.__class__ = Probing
+        return media
+
+    player = make_engine(opener, metrics=False)
+    player.open(player.slots[0], parse_source("20.nerv"))
+    qtbot.waitUntil(lambda: len(tried) == 1, timeout=10_000)
+    with pytest.raises(qtbot.TimeoutError):
+        qtbot.waitUntil(lambda: len(tried) > 1, timeout=1500)
+    player.transport.pause()
+    qtbot.waitUntil(lambda: len(tried) == 3, timeout=10_000)
+    assert not any(tried)
