@@ -189,19 +189,16 @@ def test_short_clips(qtbot, make_engine, count: int) -> None:
 
 
 def test_precisions_are_tried_one_by_one_and_never_while_playing(qtbot, make_engine, fake_opener) -> None:
-    player = None
-    tried = []
+    tried, limit = [], [1]
 
     def opener(request, **options):
         media = fake_opener(request, **options)
 
         class Probing(type(media)):
-            unprobed = property(lambda _self: len(tried) < 3)
+            unprobed = property(lambda _self: len(tried) < limit[0])
 
             def probe(self) -> bool:
                 tried.append(player.transport.playing)
-                if len(tried) == 1:
-                    player.transport.playing = True
                 return False
 
         media.__class__ = Probing
@@ -209,9 +206,13 @@ def test_precisions_are_tried_one_by_one_and_never_while_playing(qtbot, make_eng
 
     player = make_engine(opener, metrics=False)
     player.open(player.slots[0], parse_source("20.nerv"))
-    qtbot.waitUntil(lambda: len(tried) == 1, timeout=10_000)
-    with pytest.raises(qtbot.TimeoutError):
-        qtbot.waitUntil(lambda: len(tried) > 1, timeout=1500)
+    qtbot.waitUntil(lambda: len(tried) == 1 and player.has_clip, timeout=10_000)
+    player.transport.play()
+    player.events.emit("transport")
+    limit[0] = 3
+    shown_before = player.transport.shown
+    qtbot.waitUntil(lambda: player.transport.shown >= shown_before + 30, timeout=20_000)
+    assert len(tried) == 1
     player.transport.pause()
     qtbot.waitUntil(lambda: len(tried) == 3, timeout=10_000)
     assert not any(tried)
