@@ -189,16 +189,17 @@ def test_short_clips(qtbot, make_engine, count: int) -> None:
 
 
 def test_precisions_are_tried_one_by_one_and_never_while_playing(qtbot, make_engine, fake_opener) -> None:
-    tried, limit = [], [1]
+    tried, started = [], threading.Event()
 
     def opener(request, **options):
         media = fake_opener(request, **options)
 
         class Probing(type(media)):
-            unprobed = property(lambda _self: len(tried) < limit[0])
+            unprobed = property(lambda _self: len(tried) < 3)
 
             def probe(self) -> bool:
                 tried.append(player.transport.playing)
+                started.wait(20)
                 return False
 
         media.__class__ = Probing
@@ -209,7 +210,7 @@ def test_precisions_are_tried_one_by_one_and_never_while_playing(qtbot, make_eng
     qtbot.waitUntil(lambda: len(tried) == 1 and player.has_clip, timeout=10_000)
     player.transport.play()
     player.events.emit("transport")
-    limit[0] = 3
+    started.set()
     shown_before = player.transport.shown
     qtbot.waitUntil(lambda: player.transport.shown >= shown_before + 30, timeout=20_000)
     assert len(tried) == 1
