@@ -1,6 +1,5 @@
 """An export in a child process: written with progress, cancelled without a trace, refused in words."""
 
-import json
 from pathlib import Path
 
 import av
@@ -64,11 +63,10 @@ def test_the_window_closes(qtbot, long_job: dict, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_official_checkpoint(qtbot, golden: Path, tmp_path: Path) -> None:
-    folder = golden / "hnerv_a"
-    arguments = json.loads((folder / "config.json").read_text())["argv"]
-    work = job(folder / "quant_vid.pth", tmp_path / "a.mp4", official=arguments, reference=None)
+def test_an_official_checkpoint(qtbot, official, tmp_path: Path) -> None:
+    work = job(official.path, tmp_path / "a.mp4", official=official.arguments, reference=None)
     ok, message, heard = run(qtbot, work)
     assert ok, message
-    assert heard[-1] == (4, 4)
-    assert "4 frames, sound: none" in message
+    count = official.frame_count
+    assert heard[-1] == (count, count)
+    assert f"{count} frames, sound: none" in message

@@ -1,10 +1,8 @@
 """Every kind of source opens, cut so that it can be compared; what cannot be opened says why."""
 
-import json
 import threading
 from fractions import Fraction
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -108,25 +106,7 @@ def test_alignment_without_a_record() -> None:
     assert aligned(other, like(36, 36)) is other, "another shape is not bent"
 
 
-class Official(NamedTuple):
-    path: Path
-    arguments: str
-    between: bool
-
-
-@pytest.fixture(params=["hnerv", "nerv"])
-def official(golden: Path, request) -> Official:
-    """Checkpoints of two official codes: integers of HNeRV, floats of NeRV, which reads a time."""
-    if request.param == "hnerv":
-        folder = golden / "hnerv_a"
-        return Official(folder / "quant_vid.pth", json.loads((folder / "config.json").read_text())["argv"], False)
-    folder = golden / "nerv_a_90x160_readme_like"
-    facts = json.loads((folder / "config.json").read_text())
-    flags = " ".join([*facts["train_flags"], "--frames", str(facts["n_frames"])])
-    return Official(folder / "checkpoint.pth", flags, True)
-
-
-def test_an_official_checkpoint(official: Official) -> None:
+def test_an_official_checkpoint(official) -> None:
     with pytest.raises(UsageError, match="needs the command line"):
         open_any(request(official.path))
     media = open_any(request(f"{official.path} --official '{official.arguments}'", device="cpu"))
@@ -145,7 +125,7 @@ def test_an_official_checkpoint(official: Official) -> None:
     media.close()
 
 
-def test_a_clip_is_cut_as_the_official_code_cuts_it(official: Official, clip: Path) -> None:
+def test_a_clip_is_cut_as_the_official_code_cuts_it(official, clip: Path) -> None:
     neural = open_any(request(f"{official.path} --official {official.arguments}", device="cpu"))
     spec = neural.facts.spec
     whole = ArraySource(np.zeros((spec.frame_count, spec.height + 8, spec.width + 8, 3), np.uint8))
