@@ -67,8 +67,8 @@ TABLES: dict[str, tuple[Row, ...]] = {
     "snerv-2a": tuple(
         Row(f"SNeRV-B {size}M", f"snerv-{size.lower()}m-640x1280", "snerv", parameters, published)
         for size, parameters, published in (
-            *(("3", 240_000, 39.64), ("1.5", 120_000, 36.76)),
-            *(("0.75", 60_000, 33.25), ("0.35", 30_000, 30.88)),
+            *(("3", 480_000, 39.64), ("1.5", 240_000, 36.76)),
+            *(("0.75", 120_000, 33.25), ("0.35", 60_000, 30.88)),
         )
     ),
     "enerv-1": (
@@ -155,8 +155,8 @@ def main() -> None:
     parser.add_argument("--table", required=True, choices=tuple(TABLES))
     parser.add_argument("--full", action="store_true", help="the paper's sizes; for a GPU")
     parser.add_argument("--size", default="320x160", help="of reduced frames")
-    parser.add_argument("--frames", type=int, help="default: 8 reduced, 132 full")
-    parser.add_argument("--epochs", type=int, help="default: 40 reduced, the paper's full")
+    parser.add_argument("--frames", type=int, help="default: 16 reduced, 132 full")
+    parser.add_argument("--epochs", type=int, help="default: 150 reduced, the paper's full")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--speed", default="fast")
     parser.add_argument("--slack", type=float, default=0.1, help="dB by which a row may miss its place")
@@ -164,8 +164,8 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--output", type=Path)
     options = parser.parse_args()
-    options.frames = options.frames or (132 if options.full else 8)
-    options.epochs = options.epochs or (None if options.full else 40)
+    options.frames = options.frames or (132 if options.full else 16)
+    options.epochs = options.epochs or (None if options.full else 150)
     lpips = load_lpips(*options.lpips) if options.lpips else None
     found = [measure(options.table, row, options, lpips) for row in TABLES[options.table]]
     version = "full" if options.full else "reduced"
