@@ -280,7 +280,7 @@ def main() -> None:
     apply_theme("dark")
     try:
         rows: list[Row] = [*start_cost(), *paint_cost(), *gaps_while_playing(options.seconds), *seeks()]
-        rows += [*memory_growth(options.minutes), *sample_rate(min(30.0, options.seconds))]
+        rows += [*sample_rate(min(30.0, options.seconds)), *memory_growth(options.minutes)]
     finally:
         app.closeAllWindows()  # ends the threads, too
     commit = subprocess.run(
