@@ -83,12 +83,12 @@ def test_a_fit(start: Start, small_clip: Path, tmp_path: Path, kills: int, epoch
 
 @pytest.mark.slow
 def test_a_run_on_ray(start: Start, small_clip: Path, tmp_path: Path) -> None:
-    """Workers and the program itself, in turns; the parts of a run on Ray are those of a run without it."""
+    """Ten kills, of workers and of the program itself; the parts of a run on Ray are those of a run without it."""
     pytest.importorskip("ray")
-    how = settings(300, "--segments", "3", "--engine")
+    how = settings(500, "--segments", "3", "--engine")
     moments, target = random.Random(2), tmp_path / "killed" / "a.nerv"
     target.parent.mkdir()
-    for victim in ("worker", "program", "worker", "program"):
+    for victim in ("worker", "program", "worker", "program", "program", "worker", "program"):  # the program every time
         process = start("encode", small_clip, target, *how, "ray", *(["--resume"] if states(target) else []))
         wait_for_work(process, target)
         time.sleep(moments.uniform(0, 0.5))
