@@ -72,8 +72,8 @@ TABLES: dict[str, tuple[Row, ...]] = {
         )
     ),
     "enerv-1": (
-        Row("E-NeRV", "e-nerv-bunny", "e-nerv", 120_000, 42.87),
-        Row("NeRV-L", "nerv-l", "nerv", 120_000, 39.63),
+        Row("E-NeRV", "e-nerv-bunny", "e-nerv", 480_000, 42.87),
+        Row("NeRV-L", "nerv-l", "nerv", 480_000, 39.63),
     ),
     "lrconv-2": (
         Row("NeRV-S", "nerv-s", "nerv", 120_000),
