@@ -45,7 +45,7 @@ from nervplay.decode.cuda.packing import pack as pack_layer
 from nervplay.decode.cuda.usable import why_not_usable
 from nervplay.decode.graph import trace
 from nervplay.decode.lowering import Conv, lower
-from nervplay.decode.quantise import Range
+from nervplay.decode.quantise import Integers, Units, in_steps, weights8
 from nervplay.errors import CapabilityError
 from nervplay.models import VideoModel
 from nervplay.video.spec import VideoSpec
@@ -190,6 +190,9 @@ def time_tiles(name: str) -> list[str]:
 
     engine, rows = triton_engine(), []
     for conv in convolutions(name):
+        units = Units(np.full(conv.weight.shape[1], 0.02, np.float32), -100)
+        rounded = Integers(units, *weights8(in_steps(conv.weight, units)), conv.bias)
+        behind = Units(np.full(conv.weight.shape[0] // conv.shuffle**2, 0.02, np.float32), -100)
         generator = torch.Generator(GPU).manual_seed(0)
         x = torch.randint(-128, 128, map_size(conv), dtype=torch.int8, device=GPU, generator=generator)
         outputs, r = conv.weight.shape[0], conv.shuffle
@@ -199,7 +202,7 @@ def time_tiles(name: str) -> list[str]:
         for tile in TILES:
             if tile.n > max(32, 2 * outputs):
                 continue
-            layer = pack_layer(conv, GPU, source=Range(0.02, -100), target=Range(0.02, -100), tile=tile)
+            layer = pack_layer(conv, GPU, integers=rounded, target=behind, tile=tile)
             try:
                 found.append((do_bench(partial(engine, layer, x, out), return_mode="median") * 1e3, tile))
             except Exception as error:  # noqa: BLE001 - Triton has many for a block that does not fit

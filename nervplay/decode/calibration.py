@@ -2,13 +2,10 @@
 
 All inputs of a neural video are known beforehand: its frame indices. `calibrate` runs some of them, notes what the
 engine wants to know of the inputs of each convolution (our kernels: how large they get after Winograd's transform,
-`native/wino.h`; on a GPU and with OpenVINO: units and biases, `cuda/bench.py`, `openvino/bench.py`), then compares
-other frames with float32. Where they differ too much, convolutions go back to floats, first the one that errs most for
-the products it has.
-
-Loss against float32: an error of `ENOUGH_DB` raises the squared error of a video of 40 dB by 2 %, that is 0.09 dB; of
-one of 34 dB by 0.02 dB. In our kernels on the CPU the file quantised the weights and sums are exact: there is no bias
-to correct.
+`native/wino.h`; on a GPU and with OpenVINO: how to reconstruct it in integers, `w8a8`), then compares other frames with
+float32. Where they differ too much, which `loss.need` says, convolutions go back to floats, first the one that errs
+most for the products it has. In our kernels on the CPU the file quantised the weights and sums are exact: there is no
+bias to correct.
 """
 
 import hashlib
@@ -16,7 +13,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 from zipfile import BadZipFile
 
 import numpy as np
@@ -24,18 +21,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nervplay.bitstream.atomic import atomic_write
+from nervplay.decode.loss import Need
 from nervplay.decode.lowering import Conv
 from nervplay.errors import OutputError
 
-__all__ = ["ENOUGH_DB", "Bench", "Progress", "calibrate", "spread"]
+__all__ = ["Bench", "Progress", "calibrate", "spread"]
 
-Float = NDArray[np.float32]
-Peaks = dict[Conv, Float]
+Found = NDArray[Any]
+Peaks = dict[Conv, Found]
 Progress = Callable[[int, int], None]
 """Called with (frames done, frames in all)."""
 
-ENOUGH_DB = 57.0
-"""Least PSNR of a frame against float32, in dB; peak 1."""
 MEASURED = 12
 """Frames to measure on."""
 COMPARED = 4
@@ -49,11 +45,15 @@ class Bench(Protocol):
         """Return the convolutions that could have integer products."""
         ...
 
-    def measure(self, index: int, peaks: Peaks) -> None:
+    def measure(self, index: int) -> None:
         """Run a frame and bring what is known of the inputs of these convolutions up to date."""
         ...
 
-    def frame(self, index: int, peaks: Mapping[Conv, Float]) -> Tensor:
+    def found(self, conv: Conv) -> Found:
+        """Return what one of these convolutions needs for integer products, from all that was measured."""
+        ...
+
+    def frame(self, index: int, peaks: Mapping[Conv, Found]) -> Tensor:
         """Return a frame, (1, 3, H, W), with integer products in the convolutions of `peaks`; float32 for none."""
         ...
 
@@ -66,7 +66,7 @@ def spread(frame_count: int, count: int, part: float) -> list[int]:
 
 def _key(convolutions: Iterable[Conv], frame_count: int, setting: str) -> str:
     """Return a hash of all weights and of what is measured."""
-    digest = hashlib.sha256(f"3 {MEASURED} {COMPARED} {frame_count} {setting}".encode())
+    digest = hashlib.sha256(f"4 {MEASURED} {COMPARED} {frame_count} {setting}".encode())
     for conv in convolutions:
         digest.update(repr((conv.weight.shape, conv.size, conv.activation, conv.shuffle)).encode())
         digest.update(conv.weight.tobytes() + conv.bias.tobytes())
@@ -83,7 +83,7 @@ def _load(path: Path, convolutions: Sequence[Conv]) -> Peaks | None:
     try:
         data = BytesIO(path.read_bytes())  # of a path that is no archive, NumPy would leave the file open
         with np.load(data, allow_pickle=False) as stored:
-            return {convolutions[int(name)]: stored[name].astype(np.float32) for name in stored.files}
+            return {convolutions[int(name)]: stored[name] for name in stored.files}
     except (OSError, ValueError, IndexError, EOFError, BadZipFile):
         return None  # never made, or cut short: it is made again
 
@@ -118,10 +118,9 @@ def _give_back(peaks: Peaks, alone: Mapping[Conv, float], enough: Callable[[], b
 def calibrate(
     bench: Bench,
     frame_count: int,
+    need: Need,
     progress: Progress | None = None,
     *,
-    enough_db: float = ENOUGH_DB,
-    mean_db: float = 0.0,
     kind: str = "",
 ) -> Peaks:
     """Return the convolutions that get integer products, and what was measured of their inputs.
@@ -129,18 +128,17 @@ def calibrate(
     Args:
         bench: the engine.
         frame_count: T.
+        need: how near to float32 the frames must come.
         progress: told how far it is.
-        enough_db: least PSNR of a frame against float32, in dB.
-        mean_db: least PSNR of all frames together, in dB, where that asks for more.
         kind: tells what one engine measures from what others do; "" is the largest transformed inputs of W8A16.
     """
     convolutions = bench.convolutions()
-    path = _file(_key(convolutions, frame_count, f"{enough_db} {mean_db} {kind}"))
+    path = _file(_key(convolutions, frame_count, f"{need.mean:.3f} {need.worst:.3f} {kind}"))
     known = _load(path, convolutions)
     if known is not None:
         return known
     measured, compared = spread(frame_count, MEASURED, 0.0), spread(frame_count, COMPARED, 0.5)
-    total, done = len(measured) + 2 * len(compared), 0
+    total, done = len(measured) + len(convolutions) + 2 * len(compared), 0
 
     def tick() -> None:
         nonlocal done
@@ -148,9 +146,12 @@ def calibrate(
         if progress:
             progress(done, total)
 
-    peaks: Peaks = {}
     for index in measured:
-        bench.measure(index, peaks)
+        bench.measure(index)
+        tick()
+    peaks: Peaks = {}
+    for conv in convolutions:
+        peaks[conv] = bench.found(conv)
         tick()
     exact = {}
     for index in compared:
@@ -159,7 +160,7 @@ def calibrate(
 
     def enough() -> bool:
         worst, mean = _db(bench, compared, exact, peaks)
-        return worst >= enough_db and mean >= mean_db
+        return worst >= need.worst and mean >= need.mean
 
     if not enough():
         alone = {conv: _db(bench, compared[:1], exact, {conv: peak})[0] for conv, peak in peaks.items()}

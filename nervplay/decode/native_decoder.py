@@ -26,6 +26,7 @@ from nervplay.decode.buffers import check_buffer
 from nervplay.decode.calibration import Progress, calibrate
 from nervplay.decode.decoder import GPU_PRECISIONS
 from nervplay.decode.graph import Graph, UntraceableError, trace
+from nervplay.decode.loss import need
 from nervplay.decode.lowering import Conv, Lowered, lower
 from nervplay.decode.native.library import MAX_CHAIN, Isa, Pool, kernels, load
 from nervplay.decode.native.packing import padded
@@ -65,6 +66,7 @@ class NativeDecoder(TorchDecoder):
         progress: told how far the calibration of "int8" is, when it has to be made.
         tiles: the rectangles that frames are made in; None for whole frames.
         note: why this backend was taken, in one line; empty where it was asked for.
+        video_db: PSNR of the video against its source, for `loss.need`; None where nobody knows.
 
     Raises:
         CapabilityError: no kernels here, or a network that they cannot run; the message says why.
@@ -82,8 +84,9 @@ class NativeDecoder(TorchDecoder):
         progress: Progress | None = None,
         tiles: Tiles | None = None,
         note: str = "",
+        video_db: float | None = None,
     ) -> None:
-        self._why = note
+        self._why, self._need = note, need(video_db)
         self._isa = kernels(instructions)
         tiles = tiles or Tiles.whole(spec.height, spec.width)
         try:
@@ -159,7 +162,7 @@ class NativeDecoder(TorchDecoder):
                 peaks = None
                 if name == "int8":
                     with _Workbench(self._graph, self._lowered, self._isa, self._threads or 1, self._tiles) as bench:
-                        peaks = calibrate(bench, len(self), self._calibration)
+                        peaks = calibrate(bench, len(self), self._need, self._calibration)
                     self._integers = len(peaks)
                 program = self._programs[name] = self._compiled(self._lowered, peaks)
             return program
@@ -260,6 +263,7 @@ class _Workbench:
         self._graph, self._whole, self._isa, self._threads = graph, lowered, isa, threads
         self._apart = lower(graph, 1)
         self._pool = Pool(threads)
+        self._peaks: dict[Conv, Float] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -272,7 +276,7 @@ class _Workbench:
         chains = [step for step in self._whole.steps if isinstance(step, list)]
         return [conv for chain in chains for conv in chain if kind_of(conv, last=conv is chain[-1]) == "wino"]
 
-    def measure(self, index: int, peaks: dict[Conv, Float]) -> None:
+    def measure(self, index: int) -> None:
         """Run a frame and raise the peaks of each of these convolutions."""
         places = {conv.source: conv for conv in self.convolutions()}
 
@@ -280,7 +284,7 @@ class _Workbench:
             wanted = places.get(conv.source)
             if wanted is None or wanted.weight.shape != conv.weight.shape:
                 return
-            peak = peaks.setdefault(
+            peak = self._peaks.setdefault(
                 wanted, np.zeros((positions_of(conv), padded(conv.weight.shape[1], 16)), np.float32)
             )
             ops = plan_chain([conv], self._isa, 1).ops
@@ -290,6 +294,10 @@ class _Workbench:
         program = self._program(self._apart, None, watch)
         for item in self._tiles.items(index):
             program.run(item)
+
+    def found(self, conv: Conv) -> Float:
+        """Return the largest magnitudes of a convolution's transformed input."""
+        return self._peaks[conv]
 
     def frame(self, index: int, peaks: Mapping[Conv, Float]) -> Tensor:
         """Return a frame, (1, 3, H, W), in which the convolutions of `peaks` have 16-bit products."""

@@ -10,6 +10,7 @@ from nervplay.decode.calibration import Progress
 from nervplay.decode.cuda.decoder import CudaDecoder
 from nervplay.decode.cuda.usable import why_not_usable
 from nervplay.decode.decoder import PRECISIONS, Decoder
+from nervplay.decode.loss import fitted_db
 from nervplay.decode.native_decoder import NativeDecoder
 from nervplay.decode.openvino import OpenvinoDecoder
 from nervplay.decode.segmented import SegmentedDecoder
@@ -151,7 +152,14 @@ def _open_on_gpu(
         note = "eager PyTorch: frames are made in rectangles, for memory"
         return TorchDecoder(video.model, video.spec, device=place, precision=precision, note=note, tiles=tiles)
     try:
-        return CudaDecoder(video.model, video.spec, device=place, precision=precision, progress=progress)
+        return CudaDecoder(
+            video.model,
+            video.spec,
+            device=place,
+            precision=precision,
+            progress=progress,
+            video_db=fitted_db(video.file.recipe),
+        )
     except CapabilityError as error:
         if fallback is None:
             raise
@@ -173,9 +181,16 @@ def _open_on_cpu(
     Raises:
         CapabilityError: a precision or backend that is not available here.
     """
+    video_db = fitted_db(video.file.recipe)
     if backend == "openvino":
         return OpenvinoDecoder(
-            video.model, video.spec, precision=precision, threads=threads, progress=progress, tiles=tiles
+            video.model,
+            video.spec,
+            precision=precision,
+            threads=threads,
+            progress=progress,
+            tiles=tiles,
+            video_db=video_db,
         )
     if backend != "torch-fast":
         try:
@@ -187,6 +202,7 @@ def _open_on_cpu(
                 progress=progress,
                 note=note,
                 tiles=tiles,
+                video_db=video_db,
             )
         except CapabilityError as error:
             if backend == "native" or precision == "int8":

@@ -1,90 +1,102 @@
-"""Eight-bit weights and maps: units and zeros of least squared error, and the bias that undoes the mean error.
+"""Eight-bit weights and maps: what integers stand for.
 
-    weights   w = q * scale[output]                q in -127 .. 127, one unit per output channel
-    maps      x = (q - zero) * scale               q in -128 .. 127, one unit per map; 0 is exact, as padding needs it
+    maps      x = (q - zero) * scale[channel]      q in -128 .. 127, a unit per channel; 0 is exact, as padding needs it
+    weights   w * scale[channel] = p * unit[output]        p in -127 .. 127
 
-Ranges are clipped where that makes the squared error smaller: rare large values cost more steps than they are worth.
-Bias correction (Nagel et al., arXiv 1906.04721, section 4.2, with means that are measured): the mean of what
-quantisation adds to an output is known from the means of each input channel, before and after rounding, and is taken
-off its bias.
+The units of a map are part of the weights that read it, so a product of integers p * (q - zero) is worth unit[output]
+whatever the channel: units per channel cost nothing when frames are made. `reconstruct` chooses units and integers.
 """
 
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Range", "best_range", "correction", "quantised", "restored", "weights8"]
+__all__ = ["Integers", "Units", "in_steps", "quantised", "restored", "weights8"]
 
 Float = NDArray[np.float32]
 
-_CLIPS = np.linspace(1.0, 0.2, 41)
 _WEIGHT_CLIPS = np.linspace(1.0, 0.7, 31)
 
 
-class Range(NamedTuple):
-    """What int8 values of a map stand for: (q - zero) * scale.
+class Units(NamedTuple):
+    """What int8 values of a map stand for: (q - zero) * scale[channel].
 
     Args:
-        scale: the unit, a float32 value.
+        scale: float32 (C,), above 0: one step of each channel.
         zero: -128 .. 127, the value of 0.
     """
 
-    scale: float
+    scale: Float
     zero: int
 
     @property
-    def low(self) -> float:
-        """The smallest value that there is."""
-        return (-128 - self.zero) * self.scale
+    def low(self) -> Float:
+        """The smallest value that there is in each channel, (C,)."""
+        return np.asarray((-128 - self.zero) * self.scale, np.float32)
 
     @property
-    def high(self) -> float:
-        """The largest value that there is."""
-        return (127 - self.zero) * self.scale
+    def high(self) -> Float:
+        """The largest value that there is in each channel, (C,)."""
+        return np.asarray((127 - self.zero) * self.scale, np.float32)
 
 
-def quantised(values: Float, unit: Range) -> NDArray[np.int8]:
-    """Return values as int8: floor(x / scale + zero + 1/2), clipped."""
-    steps = values * np.float32(1 / unit.scale) + np.float32(unit.zero) + np.float32(0.5)
+class Integers(NamedTuple):
+    """A convolution of integers.
+
+    Args:
+        units: of its input, C channels.
+        weight: int8, shaped as the convolution's.
+        unit: float32 (C',), what a product of integers is worth, by output.
+        bias: float32 (C',), corrected.
+    """
+
+    units: Units
+    weight: NDArray[np.int8]
+    unit: Float
+    bias: Float
+
+    def to_bytes(self) -> NDArray[np.uint8]:
+        """Return all of it in one flat array: zero, scale, unit, bias in float32, then the weights."""
+        head = np.concatenate([np.array([self.units.zero], np.float32), self.units.scale, self.unit, self.bias])
+        return np.concatenate([head.astype(np.float32).view(np.uint8), self.weight.ravel().view(np.uint8)])
+
+    @classmethod
+    def from_bytes(cls, data: NDArray[np.uint8], shape: tuple[int, ...], channels: int) -> Self:
+        """Return what `to_bytes` stored.
+
+        Args:
+            data: its array.
+            shape: of the weights.
+            channels: of the input, C.
+        """
+        outputs = shape[0]
+        count = 1 + channels + 2 * outputs
+        head, weight = np.split(data, [4 * count])
+        zero, scale, unit, bias = np.split(head.view(np.float32), np.cumsum([1, channels, outputs]))
+        return cls(Units(scale, int(zero[0])), weight.view(np.int8).reshape(shape), unit, bias)
+
+
+def quantised(values: Float, units: Units) -> NDArray[np.int8]:
+    """Return values, (..., C), as int8: floor(x / scale + zero + 1/2), clipped."""
+    steps = values * (np.float32(1) / units.scale) + np.float32(units.zero) + np.float32(0.5)
     clipped: NDArray[np.int8] = np.clip(np.floor(steps), -128, 127).astype(np.int8)
     return clipped
 
 
-def restored(values: NDArray[np.int8], unit: Range) -> Float:
-    """Return what int8 values stand for, float32."""
-    return (values.astype(np.float32) - np.float32(unit.zero)) * np.float32(unit.scale)
+def restored(values: NDArray[np.int8], units: Units) -> Float:
+    """Return what int8 values, (..., C), stand for, float32."""
+    return np.asarray((values.astype(np.float32) - np.float32(units.zero)) * units.scale, np.float32)
 
 
-def _range(low: float, high: float) -> Range:
-    """Return the range from `low` <= 0 to `high` >= 0, moved so that 0 is exact."""
-    scale = float(np.float32(max((high - low) / 255, 1e-12)))
-    return Range(scale, int(np.clip(np.floor(-128 - low / scale + 0.5), -128, 127)))
-
-
-def best_range(samples: Float, low: float, high: float) -> Range:
-    """Return the range of least squared error: first both ends are moved in alike, then each by itself.
-
-    Args:
-        samples: float32, values of a map.
-        low: its smallest value.
-        high: its largest value.
-    """
-    low, high = min(low, 0.0), max(high, 0.0)
-
-    def error(unit: Range) -> float:
-        return float(np.square(restored(quantised(samples, unit), unit) - samples).sum(dtype=np.float64))
-
-    def best(candidates: list[tuple[float, float]]) -> tuple[float, float]:
-        return min(candidates, key=lambda ends: error(_range(*ends)))
-
-    low, high = best([(low * clip, high * clip) for clip in _CLIPS] + [(low, high * clip) for clip in _CLIPS])
-    low, high = best([(low * clip, high) for clip in _CLIPS])
-    return _range(low, high)
+def in_steps(weight: Float, units: Units, *, depthwise: bool = False) -> Float:
+    """Return weights, float32 (C', C, kh, kw) or (C, 1, kh, kw) for `depthwise`, for an input counted in steps."""
+    scale = units.scale[:, None, None]
+    return np.asarray(weight * (scale[:, None] if depthwise else scale), np.float32)
 
 
 def weights8(weight: Float) -> tuple[NDArray[np.int8], Float]:
-    """Return weights as int8 and the unit of each output, of least squared error per output.
+    """Return weights rounded to int8 and the unit of each output, of least squared error per output.
 
     Args:
         weight: float32 (C', ...).
@@ -103,21 +115,3 @@ def weights8(weight: Float) -> tuple[NDArray[np.int8], Float]:
         best = np.minimum(error, best)
     whole = np.clip(np.rint(rows / scale[:, None]), -127, 127).astype(np.int8)
     return whole.reshape(weight.shape), scale
-
-
-def correction(weight: Float, samples: Float, unit: Range, *, depthwise: bool = False) -> Float:
-    """Return what to add to the bias so that the mean of each output is what it is in float32.
-
-    Args:
-        weight: float32 (C', C, kh, kw); (C, 1, kh, kw) for `depthwise`.
-        samples: float32 (P, C), pixels of the input. Borders are not told from the rest.
-        unit: range of the input.
-        depthwise: whether each channel is by itself.
-    """
-    whole, scale = weights8(weight)
-    coarse = whole.sum(axis=(2, 3), dtype=np.float64) * scale[:, None]
-    exact = weight.sum(axis=(2, 3), dtype=np.float64)
-    means = samples.mean(axis=0, dtype=np.float64)
-    rounded = restored(quantised(samples, unit), unit).mean(axis=0, dtype=np.float64)
-    added = exact[:, 0] * means - coarse[:, 0] * rounded if depthwise else exact @ means - coarse @ rounded
-    return np.asarray(added, dtype=np.float32)

@@ -28,17 +28,19 @@ from torch import Tensor
 
 from nervplay.decode.buffers import check_buffer, deliver
 from nervplay.decode.calibration import Progress, calibrate
-from nervplay.decode.cuda.bench import ENOUGH_DB, KIND, DeviceBench, quantised_from
+from nervplay.decode.cuda.bench import DeviceBench
 from nervplay.decode.cuda.engines import Engine, triton_engine
 from nervplay.decode.cuda.lanes import Lane, Pending, allow_tf32, on_device
 from nervplay.decode.cuda.output import FloatPlanes, Output, Rgb8, YuvPlanes
 from nervplay.decode.cuda.program import DeviceProgram
 from nervplay.decode.graph import Graph, UntraceableError, trace
+from nervplay.decode.loss import need
 from nervplay.decode.lowering import Lowered, lower
 from nervplay.decode.planes import check_planes
 from nervplay.decode.stages import ROUNDS, StageTime, best_of
 from nervplay.decode.torch_decoder import TorchDecoder
 from nervplay.decode.torch_fast import lay_channels_last
+from nervplay.decode.w8a8 import KIND, integers_from
 from nervplay.errors import CapabilityError, UsageError
 from nervplay.models import VideoModel
 from nervplay.video.source import Frame, Planes
@@ -95,6 +97,7 @@ class CudaDecoder(TorchDecoder):
         precision: one of `decoder.PRECISIONS`; see the head of this module.
         progress: told how far the calibration of "int8" is, when it has to be made.
         engine: computes convolutions of integers; None for the Triton kernel.
+        video_db: PSNR of the video against its source, for `loss.need`; None where nobody knows.
 
     Raises:
         UnknownNameError: a precision that does not exist.
@@ -110,8 +113,9 @@ class CudaDecoder(TorchDecoder):
         precision: str = "fp32",
         progress: Progress | None = None,
         engine: Engine | None = None,
+        video_db: float | None = None,
     ) -> None:
-        self._progress, self._engine = progress, engine
+        self._progress, self._engine, self._need = progress, engine, need(video_db)
         self._preparing = threading.Lock()
         self._ready: dict[str, _Ready] = {}
         self._changes = 0
@@ -182,14 +186,14 @@ class CudaDecoder(TorchDecoder):
         graph, engine = self._graph, self._engine or triton_engine()
         with on_device(self._device), allow_tf32(allowed=False):
             bench = DeviceBench(graph, self._lowered, self._device, engine)
-            found = calibrate(bench, len(self), self._progress, enough_db=ENOUGH_DB, kind=KIND)
+            found = calibrate(bench, len(self), self._need, self._progress, kind=f"{KIND} cuda")
         count = len(bench.convolutions())
         left = sorted(set(self._lowered.unsupported))
         words = f"8-bit weights times 8-bit inputs (W8A8) in {len(found)} of {count} convolutions" + (
             ", bfloat16 in the others" if len(found) < count else ""
         )
         words += f"; in PyTorch: convolutions with {', '.join(left)}" if left else ""
-        quantised = quantised_from(found)
+        quantised = integers_from(found)
 
         def lane() -> Lane:
             program = DeviceProgram(graph, self._lowered, device=self._device, engine=engine, quantised=quantised)

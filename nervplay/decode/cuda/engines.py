@@ -68,7 +68,6 @@ def triton_engine() -> Engine:
         pixels = conv.batch * conv.out_size[0] * conv.out_size[1]
         blocks = -(-outputs // tile.n)
         inner = rows * columns * layer.channels
-        into = layer.target
         conv_kernel[(-(-pixels // tile.m) * blocks,)](
             source,
             layer.weight,
@@ -80,10 +79,10 @@ def triton_engine() -> Engine:
             *conv.size,
             *conv.out_size,
             *conv.padding,
-            layer.source.zero if layer.source else 0,
+            layer.source_zero or 0,
             conv.slope,
-            1 / into.scale if into else 1.0,
-            float(into.zero) if into else 0.0,
+            layer.per_step,
+            float(layer.target_zero or 0),
             *target.stride(),
             CHANNELS=layer.channels,
             COLUMNS=columns,
@@ -92,8 +91,8 @@ def triton_engine() -> Engine:
             OUTPUTS=outputs // conv.shuffle**2,
             SHUFFLE=conv.shuffle,
             ACTIVATION=conv.activation,
-            INTEGER=layer.source is not None,
-            REQUANTISE=into is not None,
+            INTEGER=layer.source_zero is not None,
+            REQUANTISE=layer.target_zero is not None,
             WIDE=max(source.numel(), target.numel()) >= _WIDE,
             BLOCK_M=tile.m,
             BLOCK_N=tile.n,
@@ -112,14 +111,15 @@ def run_torch(layer: Layer, source: Tensor, target: Tensor) -> None:
     outputs, inputs, rows, columns = conv.weight.shape
     flat = layer.weight[:outputs, : rows * columns * layer.channels]
     weight = flat.reshape(outputs, rows, columns, layer.channels)[..., :inputs].permute(0, 3, 1, 2).double()
-    x = source[..., :inputs].permute(0, 3, 1, 2).double() - (layer.source.zero if layer.source else 0)
+    x = source[..., :inputs].permute(0, 3, 1, 2).double() - (layer.source_zero or 0)
     (height, width), (top, left) = conv.out_size, conv.padding
     below, right = height + rows - 1 - top - conv.size[0], width + columns - 1 - left - conv.size[1]
     total = F.conv2d(F.pad(x, (left, right, top, below)), weight).float()
     y = total * layer.scale[:outputs, None, None] + layer.shift[:outputs, None, None]
     y = activated(y, conv.activation, conv.slope)
-    if layer.target:
-        y = (y * (1 / layer.target.scale) + float(layer.target.zero) + 0.5).floor().clamp(-128, 127)
+    if layer.target_zero is not None:
+        y = y * layer.per_step[:outputs, None, None] + float(layer.target_zero)
+        y = (y + 0.5).floor().clamp(-128, 127)
     r, channels = conv.shuffle, outputs // conv.shuffle**2
     squares = y.reshape(conv.batch, r, r, channels, height, width).permute(0, 4, 1, 5, 2, 3)
     target.copy_(squares.reshape(conv.batch, height * r, width * r, channels))

@@ -7,8 +7,9 @@ what lies together in a row is stored together. The inner dimension runs over (t
 in it; channels are padded to 16, not to a whole block, as blocks may span taps. Where blocks divide Cp, one block is
 one tap, and the borders are tested once per pixel instead of once per element.
 
-Integers: int8 times int8, summed in int32. A map's element q stands for (q - zero) * unit; pixels outside the map read
-as `zero`, and `offset` = -zero * (sum of an output's weights) makes up for it, exactly. Floats: sums in float32.
+Integers: int8 times int8, summed in int32. A map's element q stands for q - zero steps, what a step of its channel is
+worth being part of the weights; pixels outside the map read as `zero`, and `offset` = -zero * (sum of an output's
+weights) makes up for it, exactly. Floats: sums in float32.
 
 Importing this module imports Triton. With TRITON_INTERPRET=1 set before that, kernels run on tensors of the CPU.
 """
@@ -82,7 +83,7 @@ def conv_kernel(
     left,
     zero,
     slope,
-    next_scale,
+    per_step,
     next_zero,
     stride_batch,
     stride_row,
@@ -117,7 +118,7 @@ def conv_kernel(
         top, left: zeros above and to the left.
         zero: value of `source` that stands for 0.
         slope: of "leaky".
-        next_scale: 1 / unit of the int8 values that are stored.
+        per_step: float32 (padded outputs,), 1 / unit of the int8 values that are stored; read for these only.
         next_zero: the one of them that stands for 0.
         stride_batch, stride_row, stride_column, stride_channel: of `target`, in elements.
         CHANNELS: Cp, channels of the source with padding.
@@ -175,7 +176,7 @@ def conv_kernel(
         y = y * tl.load(scale + n)[None, :]
     y = _activated(y + tl.load(shift + n)[None, :], slope, ACTIVATION)
     if REQUANTISE:
-        y = tl.minimum(tl.maximum(tl.floor(y * next_scale + next_zero + 0.5), -128.0), 127.0)
+        y = tl.minimum(tl.maximum(tl.floor(y * tl.load(per_step + n)[None, :] + next_zero + 0.5), -128.0), 127.0)
     _store(
         y, target, batch, row, column, there, n, stride_batch, stride_row, stride_column, stride_channel,
         OUTPUTS, SHUFFLE, WIDE,

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from nervplay.decode.lowering import Conv
 from nervplay.decode.native.packing import padded, shuffle_order
-from nervplay.decode.quantise import Range, weights8
+from nervplay.decode.quantise import Integers, Units
 
 __all__ = ["ALIGNMENT", "FEWEST_PIXELS", "Layer", "Tile", "choose_tile", "map_size", "pack", "takes"]
 
@@ -58,8 +58,9 @@ class Layer:
         scale: float32 (padded C',), unit of a sum; ones for floats.
         offset: int32 (padded C',), -zero times the sum of an output's weights; zeros for floats.
         shift: float32 (padded C',), the bias.
-        source: what int8 inputs stand for; None for floats.
-        target: what the int8 values that it stores stand for; None for floats.
+        per_step: float32 (padded C',), 1 / unit of the int8 values that it stores; ones for floats.
+        source_zero: value of 0 in int8 inputs; None for floats.
+        target_zero: value of 0 in the int8 values that it stores; None for floats.
     """
 
     conv: Conv
@@ -69,8 +70,9 @@ class Layer:
     scale: Tensor
     offset: Tensor
     shift: Tensor
-    source: Range | None
-    target: Range | None
+    per_step: Tensor
+    source_zero: int | None
+    target_zero: int | None
 
     @property
     def taps(self) -> tuple[int, int]:
@@ -110,9 +112,8 @@ def pack(
     conv: Conv,
     device: torch.device,
     *,
-    source: Range | None = None,
-    target: Range | None = None,
-    bias: Float | None = None,
+    integers: Integers | None = None,
+    target: Units | None = None,
     dtype: torch.dtype = torch.bfloat16,
     tile: Tile | None = None,
 ) -> Layer:
@@ -121,28 +122,32 @@ def pack(
     Args:
         conv: one that `takes` accepts.
         device: where it runs.
-        source: what its int8 inputs stand for; None for products of floats.
+        integers: what it multiplies; None for products of floats.
         target: what the int8 values that it stores stand for; None for floats.
-        bias: float32 (C',) instead of the convolution's own.
         dtype: type of weights and inputs, for products of floats.
         tile: sizes of blocks; None for `choose_tile`.
     """
-    tile = tile or choose_tile(conv, integer=source is not None)
+    tile = tile or choose_tile(conv, integer=integers is not None)
     outputs, inputs, rows, columns = conv.weight.shape
     channels = padded(inputs, ALIGNMENT)
     order = shuffle_order(outputs, conv.shuffle)
     whole = padded(outputs, tile.n)
     scale, offset, shift = np.ones(whole, np.float32), np.zeros(whole, np.int32), np.zeros(whole, np.float32)
-    shift[:outputs] = (conv.bias if bias is None else bias)[order]
+    shift[:outputs] = (conv.bias if integers is None else integers.bias)[order]
     values: NDArray[np.int8] | Float = conv.weight[order]
-    if source is not None:
-        values, units = weights8(conv.weight[order])
-        scale[:outputs] = units * np.float32(source.scale)
-        offset[:outputs] = -source.zero * values.sum(axis=(1, 2, 3), dtype=np.int32)
+    if integers is not None:
+        values = integers.weight[order]
+        scale[:outputs] = integers.unit[order]
+        offset[:outputs] = -integers.units.zero * values.sum(axis=(1, 2, 3), dtype=np.int32)
+    per_step = np.ones(whole, np.float32)
+    if target is not None:
+        per_step[:outputs] = np.tile(np.float32(1) / target.scale, conv.shuffle**2)
     wide = np.zeros((whole, rows, columns, channels), values.dtype)
     wide[:outputs, :, :, :inputs] = values.transpose(0, 2, 3, 1)
     inner = rows * columns * channels
-    flat = torch.zeros(whole, padded(inner, tile.k), dtype=torch.int8 if source else dtype)
+    flat = torch.zeros(whole, padded(inner, tile.k), dtype=dtype if integers is None else torch.int8)
     flat[:, :inner] = torch.from_numpy(wide.reshape(whole, inner))
-    per_output = [torch.from_numpy(array).to(device) for array in (scale, offset, shift)]
-    return Layer(conv, tile, channels, flat.to(device), per_output[0], per_output[1], per_output[2], source, target)
+    scales, offsets, shifts, steps = (torch.from_numpy(it).to(device) for it in (scale, offset, shift, per_step))
+    source_zero = None if integers is None else integers.units.zero
+    target_zero = None if target is None else target.zero
+    return Layer(conv, tile, channels, flat.to(device), scales, offsets, shifts, steps, source_zero, target_zero)

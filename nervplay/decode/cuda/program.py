@@ -10,13 +10,10 @@ Nothing here waits for the device, so that a CUDA graph can record it.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils._pytree import tree_map
 
@@ -25,27 +22,13 @@ from nervplay.decode.cuda.packing import Layer, map_size, pack, takes
 from nervplay.decode.graph import Graph, Node, Value
 from nervplay.decode.lowering import Conv, Lowered, TorchStep
 from nervplay.decode.program import REPLACED
-from nervplay.decode.quantise import Range
+from nervplay.decode.quantise import Integers
 
-__all__ = ["DeviceProgram", "Quantised", "Watch"]
+__all__ = ["DeviceProgram", "Watch"]
 
-Float = NDArray[np.float32]
 Values = dict[Value, Tensor]
 Watch = Callable[[Conv, Tensor], None]
 """Called with a convolution and its input, float32 (B, C, H, W), or (P, C) for rows, before it runs."""
-
-
-@dataclass(frozen=True, eq=False)
-class Quantised:
-    """What a convolution of integers needs to know.
-
-    Args:
-        source: what the int8 values that it reads stand for.
-        bias: float32 (C',), corrected.
-    """
-
-    source: Range
-    bias: Float
 
 
 class DeviceProgram:
@@ -67,7 +50,7 @@ class DeviceProgram:
         *,
         device: torch.device,
         engine: Engine | None = None,
-        quantised: Mapping[Conv, Quantised] | None = None,
+        quantised: Mapping[Conv, Integers] | None = None,
         watch: Watch | None = None,
     ) -> None:
         self._graph, self._device = graph, device
@@ -171,24 +154,18 @@ class _Chain:
     """Convolutions by the kernel, each reading what the one before it stored."""
 
     def __init__(
-        self, chain: list[Conv], device: torch.device, engine: Engine, quantised: Mapping[Conv, Quantised]
+        self, chain: list[Conv], device: torch.device, engine: Engine, quantised: Mapping[Conv, Integers]
     ) -> None:
         self._engine, self._rows = engine, chain[0].rows
         self._source, self._target = chain[0].source, chain[-1].target
-        self._first = quantised.get(chain[0])
+        first = quantised.get(chain[0])
+        self._per_step = None if first is None else torch.from_numpy(1 / first.units.scale).to(device)
+        self._zero = 0 if first is None else first.units.zero
         self._layers: list[Layer] = []
         self._maps: list[Tensor] = []
         for conv, following in zip(chain, [*chain[1:], None], strict=True):
             own, after = quantised.get(conv), quantised.get(following) if following else None
-            self._layers.append(
-                pack(
-                    conv,
-                    device,
-                    source=own.source if own else None,
-                    target=after.source if after else None,
-                    bias=own.bias if own else None,
-                )
-            )
+            self._layers.append(pack(conv, device, integers=own, target=after.units if after else None))
             dtype = torch.int8 if own else torch.bfloat16
             self._maps.append(torch.zeros(map_size(conv), dtype=dtype, device=device))
         last = chain[-1]
@@ -202,9 +179,8 @@ class _Chain:
     def __call__(self, values: Values) -> None:
         x = values[self._source]
         maps = x.reshape(self._maps[0].shape[:3] + x.shape[-1:]) if self._rows else x.permute(0, 2, 3, 1)
-        if self._first:
-            unit = self._first.source
-            maps = (maps * (1 / unit.scale) + unit.zero + 0.5).floor_().clamp_(-128, 127)
+        if self._per_step is not None:
+            maps = (maps * self._per_step + self._zero + 0.5).floor_().clamp_(-128, 127)
         self._maps[0][..., : maps.shape[-1]].copy_(maps)
         for layer, source, following in zip(self._layers, self._maps, [*self._maps[1:], None], strict=True):
             channels = layer.conv.weight.shape[0] // layer.conv.shuffle**2

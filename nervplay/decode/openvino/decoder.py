@@ -16,9 +16,10 @@ from torch import Tensor
 from nervplay.decode.base import DecoderBase
 from nervplay.decode.calibration import Progress, calibrate
 from nervplay.decode.graph import UntraceableError, trace
+from nervplay.decode.loss import need
 from nervplay.decode.lowering import lower
 from nervplay.decode.native_decoder import core_count
-from nervplay.decode.openvino.bench import ENOUGH_DB, KIND, WORST_DB, OpenvinoBench
+from nervplay.decode.openvino.bench import OpenvinoBench
 from nervplay.decode.openvino.program import OpenvinoProgram
 from nervplay.decode.openvino.runtime import has_bfloat16, openvino
 from nervplay.decode.openvino.translate import write
@@ -26,6 +27,7 @@ from nervplay.decode.prefetch import ahead
 from nervplay.decode.stages import StageTime
 from nervplay.decode.tiles import Tiles
 from nervplay.decode.torch_decoder import TorchDecoder, torch_threads
+from nervplay.decode.w8a8 import KIND
 from nervplay.errors import CapabilityError
 from nervplay.models import VideoModel
 from nervplay.video.source import Frame, Planes
@@ -46,6 +48,7 @@ class OpenvinoDecoder(TorchDecoder):
         threads: processor cores to use; None for all.
         progress: told how far the calibration of "int8" is, when it has to be made.
         tiles: the rectangles that frames are made in; None for whole frames.
+        video_db: PSNR of the video against its source, for `loss.need`; None where nobody knows.
 
     Raises:
         CapabilityError: OpenVINO is not here, or the network has no counterpart there; a precision it lacks.
@@ -61,8 +64,10 @@ class OpenvinoDecoder(TorchDecoder):
         threads: int | None = None,
         progress: Progress | None = None,
         tiles: Tiles | None = None,
+        video_db: float | None = None,
     ) -> None:
         openvino()
+        self._need = need(video_db)
         tiles = tiles or Tiles.whole(spec.height, spec.width)
         self._lock = threading.Lock()  # of what runs and the precision
         self._preparing = threading.Lock()
@@ -119,9 +124,9 @@ class OpenvinoDecoder(TorchDecoder):
         if precision != "int8":
             written = write(self._graph, self._lowered)
             return OpenvinoProgram(self._graph, written, threads, bfloat16=precision == "bf16")
-        kind = f"{KIND}, {self._rest}"
+        kind = f"{KIND} openvino, {self._rest}"
         bench = OpenvinoBench(self._graph, self._lowered, threads, self._tiles, bfloat16=has_bfloat16())
-        found = calibrate(bench, len(self), self._progress, enough_db=WORST_DB, mean_db=ENOUGH_DB, kind=kind)
+        found = calibrate(bench, len(self), self._need, self._progress, kind=kind)
         program = bench.program(found)
         self._integers = program.integer_products()
         return program

@@ -10,11 +10,10 @@ fused; activations and shuffles commute, so the activation comes first, too.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils._pytree import tree_map
 
@@ -22,23 +21,11 @@ from nervplay.decode.graph import Graph, Node, UntraceableError, Value
 from nervplay.decode.lowering import Conv, Lowered, TorchStep
 from nervplay.decode.openvino.operations import OPERATIONS, activated, constant
 from nervplay.decode.openvino.runtime import openvino
-from nervplay.decode.quantise import Range, weights8
+from nervplay.decode.quantise import Integers, Units
 
-__all__ = ["Quantised", "Written", "write"]
+__all__ = ["Written", "write"]
 
 aten = torch.ops.aten
-
-
-class Quantised(NamedTuple):
-    """What a convolution of integers needs besides its weights.
-
-    Args:
-        unit: range of its input.
-        bias: float32 (C',), corrected.
-    """
-
-    unit: Range
-    bias: NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -60,7 +47,7 @@ def write(
     graph: Graph,
     lowered: Lowered,
     *,
-    quantised: Mapping[Conv, Quantised] | None = None,
+    quantised: Mapping[Conv, Integers] | None = None,
     watched: Sequence[Conv] = (),
 ) -> Written:
     """Write a network in OpenVINO's operations.
@@ -68,7 +55,7 @@ def write(
     Args:
         graph: the network.
         lowered: the same in steps, each convolution by itself.
-        quantised: convolutions of integers; the others are float32.
+        quantised: convolutions of integers, those of one map with the same units; the others are float32.
         watched: convolutions whose inputs are the outputs, instead of the frame.
 
     Raises:
@@ -96,7 +83,7 @@ def _is_lookup(node: Node) -> bool:
 class _Writer:
     """Holds what is written so far."""
 
-    def __init__(self, graph: Graph, lowered: Lowered, quantised: Mapping[Conv, Quantised]) -> None:
+    def __init__(self, graph: Graph, lowered: Lowered, quantised: Mapping[Conv, Integers]) -> None:
         self._ops = openvino().opset13
         self._quantised = quantised
         self.values: dict[Value, Any] = {}
@@ -104,7 +91,7 @@ class _Writer:
         self.lookups: list[Node] = []
         self._known = {graph.index}
         self._rounded: dict[Value, Any] = {}
-        self._units = {conv.source: item.unit for conv, item in quantised.items()}
+        self._units = {conv.source: item.units for conv, item in quantised.items()}
         # maps that nobody reads but convolutions of integers
         readers = [step for step in lowered.steps if isinstance(step, TorchStep)]
         floats = {value for step in readers for value in step.node.inputs()} | {graph.output}
@@ -153,12 +140,12 @@ class _Writer:
         ops, integers = self._ops, self._quantised.get(conv)
         x = self._read(conv.source) if integers is None else self._rounded_input(conv)
         bias = conv.bias if integers is None else integers.bias
-        weight = self._weight(conv, integers=integers is not None)
+        weight = self._weight(conv, integers)
         y = ops.add(self._product(conv, x, weight), constant(ops, bias if conv.rows else bias[:, None, None]))
         y = activated(ops, conv.activation, y, conv.slope)
         early = conv.target in self._only_rounded
         if early:
-            y = self._round(y, self._units[conv.target])
+            y = self._round(y, self._units[conv.target], repeats=conv.shuffle**2, rows=conv.rows)
         if conv.shuffle > 1:
             y = ops.depth_to_space(y, "depth_first", conv.shuffle)
         self.values[conv.target] = y.output(0)
@@ -177,30 +164,32 @@ class _Writer:
         call = self._ops.group_convolution if conv.depthwise else self._ops.convolution
         return call(x, weight, [1, 1], before, after, [1, 1])
 
-    def _weight(self, conv: Conv, *, integers: bool) -> Any:
+    def _weight(self, conv: Conv, integers: Integers | None) -> Any:
         """Return the weights, float32 or int8 times a unit per output, in the shape that the product takes."""
         shape = list(conv.weight.shape)
         if conv.rows:
             shape = shape[:2]
         elif conv.depthwise:
             shape = [shape[0], 1, *shape[1:]]
-        if not integers:
+        if integers is None:
             return constant(self._ops, conv.weight.reshape(shape))
-        whole, scale = weights8(conv.weight)
-        stored = constant(self._ops, whole.reshape(shape), np.int8)
-        units = constant(self._ops, scale.reshape([-1, *[1] * (len(shape) - 1)]))
+        stored = constant(self._ops, integers.weight.reshape(shape), np.int8)
+        units = constant(self._ops, integers.unit.reshape([-1, *[1] * (len(shape) - 1)]))
         return self._ops.multiply(self._ops.convert(stored, np.float32), units)
 
     def _rounded_input(self, conv: Conv) -> Any:
         """Return what a convolution of integers reads, rounded once for all its readers."""
         if conv.source not in self._rounded:
-            self._rounded[conv.source] = self._round(self._read(conv.source), self._units[conv.source])
+            x = self._read(conv.source)
+            self._rounded[conv.source] = self._round(x, self._units[conv.source], rows=conv.rows)
         return self._rounded[conv.source]
 
-    def _round(self, x: Any, unit: Range) -> Any:
-        """Return values as what 256 steps say of them."""
-        low, high = constant(self._ops, unit.low), constant(self._ops, unit.high)
-        return self._ops.fake_quantize(x, low, high, low, high, 256)
+    def _round(self, x: Any, units: Units, *, repeats: int = 1, rows: bool = False) -> Any:
+        """Return values in steps, q - zero; a pixel shuffle that follows makes one channel of `repeats`."""
+        shape = [-1] if rows else [-1, 1, 1]
+        low, high = (constant(self._ops, np.repeat(ends, repeats).reshape(shape)) for ends in (units.low, units.high))
+        first, last = (constant(self._ops, float(step - units.zero)) for step in (-128, 127))
+        return self._ops.fake_quantize(x, low, high, first, last, 256)
 
 
 _ARITHMETIC = {

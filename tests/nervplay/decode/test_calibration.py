@@ -8,9 +8,12 @@ import torch
 from torch import Tensor
 
 from nervplay.decode import calibration
-from nervplay.decode.calibration import ENOUGH_DB, calibrate, spread
+from nervplay.decode.calibration import calibrate, spread
 from nervplay.decode.graph import Value
+from nervplay.decode.loss import Need
 from nervplay.decode.lowering import Conv
+
+NEED = Need(57.0, 57.0)
 
 
 def conv(seed: int, size: int = 8) -> Conv:
@@ -38,10 +41,12 @@ class Bench:
     def convolutions(self) -> list[Conv]:
         return self.convs
 
-    def measure(self, index: int, peaks: dict[Conv, np.ndarray]) -> None:
+    def measure(self, index: int) -> None:
         self.measured.append(index)
-        for one in self.convs:
-            peaks[one] = np.full((64, 16), 1 + len(self.measured), np.float32)
+
+    def found(self, one: Conv) -> np.ndarray:
+        assert one in self.convs
+        return np.full((64, 16), 1 + len(self.measured), np.float32)
 
     def frame(self, index: int, peaks: dict[Conv, np.ndarray]) -> Tensor:
         error = sum(e**2 for one, e in zip(self.convs, self.errors, strict=True) if one in peaks) ** 0.5
@@ -51,68 +56,68 @@ class Bench:
 def test_all_stay_where_the_error_is_small() -> None:
     bench = Bench([1e-4, 1e-4, 1e-4])
     steps: list[tuple[int, int]] = []
-    peaks = calibrate(bench, 100, lambda *step: steps.append(step))
+    peaks = calibrate(bench, 100, NEED, lambda *step: steps.append(step))
     assert list(peaks) == bench.convs
     assert bench.measured == spread(100, 12, 0.0)
     assert peaks[bench.convs[0]].max() == 13
-    assert steps == [(i + 1, 20) for i in range(20)]
+    assert steps == [(i + 1, 23) for i in range(23)]
 
 
 def test_the_worst_goes_back_to_float32() -> None:
-    bad = 10 ** (-(ENOUGH_DB - 3) / 20)
+    bad = 10 ** (-(NEED.worst - 3) / 20)
     bench = Bench([1e-4, bad, 2e-4])
-    assert list(calibrate(bench, 100)) == [bench.convs[0], bench.convs[2]]
+    assert list(calibrate(bench, 100, NEED)) == [bench.convs[0], bench.convs[2]]
 
 
 def test_a_little_work_goes_back_before_much(tmp_path: Path) -> None:
-    bad = 10 ** (-(ENOUGH_DB - 1) / 20)
+    bad = 10 ** (-(NEED.worst - 1) / 20)
     bench = Bench([bad, bad * 0.9])
     bench.convs[0] = conv(0, size=80)
-    assert list(calibrate(bench, 100)) == [], "neither alone is good enough"
+    assert list(calibrate(bench, 100, NEED)) == [], "neither alone is good enough"
     bench.errors = [bad * 0.7, bad * 0.6]
     for path in (tmp_path / "nervplay" / "calibration").iterdir():
         path.unlink()
-    assert list(calibrate(bench, 100)) == [bench.convs[0]], "the larger error, but a hundred times the work"
+    assert list(calibrate(bench, 100, NEED)) == [bench.convs[0]], "the larger error, but a hundred times the work"
 
 
 def test_the_cache_is_of_one_network_and_survives_damage(tmp_path: Path) -> None:
     first, again = Bench([1e-4, 1.0, 1e-4]), Bench([1e-4, 1.0, 1e-4])
-    found = calibrate(first, 100)
-    known = calibrate(again, 100)
+    found = calibrate(first, 100, NEED)
+    known = calibrate(again, 100, NEED)
     assert again.measured == []
     assert [again.convs.index(one) for one in known] == [0, 2]
     np.testing.assert_array_equal(known[again.convs[0]], found[first.convs[0]])
     assert Bench([1e-4]).convs[0].weight.tobytes() == again.convs[0].weight.tobytes()
     other = Bench([1e-4])
-    calibrate(other, 100)
+    calibrate(other, 100, NEED)
     assert other.measured, "another network"
     for path in (tmp_path / "nervplay" / "calibration").iterdir():
         path.write_bytes(path.read_bytes()[:100])
     third = Bench([1e-4, 1.0, 1e-4])
-    calibrate(third, 100)
+    calibrate(third, 100, NEED)
     assert third.measured
 
 
 def test_engines_do_not_take_each_other_s_findings() -> None:
-    calibrate(Bench([1e-4]), 100)
+    calibrate(Bench([1e-4]), 100, NEED)
     other = Bench([1e-4])
-    calibrate(other, 100, kind=" another")
+    calibrate(other, 100, NEED, kind=" another")
     assert other.measured
     stricter = Bench([1e-3])
-    assert calibrate(stricter, 100, enough_db=80.0) == {}
-    assert len(calibrate(Bench([1e-3]), 100, enough_db=50.0)) == 1
+    assert calibrate(stricter, 100, Need(80.0, 80.0)) == {}
+    assert len(calibrate(Bench([1e-3]), 100, Need(50.0, 50.0))) == 1
 
 
 def test_all_frames_together_may_have_to_be_better() -> None:
-    assert len(calibrate(Bench([1e-3]), 100, enough_db=50.0, mean_db=59.0)) == 1
-    assert calibrate(Bench([1e-3]), 100, enough_db=50.0, mean_db=61.0) == {}
+    assert len(calibrate(Bench([1e-3]), 100, Need(59.0, 50.0))) == 1
+    assert calibrate(Bench([1e-3]), 100, Need(61.0, 50.0)) == {}
 
 
 def test_a_cache_that_cannot_be_written_is_no_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     blocked = tmp_path / "file"
     blocked.write_text("")
     monkeypatch.setenv("XDG_CACHE_HOME", str(blocked))
-    assert len(calibrate(Bench([1e-4]), 100)) == 1
+    assert len(calibrate(Bench([1e-4]), 100, NEED)) == 1
 
 
 def test_frames_are_spread() -> None:

@@ -1,39 +1,23 @@
-"""Units, zeros and corrections of eight-bit values."""
+"""What eight-bit values stand for."""
 
 import numpy as np
 import pytest
 
-from nervplay.decode.quantise import Range, best_range, correction, quantised, restored, weights8
-
-
-def test_zero_is_exact_whatever_the_range() -> None:
-    rng = np.random.default_rng(0)
-    for low, high in ((-0.17, 4.0), (-3.0, 3.0), (0.5, 2.0), (-2.0, -0.5), (0.0, 0.0)):
-        values = rng.uniform(low, high, 4000).astype(np.float32)
-        unit = best_range(values, low, high)
-        assert restored(quantised(np.zeros(1, np.float32), unit), unit)[0] == 0
-        assert unit.scale == np.float32(unit.scale)
-        assert np.abs(restored(quantised(values, unit), unit) - values).max() < 0.05
-
-
-def test_a_range_is_as_fine_as_256_steps_allow() -> None:
-    values = np.linspace(-0.2, 1.0, 5001, dtype=np.float32)
-    unit = best_range(values, -0.2, 1.0)
-    error = np.square(restored(quantised(values, unit), unit) - values).mean()
-    assert error == pytest.approx((1.2 / 255) ** 2 / 12, rel=0.1)
-
-
-def test_rare_large_values_are_clipped() -> None:
-    values = np.random.default_rng(1).standard_normal(1_000_000).astype(np.float32)
-    values[0] = 20.0
-    unit = best_range(values, float(values.min()), 20.0)
-    assert unit.scale < 0.7 * (20.0 - float(values.min())) / 255
+from nervplay.decode.quantise import Integers, Units, in_steps, quantised, restored, weights8
 
 
 def test_rounding_is_to_the_nearest_step_and_clips() -> None:
-    unit = Range(0.5, 10)
+    units = Units(np.array([0.5, 2.0], np.float32), 10)
     given = np.array([-1000, -0.26, -0.24, 0.24, 0.26, 1000], np.float32)
-    assert quantised(given, unit).tolist() == [-128, 9, 10, 10, 11, 127]
+    assert quantised(np.stack([given, given * 4], 1), units).T.tolist() == [[-128, 9, 10, 10, 11, 127]] * 2
+
+
+def test_zero_is_exact_and_ends_stay() -> None:
+    units = Units(np.array([0.5, 0.03], np.float32), -20)
+    assert restored(quantised(np.zeros((1, 2), np.float32), units), units).tolist() == [[0, 0]]
+    ends = np.stack([units.low, units.high])
+    assert quantised(ends, units).tolist() == [[-128, -128], [127, 127]]
+    np.testing.assert_array_equal(restored(quantised(ends * 2, units), units), ends)
 
 
 def test_weights_have_a_unit_per_output() -> None:
@@ -49,34 +33,29 @@ def test_weights_have_a_unit_per_output() -> None:
     assert error.sum() < least.sum()
 
 
-def test_correction_restores_the_means() -> None:
+@pytest.mark.parametrize("depthwise", [False, True])
+def test_units_of_the_input_are_part_of_the_weights(depthwise: bool) -> None:
     rng = np.random.default_rng(3)
-    weight = rng.standard_normal((4, 8, 1, 1)).astype(np.float32)
-    samples = np.maximum(rng.standard_normal((5000, 8)).astype(np.float32), -0.17) + np.float32(0.011)
-    unit = Range(0.06, -120)
-    whole, scale = weights8(weight)
-    exact = samples @ weight[:, :, 0, 0].T
-    rough = restored(quantised(samples, unit), unit) @ (whole[:, :, 0, 0] * scale[:, None]).T
-    before = np.abs((rough - exact).mean(axis=0))
-    after = np.abs((rough + correction(weight, samples, unit) - exact).mean(axis=0))
-    assert before.max() > 1e-3
-    assert after.max() < 1e-5
+    units = Units(rng.uniform(0.01, 1, 6).astype(np.float32), -3)
+    weight = rng.standard_normal((6, 1 if depthwise else 6, 3, 3)).astype(np.float32)
+    steps = rng.integers(-100, 100, 6).astype(np.float32)
+    given = in_steps(weight, units, depthwise=depthwise)
+    for output in range(6):
+        reads = slice(output, output + 1) if depthwise else slice(None)
+        exact = (weight[output] * (steps * units.scale)[reads, None, None]).sum()
+        assert (given[output] * steps[reads, None, None]).sum() == pytest.approx(exact, rel=1e-4, abs=1e-3)
 
 
-def test_correction_of_channels_by_themselves() -> None:
+@pytest.mark.parametrize("shape", [(4, 3, 3, 3), (5, 1, 3, 1), (2, 7, 1, 1)])
+def test_integers_are_stored_and_come_back(shape: tuple[int, ...]) -> None:
     rng = np.random.default_rng(4)
-    weight = rng.standard_normal((8, 1, 3, 3)).astype(np.float32)
-    samples = rng.random((500, 8), dtype=np.float32)
-    whole = np.zeros((8, 8, 3, 3), np.float32)
-    whole[range(8), range(8)] = weight[:, 0]
-    unit = best_range(samples, 0.0, 1.0)
-    np.testing.assert_allclose(
-        correction(weight, samples, unit, depthwise=True), correction(whole, samples, unit), atol=1e-6
-    )
-
-
-def test_ends_of_a_range() -> None:
-    unit = Range(0.5, 10)
-    ends = np.array([unit.low, unit.high], np.float32)
-    assert quantised(ends, unit).tolist() == [-128, 127]
-    assert restored(quantised(ends * 2, unit), unit).tolist() == ends.tolist()
+    channels = shape[0] if shape[1] == 1 else shape[1]
+    floats = [rng.standard_normal(n).astype(np.float32) for n in (channels, shape[0], shape[0])]
+    given = Integers(Units(floats[0], -77), rng.integers(-127, 128, shape).astype(np.int8), *floats[1:])
+    data = given.to_bytes()
+    assert data.dtype == np.uint8
+    assert data.size == 4 * (1 + channels + 2 * shape[0]) + given.weight.size
+    back = Integers.from_bytes(data, shape, channels)
+    assert back.units.zero == -77
+    for one, other in zip((*given[1:], given.units.scale), (*back[1:], back.units.scale), strict=True):
+        np.testing.assert_array_equal(one, other)

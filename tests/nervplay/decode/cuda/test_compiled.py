@@ -28,7 +28,7 @@ constants = dict(
 kinds = {name: "i32" for name in conv_kernel.arg_names} | {name: "constexpr" for name in constants}
 map_kind = "*i8" if integer else "*bf16"
 kinds |= dict(source=map_kind, weight=map_kind, target=map_kind, scale="*fp32", shift="*fp32", offset="*i32")
-kinds |= dict(slope="fp32", next_scale="fp32", next_zero="fp32")
+kinds |= dict(per_step="*fp32", slope="fp32", next_zero="fp32")
 aligned = [name for name, kind in kinds.items() if kind[0] == "*"] + ["stride_batch", "stride_row", "stride_column"]
 place = conv_kernel.arg_names.index
 source = ASTSource(

@@ -11,7 +11,7 @@ from nervplay.decode.cuda.engines import activated, run_torch, triton_engine
 from nervplay.decode.cuda.packing import Tile, map_size, pack
 from nervplay.decode.graph import Value
 from nervplay.decode.lowering import Conv
-from nervplay.decode.quantise import Range, weights8
+from nervplay.decode.quantise import Integers, Units, in_steps, restored, weights8
 
 TILE = Tile(64, 16, 32, 4, 2)
 
@@ -46,6 +46,22 @@ CASES = {
 }
 
 
+def units(channels: int, zero: int) -> Units:
+    """Return units that differ from channel to channel."""
+    return Units(np.linspace(0.01, 0.03, channels, dtype=np.float32), zero)
+
+
+def integers(one: Conv, zero: int) -> Integers:
+    """Return a convolution rounded weight by weight."""
+    of_input = units(one.weight.shape[1], zero)
+    return Integers(of_input, *weights8(in_steps(one.weight, of_input)), one.bias + np.float32(0.1))
+
+
+def behind(one: Conv, zero: int) -> Units:
+    """Return units of what a convolution makes."""
+    return units(one.weight.shape[0] // one.shuffle**2, zero)
+
+
 def inputs(one: Conv, device: torch.device, dtype: torch.dtype) -> torch.Tensor:
     """Return a padded map of random values, with rubbish where channels are padded."""
     generator = torch.Generator().manual_seed(5)
@@ -69,7 +85,7 @@ def target(one: Conv, device: torch.device, dtype: torch.dtype, *, planar: bool 
 @pytest.mark.parametrize("name", CASES)
 def test_integers_to_integers(name: str, device: torch.device) -> None:
     one = CASES[name]
-    layer = pack(one, device, source=Range(0.021, -77), target=Range(0.03, -5), tile=TILE)
+    layer = pack(one, device, integers=integers(one, -77), target=behind(one, -5), tile=TILE)
     x = inputs(one, device, torch.int8)
     got, wanted = (target(one, device, torch.int8) for _ in range(2))
     triton_engine()(layer, x, got)
@@ -83,7 +99,7 @@ def test_integers_to_integers(name: str, device: torch.device) -> None:
 @pytest.mark.parametrize("name", CASES)
 def test_integers_to_floats(name: str, device: torch.device) -> None:
     one = CASES[name]
-    layer = pack(one, device, source=Range(0.021, 1), tile=TILE._replace(k=64))
+    layer = pack(one, device, integers=integers(one, 1), tile=TILE._replace(k=64))
     x = inputs(one, device, torch.int8)
     got, wanted = (target(one, device, torch.float32, planar=True) for _ in range(2))
     triton_engine()(layer, x, got)
@@ -122,16 +138,30 @@ def test_activations(name: str, device: torch.device) -> None:
 
 def test_the_reference_is_a_convolution_of_what_the_integers_stand_for() -> None:
     one = CASES["5x5, blocks across taps"]
-    unit = Range(0.021, -77)
-    layer = pack(one, torch.device("cpu"), source=unit)
+    given = integers(one, -77)
+    layer = pack(one, torch.device("cpu"), integers=given)
     x = inputs(one, torch.device("cpu"), torch.int8)
     got = target(one, torch.device("cpu"), torch.float32)
     run_torch(layer, x, got)
-    whole, scale = weights8(one.weight)
-    weight = torch.from_numpy(whole.astype(np.float32) * scale[:, None, None, None])
-    real = (x[..., :33].permute(0, 3, 1, 2).float() - unit.zero) * unit.scale
-    wanted = F.gelu(F.pixel_shuffle(F.conv2d(real, weight, torch.from_numpy(one.bias), padding=2), 2))
+    weight = given.weight * given.unit[:, None, None, None] / given.units.scale[:, None, None]
+    real = torch.from_numpy(restored(x[..., :33].numpy(), given.units)).permute(0, 3, 1, 2)
+    wanted = F.conv2d(real, torch.from_numpy(weight), torch.from_numpy(given.bias), padding=2)
+    wanted = F.gelu(F.pixel_shuffle(wanted, 2))
     torch.testing.assert_close(got.permute(0, 3, 1, 2), wanted, atol=1e-4, rtol=1e-4)
+
+
+def test_what_is_stored_is_what_floats_round_to() -> None:
+    one = CASES["shuffle 3"]
+    cpu = torch.device("cpu")
+    after = behind(one, -5)
+    x = inputs(one, cpu, torch.int8)
+    exact, got = target(one, cpu, torch.float32), target(one, cpu, torch.int8)
+    run_torch(pack(one, cpu, integers=integers(one, -77)), x, exact)
+    run_torch(pack(one, cpu, integers=integers(one, -77), target=after), x, got)
+    inside = (exact > torch.from_numpy(after.low)) & (exact < torch.from_numpy(after.high))
+    error = (torch.from_numpy(restored(got.numpy(), after)) - exact).abs()
+    assert inside.float().mean() > 0.5
+    assert (error <= torch.from_numpy(after.scale) * 0.501)[inside].all()
 
 
 def test_blocks_change_no_integer(device: torch.device) -> None:
@@ -140,5 +170,5 @@ def test_blocks_change_no_integer(device: torch.device) -> None:
     made = []
     for tile in (TILE, Tile(16, 32, 64, 4, 2), Tile(128, 16, 128, 4, 3)):
         made.append(target(one, device, torch.int8))
-        triton_engine()(pack(one, device, source=Range(0.02, 3), target=Range(0.03, 0), tile=tile), x, made[-1])
+        triton_engine()(pack(one, device, integers=integers(one, 3), target=behind(one, 0), tile=tile), x, made[-1])
     assert all(torch.equal(one, made[0]) for one in made)

@@ -5,12 +5,13 @@ import pytest
 import torch
 from decoder_networks import SPEC, TINY, network
 
-from nervplay.decode.cuda.bench import DeviceBench, quantised_from
+from nervplay.decode.cuda.bench import DeviceBench
 from nervplay.decode.cuda.engines import run_torch, triton_engine
 from nervplay.decode.cuda.packing import takes
 from nervplay.decode.cuda.program import DeviceProgram
 from nervplay.decode.graph import trace
 from nervplay.decode.lowering import lower
+from nervplay.decode.w8a8 import integers_from
 
 CPU = torch.device("cpu")
 
@@ -31,11 +32,12 @@ def test_the_kernel_and_its_twin_agree_on_a_whole_network(preset: str, device: t
     graph = trace(model)
     lowered = lower(graph, 99)
     bench = DeviceBench(graph, lowered, device, run_torch)
-    found: dict = {}
-    bench.measure(0, found)
-    assert list(found) == [conv for conv in bench.convolutions() if takes(conv)]
+    bench.measure(0)
+    found = {conv: bench.found(conv) for conv in bench.convolutions()}
+    assert all(takes(conv) for conv in found)
+    assert len(found) > 2
     programs = [
-        DeviceProgram(graph, lowered, device=device, engine=engine, quantised=quantised_from(found))
+        DeviceProgram(graph, lowered, device=device, engine=engine, quantised=integers_from(found))
         for engine in (triton_engine(), run_torch)
     ]
     with torch.inference_mode():
@@ -44,7 +46,7 @@ def test_the_kernel_and_its_twin_agree_on_a_whole_network(preset: str, device: t
         exact = model(torch.tensor([3])).to(device)
     # A value on the border of two steps may fall to either side, and what follows from it differs.
     assert (kernel - twin).abs().max() < 0.3 * max(float((twin - exact).abs().max()), 1e-4)
-    assert (twin - exact).abs().max() < 0.02
+    assert (twin - exact).abs().max() < 0.03
 
 
 def test_a_mixture_of_types_in_one_chain() -> None:
@@ -52,8 +54,8 @@ def test_a_mixture_of_types_in_one_chain() -> None:
     graph = trace(model)
     lowered = lower(graph, 99)
     bench = DeviceBench(graph, lowered, CPU, run_torch)
-    found: dict = {}
-    bench.measure(0, found)
+    bench.measure(0)
+    found = {conv: bench.found(conv) for conv in bench.convolutions()}
     exact = bench.frame(2, {})
     convolutions = bench.convolutions()
     for kept in (convolutions[::2], convolutions[1::2], convolutions[2:4]):
@@ -67,9 +69,9 @@ def test_a_frame_leaves_nothing_behind() -> None:
     graph = trace(model)
     lowered = lower(graph, 99)
     bench = DeviceBench(graph, lowered, CPU, run_torch)
-    found: dict = {}
-    bench.measure(0, found)
-    program = DeviceProgram(graph, lowered, device=CPU, engine=run_torch, quantised=quantised_from(found))
+    bench.measure(0)
+    found = {conv: bench.found(conv) for conv in bench.convolutions()}
+    program = DeviceProgram(graph, lowered, device=CPU, engine=run_torch, quantised=integers_from(found))
     with torch.inference_mode():
         first = [program(torch.tensor([i])).clone() for i in (0, 5, 2)]
         again = [program(torch.tensor([i])).clone() for i in (2, 5, 0)]

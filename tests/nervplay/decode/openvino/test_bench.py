@@ -6,10 +6,11 @@ from decoder_networks import SPEC, network
 
 from nervplay.decode.graph import trace
 from nervplay.decode.lowering import lower
-from nervplay.decode.openvino.bench import OpenvinoBench, candidates, quantised_from
+from nervplay.decode.openvino.bench import OpenvinoBench, candidates
 from nervplay.decode.openvino.program import OpenvinoProgram
 from nervplay.decode.openvino.translate import write
 from nervplay.decode.tiles import Tiles
+from nervplay.decode.w8a8 import integers_from
 
 WHOLE = Tiles.whole(SPEC.height, SPEC.width)
 
@@ -18,9 +19,10 @@ WHOLE = Tiles.whole(SPEC.height, SPEC.width)
 def test_integers_are_integers(preset: str) -> None:
     graph = trace(network(preset))
     lowered = lower(graph, 1)
-    bench, found = OpenvinoBench(graph, lowered, 1, WHOLE), {}
-    bench.measure(0, found)
-    bench.measure(3, found)
+    bench = OpenvinoBench(graph, lowered, 1, WHOLE)
+    bench.measure(0)
+    bench.measure(3)
+    found = {conv: bench.found(conv) for conv in bench.convolutions()}
     assert list(found) == candidates(lowered)
     assert bench.program(found).integer_products() == len(found) > 2
     assert bench.program({}).integer_products() == 0
@@ -35,15 +37,18 @@ def test_integers_are_integers(preset: str) -> None:
 def test_what_is_measured_of_an_input() -> None:
     graph = trace(network("hnerv-tiny"))
     lowered = lower(graph, 1)
-    bench, found = OpenvinoBench(graph, lowered, 1, WHOLE), {}
-    bench.measure(2, found)
+    bench = OpenvinoBench(graph, lowered, 1, WHOLE)
+    bench.measure(2)
+    found = integers_from({conv: bench.found(conv) for conv in bench.convolutions()})
     inputs = OpenvinoProgram(graph, write(graph, lowered, watched=list(found)), 1).maps(2)
-    for (conv, values), maps in zip(found.items(), inputs, strict=True):
-        unit = quantised_from(found)[conv].unit
-        assert -0.18 < unit.low <= 0 < unit.high <= maps.max() * 1.01, "behind a GELU"
-        assert unit.high > 0.3 * maps.max()
-        assert values.shape == (2 + len(conv.weight),)
-        np.testing.assert_array_equal(quantised_from(found)[conv].bias, conv.bias + values[2:])
+    for (conv, integers), maps in zip(found.items(), inputs, strict=True):
+        units, peaks = integers.units, maps.max(axis=(0, 2, 3))
+        assert (units.low <= 0).all()
+        assert (units.high > 0.2 * peaks).all()
+        assert (units.high < 2 * peaks + 0.2).all(), "behind a GELU nothing is below -0.17"
+        assert np.unique(units.scale).size > 1
+        assert integers.weight.shape == conv.weight.shape
+        assert 0 < np.abs(integers.bias - conv.bias).max() < 0.05
 
 
 def test_small_convolutions_stay_in_floats() -> None:

@@ -9,8 +9,8 @@ import torch
 from decoder_networks import SPEC, TINY, network
 
 from nervplay.decode import OpenvinoDecoder, TorchDecoder
+from nervplay.decode.loss import need
 from nervplay.decode.openvino import decoder as module
-from nervplay.decode.openvino.bench import ENOUGH_DB, WORST_DB
 from nervplay.decode.openvino.runtime import has_bfloat16
 from nervplay.decode.tiles import Tiles
 from nervplay.errors import CapabilityError, FrameIndexError, UnknownNameError, UsageError
@@ -37,14 +37,15 @@ def test_every_architecture(preset: str) -> None:
 @pytest.mark.parametrize("preset", INTEGERS)
 def test_integers_lose_little(preset: str) -> None:
     model = network(preset)
-    with reference(model) as exact, OpenvinoDecoder(model, SPEC, threads=1, precision="int8") as decoder:
+    with reference(model) as exact, OpenvinoDecoder(model, SPEC, threads=1, precision="int8", video_db=33.0) as decoder:
         count = int(decoder.backend_note.split(" in ")[1].split()[0])
         frames = [(decoder.float_frame(i), exact.float_frame(i)) for i in range(6)]
         errors = [float(np.square(a.clip(0, 1) - b.clip(0, 1)).mean()) for a, b in frames]
+    least = need(33.0)
     assert count >= 2, "integers there are"
     assert min(errors) > 1e-10, "and eight bits they have"
-    assert -10 * np.log10(np.mean(errors)) > ENOUGH_DB - 0.5
-    assert -10 * np.log10(max(errors)) > WORST_DB
+    assert -10 * np.log10(np.mean(errors)) > least.mean - 0.5
+    assert -10 * np.log10(max(errors)) > least.worst - 0.5
 
 
 @pytest.fixture(scope="module")

@@ -9,14 +9,17 @@ from torch import Tensor
 from nervplay.decode.graph import Graph, trace
 from nervplay.decode.lowering import Conv, lower
 from nervplay.decode.openvino.program import OpenvinoProgram
-from nervplay.decode.openvino.translate import Quantised, write
-from nervplay.decode.quantise import Range, quantised, restored, weights8
+from nervplay.decode.openvino.translate import write
+from nervplay.decode.quantise import Integers, Units, in_steps, quantised, restored, weights8
 
 SEED = torch.Generator().manual_seed(0)
 TABLE = torch.randn(5, 16, 12, 20, generator=SEED)
 WEIGHT = torch.randn(16, 16, 3, 3, generator=SEED) / 12
 BIAS = torch.randn(16, generator=SEED)
-FINER, COARSER = Range(0.02, -20), Range(0.05, 7)
+FINER, COARSER = (
+    Units(np.linspace(0.7, 1.3, 16, dtype=np.float32) * np.float32(unit), zero)
+    for unit, zero in ((0.02, -20), (0.05, 7))
+)
 
 
 def lowered(network: object) -> tuple[Graph, object, list[Conv]]:
@@ -25,13 +28,22 @@ def lowered(network: object) -> tuple[Graph, object, list[Conv]]:
     return graph, steps, [conv for step in steps.steps if isinstance(step, list) for conv in step]
 
 
-def rounded(x: Tensor, unit: Range) -> Tensor:
-    return torch.from_numpy(restored(quantised(x.numpy(), unit), unit))
+def rounded(x: Tensor, units: Units) -> Tensor:
+    units = Units(np.resize(units.scale, x.shape[1]), units.zero)
+    pixels = x.permute(0, 2, 3, 1).numpy()
+    return torch.from_numpy(restored(quantised(pixels, units), units)).permute(0, 3, 1, 2)
 
 
-def coarse(weight: Tensor) -> Tensor:
-    whole, scale = weights8(weight.numpy())
-    return torch.from_numpy(whole * scale.reshape(-1, *[1] * (weight.ndim - 1))).float()
+def integers(conv: Conv, units: Units, bias: np.ndarray | None = None) -> Integers:
+    whole, unit = weights8(in_steps(conv.weight, units, depthwise=conv.depthwise))
+    return Integers(units, whole, unit, conv.bias if bias is None else bias)
+
+
+def coarse(conv: Conv, units: Units) -> Tensor:
+    """Return what the integers of the weights stand for."""
+    _, whole, unit, _ = integers(conv, units)
+    scale = units.scale[:, None, None]
+    return torch.from_numpy(whole * unit[:, None, None, None] / (scale[:, None] if conv.depthwise else scale)).float()
 
 
 @pytest.mark.parametrize("kind", ["plain", "depthwise", "rows"])
@@ -46,9 +58,9 @@ def test_a_convolution_of_integers(kind: str) -> None:
 
     graph, steps, convs = lowered(lambda index: exact(TABLE[index], weight, BIAS))
     bias = convs[0].bias + np.float32(0.25)
-    program = OpenvinoProgram(graph, write(graph, steps, quantised={convs[0]: Quantised(FINER, bias)}), 1)
+    program = OpenvinoProgram(graph, write(graph, steps, quantised={convs[0]: integers(convs[0], FINER, bias)}), 1)
     assert program.integer_products() == 1
-    small = coarse(weight[:, :, 1:2, 1:2] if rows else weight)
+    small = coarse(convs[0], FINER)
     given = small.expand(-1, -1, 3, 3) if rows else small
     wanted = exact(rounded(TABLE[3:4], FINER), given, torch.from_numpy(bias))
     # a value that lies on the edge between two steps may fall on either side
@@ -63,11 +75,12 @@ def test_rounding_before_the_shuffle_is_rounding_behind_it() -> None:
         return F.conv2d(y, WEIGHT[:, :4], BIAS, padding=1)
 
     graph, steps, convs = lowered(lambda index: network(TABLE[index]))
-    units = {convs[0]: Quantised(FINER, convs[0].bias), convs[1]: Quantised(COARSER, convs[1].bias)}
-    program = OpenvinoProgram(graph, write(graph, steps, quantised=units), 1)
+    behind = Units(COARSER.scale[::4], COARSER.zero)
+    chosen = {convs[0]: integers(convs[0], FINER), convs[1]: integers(convs[1], behind)}
+    program = OpenvinoProgram(graph, write(graph, steps, quantised=chosen), 1)
     assert program.integer_products() == 2
-    y = F.gelu(F.pixel_shuffle(F.conv2d(rounded(TABLE[:1], FINER), coarse(WEIGHT), BIAS, padding=1), 2))
-    wanted = F.conv2d(rounded(y, COARSER), coarse(WEIGHT[:, :4]), BIAS, padding=1)
+    y = F.gelu(F.pixel_shuffle(F.conv2d(rounded(TABLE[:1], FINER), coarse(convs[0], FINER), BIAS, padding=1), 2))
+    wanted = F.conv2d(rounded(y, behind), coarse(convs[1], behind), BIAS, padding=1)
     assert (program.run(0) - wanted).abs().mean() < 2e-3
     assert (program.run(0) - network(TABLE[:1])).abs().mean() > 5e-3
     assert program.run(0).equal(program.run(0))
@@ -79,7 +92,7 @@ def test_who_else_reads_a_map_reads_it_as_it_is() -> None:
         return F.conv2d(y, WEIGHT, BIAS, padding=1) * 0 + y
 
     graph, steps, convs = lowered(lambda index: network(TABLE[index]))
-    program = OpenvinoProgram(graph, write(graph, steps, quantised={convs[1]: Quantised(COARSER, BIAS.numpy())}), 1)
+    program = OpenvinoProgram(graph, write(graph, steps, quantised={convs[1]: integers(convs[1], COARSER)}), 1)
     torch.testing.assert_close(program.run(2), network(TABLE[2:3]), atol=1e-5, rtol=1e-5)
 
 

@@ -1,0 +1,60 @@
+"""What W8A8 engines share in calibration: they show the inputs of convolutions, and get integers."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from nervplay.decode.graph import Value
+from nervplay.decode.lowering import Conv
+from nervplay.decode.observed import Moments, Spread, as_rows
+from nervplay.decode.quantise import Integers, Units
+from nervplay.decode.reconstruct import fit_units, integers
+
+__all__ = ["KIND", "Observer", "integers_from"]
+
+KIND = "w8a8 3"
+"""What is cached, `Integers.to_bytes`, and how it is found; another number when either changes."""
+
+
+def integers_from(found: Mapping[Conv, NDArray[np.uint8]]) -> dict[Conv, Integers]:
+    """Return what engines need, from what calibration gave."""
+    return {conv: Integers.from_bytes(data, conv.weight.shape, _channels(conv)) for conv, data in found.items()}
+
+
+def _channels(conv: Conv) -> int:
+    return int(conv.weight.shape[0 if conv.depthwise else 1])
+
+
+class Observer:
+    """Looks at the inputs of convolutions in float32 and finds integers for them.
+
+    Convolutions that read the same map share its units.
+
+    Args:
+        convs: those that could have integer products.
+    """
+
+    def __init__(self, convs: Sequence[Conv]) -> None:
+        self._moments = {conv: Moments(conv) for conv in convs}
+        self._spread = {conv.source: Spread(_channels(conv)) for conv in convs}
+        self._first = {conv.source: conv for conv in reversed(convs)}
+        self._importance = {conv.source: np.zeros(_channels(conv)) for conv in convs}
+        for conv in convs:
+            axes = (1, 2, 3) if conv.depthwise else (0, 2, 3)
+            self._importance[conv.source] += np.square(conv.weight, dtype=np.float64).sum(axis=axes)
+        self._units: dict[Value, Units] = {}
+
+    def look(self, conv: Conv, maps: Tensor) -> None:
+        """Look at the input of a convolution, float32 (B, C, H, W), or (P, C) for rows."""
+        if self._first[conv.source] is conv:
+            self._spread[conv.source].add(as_rows(maps))
+        self._moments[conv].add(maps)
+
+    def settle(self, conv: Conv) -> NDArray[np.uint8]:
+        """Return the integers of a convolution as they are cached, of all that has been seen until now."""
+        spread = self._spread[conv.source]
+        if conv.source not in self._units:
+            self._units[conv.source] = fit_units(spread, self._importance[conv.source])
+        return integers(conv, self._units[conv.source], spread, self._moments[conv]).to_bytes()
