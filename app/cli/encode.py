@@ -35,6 +35,7 @@ from nervplay.bitstream.layout import MAX_BITS
 from nervplay.codec import Precision, open_nerv, pack
 from nervplay.codec.rate import RateTuned
 from nervplay.decode import resolve_device
+from nervplay.decode.loss import told
 from nervplay.errors import OutputError, OutputExistsError, UsageError
 from nervplay.metrics import Report
 from nervplay.models import VideoModel
@@ -191,6 +192,7 @@ def command(
             )
             unsaved = fitted.unsaved
             facts = {"preset": network.preset, "training": network.recipe.to_json(), **asdict(precision)}
+            facts |= told(fitted.psnr_db)
             facts |= {"rate_lambda": rate_lambda} if paying else {}
             record = source_record(source, transform)
             tensors = paying.quantised() if paying else None

@@ -22,8 +22,9 @@ from nervplay.bitstream.layout import StoredTensor
 from nervplay.codec import NeuralVideo, Precision, open_nerv, pack
 from nervplay.codec.official import open_official, open_quantised
 from nervplay.decode import resolve_device
+from nervplay.decode.loss import told
 from nervplay.errors import UsageError
-from nervplay.metrics import Report
+from nervplay.metrics import Report, Series
 from nervplay.models import VideoModel, build_model
 from nervplay.video import FrameSource, FrameTransform, VideoSpec, default_colour, matched
 
@@ -104,7 +105,13 @@ def command(
         original = matched(clip, FrameTransform(crop=transform.crop), spec) if clip is not None else None
         write_nerv(output, file, overwrite=overwrite)
         video = open_nerv(output)
-        report = _measure(video, original, device) if original is not None else None
+        report = None
+        if original is not None:
+            report = _measure(video, original, device)
+            known = told(_series(report).mean)  # the file is there already: measuring it may go wrong
+            write_nerv(output, replace(file, recipe={**file.recipe, **known}), overwrite=True)
+            video = open_nerv(output)
+            report = replace(report, file_bytes=video.file_bytes)
     note(summary_line(output, report) if report else f"{output}: {human_bytes(video.file_bytes)}")
     if as_json:
         emit_json({"path": str(output), **_summary(video, report)})
@@ -143,8 +150,14 @@ def _measure(video: NeuralVideo, clip: FrameSource, device: str) -> Report:
         return measure(decoder, clip, video.file_bytes, ["psnr"])
 
 
+def _series(report: Report) -> Series:
+    series = report.metrics["psnr"]
+    assert series is not None
+    return series
+
+
 def _summary(video: NeuralVideo, report: Report | None) -> dict[str, object]:
-    psnr = report.metrics["psnr"] if report else None
+    psnr = _series(report) if report else None
     return {
         "architecture": video.architecture,
         "file_bytes": video.file_bytes,

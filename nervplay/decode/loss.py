@@ -11,7 +11,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-__all__ = ["DEFAULT_DB", "LOSS_DB", "RECIPE_KEY", "WORST_LOSS_DB", "Need", "fitted_db", "loss_db", "need"]
+__all__ = ["DEFAULT_DB", "LOSS_DB", "WORST_LOSS_DB", "Need", "fitted_db", "loss_db", "need", "told"]
 
 LOSS_DB = 0.08
 """What a video may lose, in dB. 0.10 are allowed, but the errors are not quite independent: where 0.091 followed from
@@ -20,7 +20,7 @@ WORST_LOSS_DB = 0.25
 """What its worst frame may lose; 0.30 are allowed."""
 DEFAULT_DB = 40.0
 """Taken for a video that does not say how good it is: few neural videos are better."""
-RECIPE_KEY = "psnr_db"
+_RECIPE_KEY = "psnr_db"
 """Where a file's recipe tells the PSNR of its network against the source, in dB."""
 
 
@@ -52,9 +52,15 @@ def need(video_db: float | None) -> Need:
     return Need(mean, worst)
 
 
+def told(video_db: float) -> dict[str, float]:
+    """Return what a file's recipe says of its PSNR, to two decimals; nothing of one that is not plausible."""
+    value = round(video_db, 2) if math.isfinite(video_db) else math.nan
+    return {} if fitted_db({_RECIPE_KEY: value}) is None else {_RECIPE_KEY: value}
+
+
 def fitted_db(recipe: Mapping[str, Any]) -> float | None:
     """Return the PSNR that a file's recipe tells, in dB, or None; anything but a plausible number is no PSNR."""
-    value = recipe.get(RECIPE_KEY)
+    value = recipe.get(_RECIPE_KEY)
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 200:
         return None
     return float(value)

@@ -13,12 +13,10 @@ with as many threads.
 
 import logging
 import os
-import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Self
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -26,17 +24,16 @@ from nervplay.decode.buffers import check_buffer
 from nervplay.decode.calibration import Progress, calibrate
 from nervplay.decode.decoder import GPU_PRECISIONS
 from nervplay.decode.graph import Graph, UntraceableError, trace
-from nervplay.decode.loss import need
 from nervplay.decode.lowering import Conv, Lowered, lower
 from nervplay.decode.native.library import MAX_CHAIN, Isa, Pool, kernels, load
 from nervplay.decode.native.packing import padded
 from nervplay.decode.native.plan import kind_of, plan_chain, positions_of
 from nervplay.decode.planes import write_yuv
-from nervplay.decode.prefetch import ahead
+from nervplay.decode.prepared import PreparedDecoder
 from nervplay.decode.program import Program, Watch
 from nervplay.decode.stages import ROUNDS, StageTime, best_of, total
 from nervplay.decode.tiles import Tiles
-from nervplay.decode.torch_decoder import TorchDecoder, torch_threads
+from nervplay.decode.torch_decoder import torch_threads
 from nervplay.errors import CapabilityError
 from nervplay.models import VideoModel
 from nervplay.video.source import Frame, Planes
@@ -54,7 +51,7 @@ def core_count() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-class NativeDecoder(TorchDecoder):
+class NativeDecoder(PreparedDecoder[Program]):
     """A `Decoder` (contract there) on the native kernels.
 
     Args:
@@ -86,22 +83,18 @@ class NativeDecoder(TorchDecoder):
         note: str = "",
         video_db: float | None = None,
     ) -> None:
-        self._why, self._need = note, need(video_db)
+        self._why = note
         self._isa = kernels(instructions)
         tiles = tiles or Tiles.whole(spec.height, spec.width)
         try:
             self._graph = trace(tiles.flat(model))
         except UntraceableError as error:
             raise CapabilityError(f"the native kernels cannot run this {model.architecture}: {error}") from None
-        self._lock = threading.Lock()  # of the pool and the precision
-        self._preparing = threading.Lock()
-        self._programs: dict[str, Program] = {}
         self._calibration = progress
-        self._changes = self._integers = 0
         count = threads or core_count()
         self._pool = Pool(count)
         self._lowered = lower(self._graph, MAX_CHAIN)
-        super().__init__(model, spec, device=torch.device("cpu"), precision=precision, threads=count, tiles=tiles)
+        super().__init__(model, spec, precision=precision, threads=count, tiles=tiles, video_db=video_db)
 
     @property
     def backend(self) -> str:
@@ -128,44 +121,20 @@ class NativeDecoder(TorchDecoder):
         why = f"; {self._why}" if self._why else ""
         return f"{self._isa.name}, {self._threads} threads, {words[self._precision]}{rest}{why}"
 
-    def prepare(self, precision: str) -> None:
-        """Make a precision ready, so that a later `set_precision` takes no time; callable from any thread.
-
-        Raises:
-            UnknownNameError: not one of `PRECISIONS`.
-            UsageError: the decoder is closed.
-        """
-        self._program(precision)
-
-    def set_precision(self, precision: str) -> None:
-        """Change the arithmetic; the next frame uses it. The first "int8" of a file is calibrated.
-
-        Raises:
-            UnknownNameError: not one of `PRECISIONS`.
-            UsageError: the decoder is closed.
-        """
-        self._program(precision)
-        with self._lock:
-            self._precision = precision
-            self._model = self._reference
-            self._changes += 1
-
-    def _program(self, precision: str) -> Program:
-        """Return what computes a precision, made on first use."""
-        self._check_precision(precision)
+    def _computed(self, precision: str) -> str:
+        """Return "int8" or "fp32"."""
         if precision in GPU_PRECISIONS:
             raise CapabilityError(f"precision {precision} is for GPUs only; use fp32, bf16 or int8")
-        name = "int8" if precision == "int8" else "fp32"
-        with self._preparing:  # frames go on being decoded meanwhile
-            program = self._programs.get(name)
-            if program is None:
-                peaks = None
-                if name == "int8":
-                    with _Workbench(self._graph, self._lowered, self._isa, self._threads or 1, self._tiles) as bench:
-                        peaks = calibrate(bench, len(self), self._need, self._calibration)
-                    self._integers = len(peaks)
-                program = self._programs[name] = self._compiled(self._lowered, peaks)
-            return program
+        return "int8" if precision == "int8" else "fp32"
+
+    def _program(self, name: str) -> Program:
+        """Return what computes 16-bit products or float32."""
+        peaks = None
+        if name == "int8":
+            with _Workbench(self._graph, self._lowered, self._isa, self._threads or 1, self._tiles) as bench:
+                peaks = calibrate(bench, len(self), self._need, self._calibration)
+            self._integers = len(peaks)
+        return self._compiled(self._lowered, peaks)
 
     def _compiled(self, lowered: Lowered, peaks: Mapping[Conv, Float] | None) -> Program:
         return Program(self._graph, lowered, isa=self._isa, pool=self._pool, threads=self._threads or 1, peaks=peaks)
@@ -207,27 +176,11 @@ class NativeDecoder(TorchDecoder):
             write_yuv(self._run(index)[0].contiguous().numpy(), out, self._spec.colour)
         return out
 
-    def yuv_frames(self, targets: Iterable[tuple[int, Planes]]) -> Iterator[Planes]:
-        """Fill planes with frames, one of them in advance; see `Decoder.yuv_frames`."""
-        self._cancelled.clear()
-        return ahead(lambda target: self.yuv_frame(*target), targets, self._cancelled, lambda: self._changes)
-
-    def frames(self, indices: Iterable[int] | None = None) -> Iterator[Frame]:
-        """Yield the frames at `indices` in that order, all frames when None; the next one is decoded meanwhile.
-
-        Raises:
-            FrameIndexError: an index outside 0 .. T - 1, when its turn comes.
-            UsageError: the decoder is closed.
-        """
-        self._cancelled.clear()
-        wanted = range(len(self)) if indices is None else indices
-        return ahead(self.frame, wanted, self._cancelled, lambda: self._changes)
-
     def stage_times(self, index: int = 0) -> tuple[StageTime, ...]:
         """Return the times of the convolutions one by one, not chained as for frames; see `Decoder.stage_times`."""
         with self._lock, torch_threads(self._threads):
             self._network().check_index(index)
-            known = self._programs["int8" if self._precision == "int8" else "fp32"].peaks
+            known = self._in_use().peaks
             places = {(conv.source, conv.weight.shape): peak for conv, peak in known.items()}
             apart = lower(self._graph, 1)
             convolutions = [conv for step in apart.steps if isinstance(step, list) for conv in step]
@@ -244,14 +197,12 @@ class NativeDecoder(TorchDecoder):
         """Return frame `index`, float32 (1, 3, H, W), which the next call overwrites."""
         self._network().check_index(index)
         with torch_threads(self._threads):
-            program = self._programs["int8" if self._precision == "int8" else "fp32"]
-            return self._tiles.join(map(program.run, self._tiles.items(index)))
+            return self._tiles.join(map(self._in_use().run, self._tiles.items(index)))
 
     def close(self) -> None:
         """Free weights and threads; idempotent. Waits for a frame that is being decoded."""
-        with self._lock:
-            super().close()
-            self._programs.clear()
+        super().close()
+        with self._lock:  # frames are refused by now
             self._pool.close()
 
 

@@ -9,7 +9,7 @@ In closed form, of what a few frames showed (`observed`); three steps, each of w
    Hassibi and Stork's optimal brain surgeon). What Nagel et al. (AdaRound, arXiv 2004.10568, eq. 21) and Li et al.
    (BRECQ, arXiv 2102.05426) learn by some thousand steps of gradient per layer, the same quadratic loss of outputs,
    falls out of one factorisation; the weights may move by more than one step, which AdaRound forbids.
-3. `integers`: the bias takes what is left of the mean (Nagel et al., arXiv 1906.04721, section 4.2).
+3. `corrected`: the bias takes what is left of the mean (Nagel et al., arXiv 1906.04721, section 4.2).
 
 Inputs are those of the exact network, plus the rounding noise of this map. What convolutions before it add is 1e-5 of
 their variance at eight bits and changes no covariance that matters; their means are corrected where they arise.
@@ -24,7 +24,7 @@ from nervplay.decode.lowering import Conv
 from nervplay.decode.observed import Moments, Spread
 from nervplay.decode.quantise import Integers, Units, in_steps, quantised, restored, weights8
 
-__all__ = ["fit_units", "integers", "round_weights"]
+__all__ = ["corrected", "fit_units", "integers", "round_weights"]
 
 Float = NDArray[np.float32]
 Double = NDArray[np.float64]
@@ -122,6 +122,26 @@ def _shift(spread: Spread, units: Units) -> Double:
     return np.asarray(rounding + clipping)
 
 
+def corrected(conv: Conv, found: Integers, spread: Spread, moments: Moments) -> Integers:
+    """Return a convolution in integers with the bias that makes the mean of each output what it was in floats.
+
+    Args:
+        conv: the convolution in floats.
+        found: the same in integers; its bias does not count.
+        spread: of its input.
+        moments: of the patches of its input.
+    """
+    taps = conv.weight.shape[2] * conv.weight.shape[3]
+    exact = in_steps(conv.weight, found.units, depthwise=conv.depthwise).reshape(len(conv.weight), -1)
+    coarse = found.weight.reshape(exact.shape) * found.unit.astype(np.float64)[:, None]
+    mean = moments.mean() / np.repeat(found.units.scale.astype(np.float64), taps)
+    seen = mean + np.repeat(_shift(spread, found.units) / found.units.scale, taps)
+    if conv.depthwise:
+        mean, seen = mean.reshape(-1, taps), seen.reshape(-1, taps)
+    added = (exact * mean - coarse * seen).sum(axis=1)
+    return found._replace(bias=np.asarray(conv.bias + added, np.float32))
+
+
 def integers(conv: Conv, units: Units, spread: Spread, moments: Moments) -> Integers:
     """Return a convolution in integers, reconstructed.
 
@@ -131,20 +151,13 @@ def integers(conv: Conv, units: Units, spread: Spread, moments: Moments) -> Inte
         spread: of its input.
         moments: of the patches of its input.
     """
-    channels = conv.weight.shape[0] if conv.depthwise else conv.weight.shape[1]
-    taps = conv.weight.shape[2] * conv.weight.shape[3]
     exact = in_steps(conv.weight, units, depthwise=conv.depthwise).reshape(len(conv.weight), -1)
     whole, unit = weights8(exact)
-    scale = np.repeat(units.scale.astype(np.float64), taps)
+    scale = np.repeat(units.scale.astype(np.float64), conv.weight.shape[2] * conv.weight.shape[3])
     for number, block in enumerate(moments.blocks):
         # in steps, to which rounding the map adds white noise of 1/12
         varied = moments.covariance(number) / np.outer(scale[block], scale[block])
         varied += np.eye(len(varied)) / 12
         whole[:, block] = round_weights(exact[:, block], unit, varied)
-    coarse = whole * unit.astype(np.float64)[:, None]
-    mean = moments.mean() / scale
-    seen = mean + np.repeat(_shift(spread, units) / units.scale, taps)
-    if conv.depthwise:
-        mean, seen = mean.reshape(channels, taps), seen.reshape(channels, taps)
-    added = (exact * mean - coarse * seen).sum(axis=1)
-    return Integers(units, whole.reshape(conv.weight.shape), unit, np.asarray(conv.bias + added, np.float32))
+    found = Integers(units, whole.reshape(conv.weight.shape), unit, conv.bias)
+    return corrected(conv, found, spread, moments)

@@ -12,7 +12,7 @@ from nervplay.decode.observed import Moments, Spread, as_rows
 from nervplay.decode.quantise import Integers, Units
 from nervplay.decode.reconstruct import fit_units, integers
 
-__all__ = ["KIND", "Observer", "integers_from"]
+__all__ = ["KIND", "Observer", "channels_of", "importance", "integers_from"]
 
 KIND = "w8a8 3"
 """What is cached, `Integers.to_bytes`, and how it is found; another number when either changes."""
@@ -20,11 +20,18 @@ KIND = "w8a8 3"
 
 def integers_from(found: Mapping[Conv, NDArray[np.uint8]]) -> dict[Conv, Integers]:
     """Return what engines need, from what calibration gave."""
-    return {conv: Integers.from_bytes(data, conv.weight.shape, _channels(conv)) for conv, data in found.items()}
+    return {conv: Integers.from_bytes(data, conv.weight.shape, channels_of(conv)) for conv, data in found.items()}
 
 
-def _channels(conv: Conv) -> int:
+def channels_of(conv: Conv) -> int:
+    """Return how many channels the input of a convolution has, C."""
     return int(conv.weight.shape[0 if conv.depthwise else 1])
+
+
+def importance(conv: Conv) -> NDArray[np.float64]:
+    """Return what an error in each input channel counts, (C,): the sum of the squares of the weights that read it."""
+    axes = (1, 2, 3) if conv.depthwise else (0, 2, 3)
+    return np.asarray(np.square(conv.weight, dtype=np.float64).sum(axis=axes))
 
 
 class Observer:
@@ -38,12 +45,11 @@ class Observer:
 
     def __init__(self, convs: Sequence[Conv]) -> None:
         self._moments = {conv: Moments(conv) for conv in convs}
-        self._spread = {conv.source: Spread(_channels(conv)) for conv in convs}
+        self._spread = {conv.source: Spread(channels_of(conv)) for conv in convs}
         self._first = {conv.source: conv for conv in reversed(convs)}
-        self._importance = {conv.source: np.zeros(_channels(conv)) for conv in convs}
+        self._importance = {conv.source: np.zeros(channels_of(conv)) for conv in convs}
         for conv in convs:
-            axes = (1, 2, 3) if conv.depthwise else (0, 2, 3)
-            self._importance[conv.source] += np.square(conv.weight, dtype=np.float64).sum(axis=axes)
+            self._importance[conv.source] += importance(conv)
         self._units: dict[Value, Units] = {}
 
     def look(self, conv: Conv, maps: Tensor) -> None:

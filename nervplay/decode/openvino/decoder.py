@@ -7,30 +7,24 @@ Precisions, by what is really computed:
             rest in bfloat16, or float32 where the processor lacks that
 """
 
-import threading
-from collections.abc import Iterable, Iterator
-
-import torch
 from torch import Tensor
 
 from nervplay.decode.base import DecoderBase
 from nervplay.decode.calibration import Progress, calibrate
 from nervplay.decode.graph import UntraceableError, trace
-from nervplay.decode.loss import need
 from nervplay.decode.lowering import lower
 from nervplay.decode.native_decoder import core_count
 from nervplay.decode.openvino.bench import OpenvinoBench
 from nervplay.decode.openvino.program import OpenvinoProgram
 from nervplay.decode.openvino.runtime import has_bfloat16, openvino
 from nervplay.decode.openvino.translate import write
-from nervplay.decode.prefetch import ahead
+from nervplay.decode.prepared import PreparedDecoder
 from nervplay.decode.stages import StageTime
 from nervplay.decode.tiles import Tiles
-from nervplay.decode.torch_decoder import TorchDecoder, torch_threads
+from nervplay.decode.torch_decoder import torch_threads
 from nervplay.decode.w8a8 import KIND
 from nervplay.errors import CapabilityError
 from nervplay.models import VideoModel
-from nervplay.video.source import Frame, Planes
 from nervplay.video.spec import VideoSpec
 
 __all__ = ["OpenvinoDecoder"]
@@ -38,7 +32,7 @@ __all__ = ["OpenvinoDecoder"]
 _PRECISIONS = ("fp32", "bf16", "int8")
 
 
-class OpenvinoDecoder(TorchDecoder):
+class OpenvinoDecoder(PreparedDecoder[OpenvinoProgram]):
     """A `Decoder` (contract there) that computes with OpenVINO on the CPU.
 
     Args:
@@ -67,22 +61,18 @@ class OpenvinoDecoder(TorchDecoder):
         video_db: float | None = None,
     ) -> None:
         openvino()
-        self._need = need(video_db)
         tiles = tiles or Tiles.whole(spec.height, spec.width)
-        self._lock = threading.Lock()  # of what runs and the precision
-        self._preparing = threading.Lock()
-        self._programs: dict[str, OpenvinoProgram] = {}
         self._progress = progress
-        self._changes = self._integers = 0
         self._rest = "bfloat16" if has_bfloat16() else "float32"
-        count = threads or core_count()
         try:
             self._graph = trace(tiles.flat(model))
             self._lowered = lower(self._graph, 1)
-            self._programs["fp32"] = OpenvinoProgram(self._graph, write(self._graph, self._lowered), count)
+            self._floats = write(self._graph, self._lowered)
         except UntraceableError as error:
             raise CapabilityError(f"OpenVINO cannot run this {model.architecture}: {error}") from None
-        super().__init__(model, spec, device=torch.device("cpu"), precision=precision, threads=count, tiles=tiles)
+        super().__init__(
+            model, spec, precision=precision, threads=threads or core_count(), tiles=tiles, video_db=video_db
+        )
 
     @property
     def backend(self) -> str:
@@ -101,29 +91,19 @@ class OpenvinoDecoder(TorchDecoder):
         }
         return f"OpenVINO, {self._threads} threads, {words[self._precision]}"
 
-    def prepare(self, precision: str) -> None:
-        """Make a precision ready, so that a later `set_precision` takes no time; callable from any thread.
-
-        Raises:
-            UnknownNameError: not one of `PRECISIONS`.
-            CapabilityError: not available here.
-            UsageError: the decoder is closed.
-        """
-        self._check_precision(precision)
+    def _computed(self, precision: str) -> str:
+        """Return the name of a precision that there is."""
         if precision not in _PRECISIONS:
             raise CapabilityError(f"OpenVINO has no precision {precision} here; use {', '.join(_PRECISIONS)}")
         if precision == "bf16" and not has_bfloat16():
             raise CapabilityError("this processor has no bfloat16 products; use --precision fp32 or int8")
-        with self._preparing:  # frames go on being decoded meanwhile
-            if precision not in self._programs:
-                self._programs[precision] = self._program(precision)
+        return precision
 
-    def _program(self, precision: str) -> OpenvinoProgram:
+    def _program(self, name: str) -> OpenvinoProgram:
         """Return what computes a precision."""
         threads = self._threads or 1
-        if precision != "int8":
-            written = write(self._graph, self._lowered)
-            return OpenvinoProgram(self._graph, written, threads, bfloat16=precision == "bf16")
+        if name != "int8":
+            return OpenvinoProgram(self._graph, self._floats, threads, bfloat16=name == "bf16")
         kind = f"{KIND} openvino, {self._rest}"
         bench = OpenvinoBench(self._graph, self._lowered, threads, self._tiles, bfloat16=has_bfloat16())
         found = calibrate(bench, len(self), self._need, self._progress, kind=kind)
@@ -131,48 +111,12 @@ class OpenvinoDecoder(TorchDecoder):
         self._integers = program.integer_products()
         return program
 
-    def set_precision(self, precision: str) -> None:
-        """Change the arithmetic; the next frame uses it. The first "int8" of a file is calibrated.
-
-        Raises:
-            UnknownNameError: not one of `PRECISIONS`.
-            CapabilityError: not available here; the decoder stays as it was.
-            UsageError: the decoder is closed.
-        """
-        self.prepare(precision)
-        with self._lock:
-            self._precision = precision
-            self._model = self._reference
-            self._changes += 1
-
-    def yuv_frames(self, targets: Iterable[tuple[int, Planes]]) -> Iterator[Planes]:
-        """Fill planes with frames, one of them in advance; see `Decoder.yuv_frames`."""
-        self._cancelled.clear()
-        return ahead(lambda target: self.yuv_frame(*target), targets, self._cancelled, lambda: self._changes)
-
-    def frames(self, indices: Iterable[int] | None = None) -> Iterator[Frame]:
-        """Yield the frames at `indices` in that order, all frames when None; the next one is decoded meanwhile.
-
-        Raises:
-            FrameIndexError: an index outside 0 .. T - 1, when its turn comes.
-            UsageError: the decoder is closed.
-        """
-        self._cancelled.clear()
-        wanted = range(len(self)) if indices is None else indices
-        return ahead(self.frame, wanted, self._cancelled, lambda: self._changes)
-
     def _run(self, index: int) -> Tensor:
         """Return frame `index`, float32 (1, 3, H, W)."""
         with self._lock, torch_threads(self._threads):
             self._network().check_index(index)
-            return self._tiles.join(map(self._programs[self._precision].run, self._tiles.items(index)))
+            return self._tiles.join(map(self._in_use().run, self._tiles.items(index)))
 
     def stage_times(self, index: int = 0) -> tuple[StageTime, ...]:
         """Return the time of a whole frame: OpenVINO fuses the stages; see `Decoder.stage_times`."""
         return DecoderBase.stage_times(self, index)
-
-    def close(self) -> None:
-        """Free weights and threads; idempotent. Waits for a frame that is being decoded."""
-        with self._lock:
-            super().close()
-            self._programs.clear()

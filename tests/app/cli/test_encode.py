@@ -50,6 +50,7 @@ def test_options_reach_the_file(nervplay, small_clip: Path, tmp_path: Path) -> N
     assert header.source["transform"] == {"crop": [48, 32], "scale": [32, 16], "frames": [3, 7]}
     assert {tensor.bits for segment in header.segments for tensor in segment.tensors} == {4, 5}
     assert header.recipe["training"]["epochs"] == 1
+    assert 3 < header.recipe["psnr_db"] < 60, "decoders choose by it how near to float32 integers must come"
 
 
 def test_weights_that_pay_for_their_bits_are_smaller(nervplay, small_clip: Path, tmp_path: Path) -> None:

@@ -42,6 +42,8 @@ def test_integers_stay_and_quality_is_the_official_one(nervplay, official, clip:
     header = peek_nerv(target)
     assert header.source["transform"] == {"crop": [320, 240], "scale": None, "frames": [1, 5]}
     assert header.recipe["official"] == {"checkpoint": "quant_vid.pth", "arguments": official.arguments}
+    assert header.recipe["psnr_db"] == pytest.approx(official.psnr_db, abs=0.01)
+    assert json.loads(ran.out)["file_bytes"] == target.stat().st_size
     report = json.loads(nervplay("eval", target, pictures, "--metrics", "psnr", "--json").out)
     assert report["metrics"]["psnr"]["mean"] == json.loads(ran.out)["psnr_db"]
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from nervplay.decode.loss import DEFAULT_DB, LOSS_DB, WORST_LOSS_DB, fitted_db, loss_db, need
+from nervplay.decode.loss import DEFAULT_DB, LOSS_DB, WORST_LOSS_DB, fitted_db, loss_db, need, told
 
 
 @pytest.mark.parametrize("video_db", [20.0, 33.765, 40.0, 48.0])
@@ -35,3 +35,10 @@ def test_what_a_recipe_tells() -> None:
     assert fitted_db({"psnr_db": 30}) == 30.0
     for recipe in ({}, {"psnr_db": None}, {"psnr_db": True}, {"psnr_db": "34"}, {"psnr_db": -1}, {"psnr_db": 1e9}):
         assert fitted_db(recipe) is None
+
+
+def test_what_a_recipe_is_told() -> None:
+    assert told(33.76512) == {"psnr_db": 33.77}
+    assert fitted_db(told(30)) == 30.0
+    for value in (float("inf"), float("nan"), -3.0, 0.0):
+        assert told(value) == {}
