@@ -17,7 +17,8 @@ Rows, each with all that stands above it, by OpenVINO; convolutions with less th
     native           our kernels, W8A16, as a user gets them
 
 Columns: share of all products in integers; PSNR against float32, of all frames compared together and of the worst (peak
-1); what the video loses against its source, in dB, mean and worst frame; frames per second relative to all integers.
+1); what the video loses against its source, in dB, mean and worst frame; frames per second of one thread's own time,
+relative to all integers ("reconstruction").
 """
 
 import argparse
@@ -68,7 +69,7 @@ Draw = Callable[[int], Frame]
 def fit_missing(folder: Path) -> list[str]:
     """Fit the small networks that are not in a folder; return all their files."""
     folder.mkdir(parents=True, exist_ok=True)
-    options = ["--frames", "0:16", "--scale", "320x160", "--epochs", "30", "--device", "cpu"]
+    options = ["--frames", "0:16", "--scale", "320x160", "--epochs", "30", "--device", "cpu", "--resume"]
     files = [folder / f"{name}-tiny.nerv" for name in FITTED]
     for file in files:
         if not file.exists():
@@ -184,15 +185,15 @@ def decibels(one: Frame, other: Frame) -> float:
 
 
 def turns(ways: Mapping[str, Draw], count: int) -> dict[str, float]:
-    """Return the median of seconds per frame of each way, drawn in turns."""
+    """Return the median of seconds of a processor per frame of each way, drawn in turns; all have one thread."""
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     for turn in range(-1, count):
         for name, draw in list(ways.items())[:: 1 if turn % 2 else -1]:
             draw(0)  # what it does to caches is its own
-            begin = time.perf_counter()
+            begin = time.process_time()
             draw(1)
             if turn >= 0:
-                seconds[name].append(time.perf_counter() - begin)
+                seconds[name].append(time.process_time() - begin)
     return {name: statistics.median(values) for name, values in seconds.items()}
 
 

@@ -7,6 +7,7 @@ out  progress, then {"ok": true, "message": "..."}
 """
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,8 @@ def run_job(job: dict[str, Any]) -> ExportReport:
     video = _open(job)
     beside = Path(job["beside"]) if job["beside"] else None
     sound = sound_for(video.file, [beside])
-    with open_decoder(video, device=job["device"], precision=job["precision"]) as decoder:
+    calibrating = partial(say_progress, what="calibrating")
+    with open_decoder(video, device=job["device"], precision=job["precision"], progress=calibrating) as decoder:
         shown: FrameSource = decoder
         if beside is not None:
             original = open_original(beside, video.file.source, video.spec)
