@@ -69,10 +69,13 @@ static void run_chain(nk_pool *pool, nk_strip *strip, const nk_op *ops, int coun
 
 static size_t whole_lines(size_t bytes) { return (bytes + 127) / 64 * 64; }
 
-/* Bytes of the ring of rows in front of op i; the vector behind the last channel may be read. */
-static size_t ring_bytes(const nk_op *op, int rows) {
-    return whole_lines(sizeof(float) * (size_t)op->width * (size_t)op->channels * (size_t)rows);
+/* Floats of a row in the ring in front of an op: an odd number of cache lines, so that the rows of a tile lie in different
+   sets of the cache; the vector behind the last channel may be read. */
+static size_t ring_pitch(const nk_op *op) {
+    return (((size_t)op->width * (size_t)op->channels + 15) / 16 | 1) * 16;
 }
+
+static size_t ring_bytes(const nk_op *op, int rows) { return whole_lines(sizeof(float) * ring_pitch(op) * (size_t)rows); }
 
 static int ring_rows(const nk_op *op) { return op->ring < op->height ? op->ring : op->height; }
 
@@ -90,7 +93,8 @@ int nk_chain(nk_pool *pool, int isa, const nk_op *ops, int count, const float *i
     char *memory = nk_pool_memory(pool, rings + strip.scratch_size * (size_t)nk_pool_threads(pool));
     if (!memory) return -1;
     for (int i = 0; i < count; i++) {
-        maps[i] = (nk_map){i ? (float *)(void *)memory : (float *)in, (size_t)ops[i].width * (size_t)ops[i].channels,
+        maps[i] = (nk_map){i ? (float *)(void *)memory : (float *)in,
+                           i ? ring_pitch(&ops[i]) : (size_t)ops[i].width * (size_t)ops[i].channels,
                            i ? ring_rows(&ops[i]) : ops[i].height};
         if (i) memory += ring_bytes(&ops[i], ring_rows(&ops[i]));
     }

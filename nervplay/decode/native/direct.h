@@ -76,7 +76,7 @@ static void direct_piece(const nk_op *op, const nk_map *in, nk_map *out, int row
             for (int i = 0; i < pixels; i++) {
                 vf v = vload(sums + (size_t)i * NK_COLUMNS + (size_t)(j * NK_LANES)) + bias;
                 activate(&v, 1, op->act, op->slope, 0);
-                store_line(runs, found, out_rows, (size_t)(x + i) * each, each, &v, 1, 1);
+                store_pixels(runs, found, out_rows, 0, (size_t)(x + i) * each, each, &v, 1, 1);
             }
         }
     }

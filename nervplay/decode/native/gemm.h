@@ -59,4 +59,36 @@ NK_INLINE void product16(const int32_t *values, size_t stride, const int32_t *we
         NK_UNROLL for (int j = 0; j < wide; j++) *(vi_any *)(out + i * pitch + j * NK_LANES) = c[i][j];
 }
 
+/* Compiled apart for every number of rows and vectors: inlined side by side, the compiler runs out of registers for
+   addresses. rows is even; out: NK_COLUMNS or more floats (32-bit integers) from one row to the next. */
+typedef void nk_product(const void *values, size_t stride, const void *weights, int depth, void *out, size_t pitch);
+
+#define PRODUCTS(rows, wide)                                                                                          \
+    static __attribute__((noinline)) void product_##rows##x##wide(const void *values, size_t stride,                  \
+                                                                  const void *weights, int depth, void *out,          \
+                                                                  size_t pitch) {                                     \
+        const float *from = values;                                                                                   \
+        product(&from, 1, stride, weights, depth, out, pitch, rows, wide);                                            \
+    }                                                                                                                 \
+    static __attribute__((noinline)) void product16_##rows##x##wide(const void *values, size_t stride,                \
+                                                                    const void *weights, int depth, void *out,        \
+                                                                    size_t pitch) {                                   \
+        product16(values, stride, weights, depth, out, pitch, rows, wide);                                            \
+    }
+#define ALL_WIDE(rows) PRODUCTS(rows, 1) PRODUCTS(rows, 2) PRODUCTS(rows, 3)
+#define NAMES(name, rows) {name##_##rows##x1, name##_##rows##x2, name##_##rows##x3}
+
+ALL_WIDE(2)
+ALL_WIDE(4)
+#if NK_ROWS == 8
+ALL_WIDE(6)
+ALL_WIDE(8)
+static nk_product *const PRODUCT[][NK_PANEL] = {NAMES(product, 2), NAMES(product, 4), NAMES(product, 6), NAMES(product, 8)};
+static nk_product *const PRODUCT16[][NK_PANEL] = {
+    NAMES(product16, 2), NAMES(product16, 4), NAMES(product16, 6), NAMES(product16, 8)};
+#else
+static nk_product *const PRODUCT[][NK_PANEL] = {NAMES(product, 2), NAMES(product, 4)};
+static nk_product *const PRODUCT16[][NK_PANEL] = {NAMES(product16, 2), NAMES(product16, 4)};
+#endif
+
 #endif

@@ -48,7 +48,8 @@ typedef int16_t vh_any __attribute__((vector_size(2 * NK_LANES), aligned(2), may
 
 NK_INLINE vf vload(const float *p) { return *(const vf_any *)p; }
 NK_INLINE void vstore(float *p, vf v) { *(vf_any *)p = v; }
-NK_INLINE vf vset(float x) { return (vf){0} + x; }
+/* x - 0, which compilers drop; they would keep 0 + x, for x might be -0. */
+NK_INLINE vf vset(float x) { return x - (vf){0}; }
 NK_INLINE int up_to(int n, int step) { return (n + step - 1) / step * step; }
 
 /* The first n lanes, n >= 1; the others are 0 and their memory is not touched. */
@@ -133,27 +134,27 @@ NK_INLINE float vsum(vf x) {
 #endif
 }
 
-/* out[i] = the sum of all lanes of v[i], i < n. */
+/* out[i] = the sum of all lanes of v[i], i < n <= 8; there is room for 8. */
 NK_INLINE void vsum_each(const vf *v, const int n, float *out) {
 #if defined(NK_AVX512)
-    /* Eight at a time: add halves of pairs until each lane holds one sum. */
-    for (int first = 0; first < n; first += 8) {
-        __m512 s[4], u[2];
-        for (int i = 0; i < 4; i++) {
-            __m512 a = (__m512)v[first + 2 * i], b = (__m512)v[first + 2 * i + 1];
-            s[i] = _mm512_add_ps(_mm512_shuffle_f32x4(a, b, 0x44), _mm512_shuffle_f32x4(a, b, 0xee));
-        }
-        for (int i = 0; i < 2; i++)
-            u[i] = _mm512_add_ps(_mm512_shuffle_f32x4(s[2 * i], s[2 * i + 1], 0x88),
-                                 _mm512_shuffle_f32x4(s[2 * i], s[2 * i + 1], 0xdd));
-        __m512 t = _mm512_add_ps(_mm512_shuffle_ps(u[0], u[1], 0x88), _mm512_shuffle_ps(u[0], u[1], 0xdd));
-        t = _mm512_add_ps(_mm512_shuffle_ps(t, t, 0x88), _mm512_shuffle_ps(t, t, 0xdd));
-        const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 0, 0, 0, 0, 0, 0, 0, 0);
-        _mm256_storeu_ps(out + first, _mm512_castps512_ps256(_mm512_permutexvar_ps(order, t)));
+    /* Add halves of pairs until each lane holds one sum. */
+    __m512 s[4], u[2];
+    for (int i = 0; i < 4; i++) {
+        const __m512 a = 2 * i < n ? (__m512)v[2 * i] : _mm512_setzero_ps();
+        const __m512 b = 2 * i + 1 < n ? (__m512)v[2 * i + 1] : _mm512_setzero_ps();
+        s[i] = _mm512_add_ps(_mm512_shuffle_f32x4(a, b, 0x4e), _mm512_mask_blend_ps(0xff00, a, b));
     }
+    for (int i = 0; i < 2; i++)
+        u[i] = _mm512_add_ps(_mm512_shuffle_f32x4(s[2 * i], s[2 * i + 1], 0x88),
+                             _mm512_shuffle_f32x4(s[2 * i], s[2 * i + 1], 0xdd));
+    __m512 t = _mm512_add_ps(_mm512_shuffle_ps(u[0], u[1], 0x4e), _mm512_mask_blend_ps(0xcccc, u[0], u[1]));
+    t = _mm512_add_ps(t, _mm512_shuffle_ps(t, t, 0xb1));
+    const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 2, 6, 10, 14, 0, 0, 0, 0, 0, 0, 0, 0);
+    _mm256_storeu_ps(out, _mm512_castps512_ps256(_mm512_permutexvar_ps(order, t)));
 #else
     for (int i = 0; i < n; i++) out[i] = vsum(v[i]);
 #endif
 }
+
 
 #endif

@@ -22,16 +22,19 @@ static int find_runs(const nk_op *op, int channel, nk_run *runs) {
     return found;
 }
 
-/* Store the vectors of `columns` neighbouring pixels, of which there may be `wide`. rows: the s output rows of this row
-   of the convolution; at: floats of its first pixel from their start; each: from one pixel to the next. */
-NK_INLINE void store_line(const nk_run *runs, int count, float *const *rows, size_t at, size_t each, const vf *values,
-                          int columns, const int wide) {
+/* Store the vectors of n pixels, of which there may be m, a constant. rows: the s output rows of each row of the
+   convolution; down: rows[] from one pixel to the next, 0 where they are side by side; at: floats of the first pixel
+   from the start of its rows; aside: floats from one pixel to the next, 0 where they are below each other. */
+NK_INLINE void store_pixels(const nk_run *runs, int count, float *const *rows, int down, size_t at, size_t aside,
+                            const vf *values, int n, const int m) {
     for (int i = 0; i < count; i++) {
-        float *p = rows[runs[i].row] + at + runs[i].offset;
-        if (runs[i].count == NK_LANES && columns == wide) {
-            NK_UNROLL for (int c = 0; c < wide; c++) vstore(p + (size_t)c * each, values[c]);
+        float *const *to = rows + runs[i].row;
+        const size_t place = at + (size_t)runs[i].offset;
+        if (runs[i].count == NK_LANES && n == m) {
+            NK_UNROLL for (int k = 0; k < m; k++) vstore(to[k * down] + place + (size_t)k * aside, values[k]);
         } else {
-            for (int c = 0; c < columns; c++) vstore_part(p + (size_t)c * each, values[c], runs[i].first, runs[i].count);
+            NK_UNROLL for (int k = 0; k < m; k++)
+                if (k < n) vstore_part(to[k * down] + place + (size_t)k * aside, values[k], runs[i].first, runs[i].count);
         }
     }
 }

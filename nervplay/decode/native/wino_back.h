@@ -1,0 +1,113 @@
+/* From the sums of a Winograd stage to its output.
+
+   Sums of a line of POINTS positions are transformed back while they are in the first-level cache. Where a tile has
+   lines in both directions, the results wait as `half` for the lines below. A strand is what the last transform gives:
+   `tall` pixels below each other, or, where a tile is one row, `wide` side by side. */
+#ifndef NK_WINO_BACK_H
+#define NK_WINO_BACK_H
+
+#include "activation.h"
+#include "fused.h"
+#include "store.h"
+#include "wino_plan.h"
+#include "winograd.h"
+
+/* m results from POINTS vectors, `step` floats apart. integers: they count units, and `raw` ones are no floats yet. */
+NK_INLINE void back(const float *from, size_t step, const float *axis, const int integers, const int raw, vf *out,
+                    const int m) {
+    vf d[POINTS];
+    NK_UNROLL for (int k = 0; k < POINTS; k++)
+        d[k] = raw ? vtofloat(*(const vi_any *)(const void *)(from + (size_t)k * step)) : vload(from + (size_t)k * step);
+    if (integers) transform_sums(d, out, axis, m);
+    else transform_output(d, out, m);
+}
+
+/* The first transform of line `line` of some tiles, where there are two. */
+NK_INLINE void line_back(const nk_op *op, const nk_plan *p, const float *sums, const int integers, int vectors, int tiles,
+                         int line, float *half, const int wide) {
+    for (int t = 0; t < tiles; t++) {
+        for (int j = 0; j < vectors; j++) {
+            float *to = half + (size_t)t * p->tile_step + (size_t)(j * wide * POINTS + line) * NK_LANES;
+            vf out[6];
+            back(sums + (size_t)t * p->pitch + (size_t)(j * NK_LANES), p->pitch * NK_ROWS, op->axes + NK_AXIS, integers,
+                 integers, out, wide);
+            NK_UNROLL for (int c = 0; c < wide; c++) vstore(to + (size_t)(c * POINTS) * NK_LANES, out[c]);
+        }
+    }
+}
+
+/* One strand of vector `vector` of the output, the j-th of those in `from`: half, or the sums of the only line. */
+NK_INLINE void strand(const nk_op *op, const nk_plan *p, const float *from, const int integers, int vector, int j,
+                      int t, int c, vf *out, const int tall, const int wide) {
+    const int m = tall > 1 ? tall : wide, channel = vector * NK_LANES;
+    const vf bias = vload(op->bias + channel);
+    if (tall > 1 && wide > 1) {
+        back(from + (size_t)t * p->tile_step + (size_t)((j * wide + c) * POINTS) * NK_LANES, NK_LANES, op->axes,
+             integers, 0, out, m);
+    } else {
+        back(from + (size_t)t * p->pitch + (size_t)(j * NK_LANES), p->pitch * NK_ROWS,
+             tall > 1 ? op->axes : op->axes + NK_AXIS, integers, integers, out, m);
+    }
+    if (integers) {
+        const vf unit = vload(op->scale + channel);
+        NK_UNROLL for (int i = 0; i < m; i++) out[i] = out[i] * unit + bias;
+    } else {
+        NK_UNROLL for (int i = 0; i < m; i++) out[i] = out[i] + bias;
+    }
+    activate(out, m, op->act, op->slope, integers);
+}
+
+/* Ask for the memory that a strand will be stored to: rows are far from each other. Measured: a quarter of this file's
+   time where vectors are stored whole. */
+NK_INLINE void fetch_strand(float *const *rows, int step, int count, size_t at) {
+    for (int i = 0; i < count; i++) __builtin_prefetch(rows[i * step] + at, 1);
+}
+
+/* Store tiles where they lie inside the picture; x: column of the first. */
+NK_INLINE void store_tiles(const nk_op *op, const nk_plan *p, const float *from, const int integers, int vector,
+                           int vectors, int x, int tiles, float *const *out_rows, int rows, const int tall, const int wide) {
+    const size_t each = (size_t)(op->out_channels / op->shuffle);
+    for (int j = 0; j < vectors; j++) {
+        nk_run runs[NK_LANES];
+        const int run_count = find_runs(op, (vector + j) * NK_LANES, runs);
+        for (int t = 0; t < tiles; t++) {
+            const int x0 = x + t * wide, columns = op->out_width - x0 < wide ? op->out_width - x0 : wide;
+            vf out[6];
+            for (int c = 0; c < (tall > 1 ? columns : 1); c++) {
+                if (tall > 1 && run_count == 1) fetch_strand(out_rows + runs[0].row, op->shuffle, rows,
+                                                             (size_t)(x0 + wide + c) * each + (size_t)runs[0].offset);
+                strand(op, p, from, integers, vector + j, j, t, c, out, tall, wide);
+                if (tall > 1) store_pixels(runs, run_count, out_rows, op->shuffle, (size_t)(x0 + c) * each, 0, out, rows, tall);
+                else store_pixels(runs, run_count, out_rows, 0, (size_t)x0 * each, each, out, columns, wide);
+            }
+        }
+    }
+}
+
+/* The same, handed to the head instead of stored; tile0: the first in the block. */
+NK_INLINE void head_tiles(const nk_op *op, const nk_plan *p, const float *from, const int integers, int vector, int vectors,
+                          int tile0, int tiles, float *heads, const int outputs, const int tall, const int wide) {
+    const int each = op->head->channels / NK_LANES, m = tall > 1 ? tall : wide, strands = tall > 1 ? wide : 1;
+    const size_t step = fused_step(op);
+    for (int j0 = 0, n; j0 < vectors; j0 += n) { /* neighbours of one place of the shuffle together */
+        const int place = (vector + j0) / each, first = (vector + j0) % each;
+        n = vectors - j0 < each - first ? vectors - j0 : each - first;
+        const float *weights = (const float *)op->head->weights + first * NK_LANES;
+        float *sums = heads + (size_t)(place * FUSED_OUTPUTS * strands) * step + (size_t)(tile0 * FUSED_PIXELS);
+        for (int t = 0; t < tiles; t++) {
+            for (int c = 0; c < strands; c++) {
+                vf out[2 * NK_PANEL][6], products[FUSED_OUTPUTS][6] = {{{0}}};
+                for (int j = 0; j < n; j++) strand(op, p, from, integers, vector + j0 + j, j0 + j, t, c, out[j], tall, wide);
+                NK_UNROLL for (int o = 0; o < outputs; o++) {
+                    for (int j = 0; j < n; j++) {
+                        const vf weight = vload(weights + o * op->head->channels + j * NK_LANES);
+                        NK_UNROLL for (int i = 0; i < m; i++) products[o][i] += out[j][i] * weight;
+                    }
+                }
+                fused_add(products, outputs, m, sums + (size_t)c * step + (size_t)(t * FUSED_PIXELS), (size_t)strands * step);
+            }
+        }
+    }
+}
+
+#endif

@@ -1,0 +1,84 @@
+/* The transform of the input of a Winograd stage, and its largest magnitudes for calibration. */
+#ifndef NK_WINO_IN_H
+#define NK_WINO_IN_H
+
+#include "wino_plan.h"
+#include "winograd.h"
+
+/* What becomes of a transformed input. */
+enum nk_sink { FLOATS, INTEGERS, PEAKS };
+
+/* Transform the input of one tile and one vector of channels. to: position 0 of the result, `p->value_step` from one
+   position to the next; of peaks `p->padded`. What the tile behind it reads and this one does not is fetched: tiles
+   step through memory in a way that the processor does not foresee. */
+NK_INLINE void input_vector(const nk_op *op, const nk_plan *p, const float *const *rows, int x0, int channel, void *to,
+                            const enum nk_sink sink, const int down, const int across) {
+    const int left = op->channels - channel, n = left < NK_LANES ? left : NK_LANES;
+    const int inside = x0 >= 0 && x0 + across <= op->width && n == NK_LANES;
+    const size_t behind = (size_t)(p->wide * op->channels);
+    vf grid[POINTS][POINTS], line[POINTS], turned[POINTS];
+    for (int c = 0; c < across; c++) {
+        const int x = x0 + c;
+        const size_t at = (size_t)x * (size_t)op->channels + (size_t)channel;
+        NK_UNROLL for (int r = 0; r < down; r++) {
+            if (inside) {
+                line[r] = rows[r] ? vload(rows[r] + at) : vset(0.0f);
+            } else {
+                line[r] = rows[r] && x >= 0 && x < op->width ? vload_n(rows[r] + at, n) : vset(0.0f);
+            }
+            if (across > 1 && c + p->wide >= across && rows[r]) __builtin_prefetch(rows[r] + at + behind, 0, 2);
+        }
+        if (down > 1) transform_input(line, turned);
+        NK_UNROLL for (int r = 0; r < down; r++) grid[r][c] = down > 1 ? turned[r] : line[r];
+    }
+    for (int r = 0; r < down; r++) {
+        if (across > 1) transform_input(grid[r], line);
+        else line[0] = grid[r][0];
+        NK_UNROLL for (int c = 0; c < across; c++) {
+            const size_t k = (size_t)(r * across + c);
+            if (sink == FLOATS) {
+                vstore((float *)to + k * p->value_step, line[c]);
+            } else if (sink == INTEGERS) {
+                const vf norm = vload(op->norm + k * (size_t)p->padded + (size_t)channel);
+                *(vh_any *)((int16_t *)to + k * p->value_step) = vshort(line[c] * norm);
+            } else {
+                float *peak = (float *)to + k * (size_t)p->padded;
+                vstore(peak, vmax(vload(peak), vabs(line[c])));
+            }
+        }
+    }
+}
+
+NK_INLINE void input_tiles(const nk_op *op, const nk_plan *p, const float *const *rows, int tile0, int tiles, void *values,
+                           const enum nk_sink sink, const int down, const int across) {
+    const size_t each = sink == INTEGERS ? sizeof(int16_t) : sizeof(float);
+    for (int t = 0; t < tiles; t++) {
+        for (int c = 0; c < op->channels; c += NK_LANES) {
+            char *to = (char *)values + (size_t)(t * p->padded + c) * each;
+            input_vector(op, p, rows, (tile0 + t) * p->wide - op->left, c, to, sink, down, across);
+        }
+    }
+}
+
+/* Calibration: raise peak[position][padded] to the magnitudes of the whole transformed input. */
+NK_INLINE void peak_of(const nk_op *op, const float *in, float *peak, const int down, const int across) {
+    const nk_plan p = plan_of(op);
+    for (int y = 0; y < op->out_height; y += p.tall) {
+        const float *rows[POINTS];
+        for (int r = 0; r < down; r++) {
+            const int from = y + r - op->top;
+            rows[r] = from < 0 || from >= op->height ? NULL : in + (size_t)from * (size_t)(op->width * op->channels);
+        }
+        for (int x = 0; x < op->out_width; x += p.wide)
+            for (int c = 0; c < op->channels; c += NK_LANES)
+                input_vector(op, &p, rows, x - op->left, c, peak + c, PEAKS, down, across);
+    }
+}
+
+static void wino_peak(const nk_op *op, const float *in, float *peak) {
+    if (op->kh > 1 && op->kw > 1) peak_of(op, in, peak, POINTS, POINTS);
+    else if (op->kh > 1) peak_of(op, in, peak, POINTS, 1);
+    else peak_of(op, in, peak, 1, POINTS);
+}
+
+#endif

@@ -1,0 +1,52 @@
+/* What the parts of a Winograd stage share: sizes of tiles and of scratch memory. */
+#ifndef NK_WINO_PLAN_H
+#define NK_WINO_PLAN_H
+
+#include "fused.h"
+#include "gemm.h"
+#include "nk.h"
+#include "simd.h"
+
+#define POINTS 8 /* input positions of a tile in a direction that has taps */
+
+typedef struct {
+    int tall, wide;   /* output pixels of a tile */
+    int down, across; /* input positions of a tile */
+    int lines;        /* of POINTS positions each: what is transformed back together */
+    int strands;      /* of output pixels: what comes out of one transform back */
+    int padded;       /* channels rounded up to 16 */
+    int vectors;      /* of output channels */
+    int span;         /* panels whose results are kept together: two where a head adds them */
+    size_t pitch;     /* floats of the sums of one tile and position */
+    size_t value_step; /* from one position to the next; an odd number of cache lines, so that sets differ */
+    size_t tile_step;  /* from one tile to the next behind the first transform back */
+} nk_plan;
+
+NK_INLINE int tile_of(int taps) { return taps == 1 ? 1 : 9 - taps; }
+
+static nk_plan plan_of(const nk_op *op) {
+    nk_plan p;
+    p.tall = tile_of(op->kh), p.wide = tile_of(op->kw);
+    p.down = op->kh == 1 ? 1 : POINTS, p.across = op->kw == 1 ? 1 : POINTS;
+    p.lines = p.down * p.across / POINTS;
+    p.strands = p.tall > 1 ? p.wide : 1;
+    p.padded = up_to(op->channels, 16);
+    p.vectors = (op->out_channels + NK_LANES - 1) / NK_LANES;
+    p.span = op->head ? 2 : 1;
+    p.pitch = (size_t)(p.span * NK_COLUMNS);
+    p.value_step = (size_t)up_to(op->block, NK_ROWS) * (size_t)p.padded + 16;
+    p.tile_step = p.lines > 1 ? p.pitch * (size_t)(p.wide * POINTS) : 0;
+    return p;
+}
+
+/* Floats of the sums of one line and NK_ROWS tiles. */
+static size_t line_floats(const nk_plan *p) { return p->pitch * NK_ROWS * POINTS; }
+
+static size_t wino_scratch(const nk_op *op) {
+    const nk_plan p = plan_of(op);
+    const size_t values = (size_t)(p.lines * POINTS) * p.value_step;
+    const size_t half = (size_t)up_to(op->block, NK_ROWS) * p.tile_step;
+    return 4 * (line_floats(&p) + half + values + (op->head ? fused_floats(op, p.strands) : 0)) + 256;
+}
+
+#endif
