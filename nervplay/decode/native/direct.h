@@ -83,39 +83,47 @@ static void direct_piece(const nk_op *op, const nk_map *in, nk_map *out, int row
 }
 
 /* The head: at most 4 output channels, stored as planes. Weights [tap][out_channels][padded channels]; lanes are
-   channels, HEAD_PIXELS pixels at a time so that the sums of 3 outputs stay in registers. */
-#define HEAD_PIXELS NK_ROWS
+   channels, HEAD_PIXELS pixels at a time so that their sums for 3 outputs and the weights of 3 taps stay in registers. */
+#define HEAD_PIXELS (NK_ROWS == 8 ? 6 : 4)
 
-/* One vector of channels of one tap: `n` channels of pixels that are `step` floats apart. */
+/* One vector of channels of `taps` taps side by side: `n` channels of pixels that are `step` floats apart. Every pixel is
+   read once for all taps. */
 NK_INLINE void head_taps(vf acc[4][HEAD_PIXELS], const float *p, size_t step, const float *w, size_t weight_step, int n,
-                         const int outs) {
-    vf weight[4];
-    NK_UNROLL for (int o = 0; o < outs; o++) weight[o] = vload(w + (size_t)o * weight_step);
-    NK_UNROLL for (int i = 0; i < HEAD_PIXELS; i++) {
-        vf v = n == NK_LANES ? vload(p + (size_t)i * step) : vload_n(p + (size_t)i * step, n);
+                         const int outs, const int taps) {
+    vf weight[3][4];
+    NK_UNROLL for (int s = 0; s < taps; s++)
+        NK_UNROLL for (int o = 0; o < outs; o++) weight[s][o] = vload(w + (size_t)(s * outs + o) * weight_step);
+    NK_UNROLL for (int q = 0; q < HEAD_PIXELS + taps - 1; q++) {
+        vf v = n == NK_LANES ? vload(p + (size_t)q * step) : vload_n(p + (size_t)q * step, n);
         NK_KEEP(v);
-        NK_UNROLL for (int o = 0; o < outs; o++) acc[o][i] += v * weight[o];
+        NK_UNROLL for (int s = 0; s < taps; s++)
+            if (q >= s && q - s < HEAD_PIXELS)
+                NK_UNROLL for (int o = 0; o < outs; o++) acc[o][q - s] += v * weight[s][o];
     }
 }
 
-NK_INLINE void head_sums(const nk_op *op, const float *const *lines, int x, float *sums, const int outs) {
+NK_INLINE void head_sums(const nk_op *op, const float *const *lines, int x, float *sums, size_t pitch, const int outs,
+                         const int taps) {
     const size_t channels = (size_t)op->channels, padded = (size_t)up_to(op->channels, NK_LANES);
     const int whole = op->channels / NK_LANES * NK_LANES, rest = op->channels - whole;
     vf acc[4][HEAD_PIXELS] = {{{0}}};
     const float *w = op->weights;
     for (int tap = 0; tap < op->kh; tap++) {
         const float *p = lines[tap] + (size_t)x * channels;
-        for (int side = 0; side < op->kw; side++, p += channels, w += (size_t)outs * padded) {
-            for (int c = 0; c < whole; c += NK_LANES) head_taps(acc, p + c, channels, w + c, padded, NK_LANES, outs);
-            if (rest) head_taps(acc, p + whole, channels, w + whole, padded, rest, outs);
+        for (int side = 0; side < op->kw; side += taps, p += channels, w += (size_t)(taps * outs) * padded) {
+            for (int c = 0; c < whole; c += NK_LANES) head_taps(acc, p + c, channels, w + c, padded, NK_LANES, outs, taps);
+            if (rest) head_taps(acc, p + whole, channels, w + whole, padded, rest, outs, taps);
         }
     }
-    NK_UNROLL for (int o = 0; o < outs; o++) vsum_each(acc[o], HEAD_PIXELS, sums + o * NK_COLUMNS);
+    NK_UNROLL for (int o = 0; o < outs; o++) vsum_each(acc[o], HEAD_PIXELS, sums + (size_t)o * pitch);
 }
 
+/* Floats of the sums of one output. */
+static size_t head_pitch(const nk_op *op) { return (size_t)up_to(op->block, NK_LANES) + 8; }
+
 static size_t head_scratch(const nk_op *op) {
-    size_t block = (size_t)up_to(op->block, NK_COLUMNS) + NK_COLUMNS;
-    return 4 * (size_t)op->kh * (block + (size_t)op->kw) * (size_t)op->channels + 256;
+    const size_t patch = (size_t)op->kh * ((size_t)up_to(op->block, NK_ROWS) + (size_t)op->kw) * (size_t)op->channels;
+    return 4 * (patch + 4 * head_pitch(op)) + 256;
 }
 
 static void head_piece(const nk_op *op, const nk_map *in, nk_map *out, int row0, int row1, int piece, void *scratch) {
@@ -123,24 +131,26 @@ static void head_piece(const nk_op *op, const nk_map *in, nk_map *out, int row0,
     const int blocks = (op->out_width + op->block - 1) / op->block;
     const int y = row0 + piece / blocks, x = piece % blocks * op->block;
     const int pixels = op->out_width - x < op->block ? op->out_width - x : op->block;
-    const size_t plane = (size_t)op->out_height * (size_t)op->out_width;
+    const size_t plane = (size_t)op->out_height * (size_t)op->out_width, pitch = head_pitch(op);
     const float *lines[MAX_TAPS];
-    float sums[4 * NK_COLUMNS + HEAD_PIXELS];
-    gather(op, in, y, x, pixels, (float *)(((uintptr_t)scratch + 63) & ~(uintptr_t)63), lines);
-    for (int i = 0; i < pixels; i += NK_LANES) {
-        const int n = pixels - i < NK_LANES ? pixels - i : NK_LANES;
-        for (int k = 0; k < n; k += HEAD_PIXELS) {
-            if (op->out_channels == 3) head_sums(op, lines, i + k, sums + k, 3);
-            else if (op->out_channels == 1) head_sums(op, lines, i + k, sums + k, 1);
-            else if (op->out_channels == 2) head_sums(op, lines, i + k, sums + k, 2);
-            else head_sums(op, lines, i + k, sums + k, 4);
-        }
-        for (int o = 0; o < op->out_channels; o++) {
-            vf v = vload(sums + o * NK_COLUMNS) + op->bias[o];
+    float *sums = (float *)(((uintptr_t)scratch + 63) & ~(uintptr_t)63);
+    gather(op, in, y, x, pixels, sums + 4 * pitch, lines);
+    for (int i = 0; i < pixels; i += HEAD_PIXELS) {
+        /* The last pixels are computed with those before them, not with memory behind the row. */
+        const int at = i + HEAD_PIXELS > pixels && pixels >= HEAD_PIXELS ? pixels - HEAD_PIXELS : i;
+        if (op->out_channels == 3 && op->kw == 3) head_sums(op, lines, at, sums + at, pitch, 3, 3);
+        else if (op->out_channels == 3) head_sums(op, lines, at, sums + at, pitch, 3, 1);
+        else if (op->out_channels == 1) head_sums(op, lines, at, sums + at, pitch, 1, 1);
+        else if (op->out_channels == 2) head_sums(op, lines, at, sums + at, pitch, 2, 1);
+        else head_sums(op, lines, at, sums + at, pitch, 4, 1);
+    }
+    for (int o = 0; o < op->out_channels; o++) {
+        float *to = out->base + (size_t)o * plane + (size_t)y * (size_t)op->out_width + (size_t)x;
+        for (int i = 0; i < pixels; i += NK_LANES) {
+            vf v = vload(sums + (size_t)o * pitch + (size_t)i) + op->bias[o];
             activate(&v, 1, op->act, op->slope, 0);
-            float *to = out->base + (size_t)o * plane + (size_t)y * (size_t)op->out_width + (size_t)(x + i);
-            if (n == NK_LANES) vstore(to, v);
-            else vstore_part(to, v, 0, n);
+            if (pixels - i >= NK_LANES) vstore(to + i, v);
+            else vstore_part(to + i, v, 0, pixels - i);
         }
     }
 }

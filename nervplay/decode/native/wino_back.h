@@ -67,19 +67,22 @@ NK_INLINE void fetch_strand(float *const *rows, int step, int count, size_t at) 
 NK_INLINE void store_tiles(const nk_op *op, const nk_plan *p, const float *from, const int integers, int vector,
                            int vectors, int x, int tiles, float *const *out_rows, int rows, const int tall, const int wide) {
     const size_t each = (size_t)(op->out_channels / op->shuffle);
-    for (int j = 0; j < vectors; j++) {
-        nk_run runs[NK_LANES];
-        const int run_count = find_runs(op, (vector + j) * NK_LANES, runs);
-        for (int t = 0; t < tiles; t++) {
-            const int x0 = x + t * wide, columns = op->out_width - x0 < wide ? op->out_width - x0 : wide;
+    nk_run runs[2 * NK_PANEL][NK_LANES];
+    int found[2 * NK_PANEL];
+    for (int j = 0; j < vectors; j++) found[j] = find_runs(op, (vector + j) * NK_LANES, runs[j]);
+    /* Vectors that share cache lines one after the other, others tile by tile. */
+    const int shared = each % NK_LANES != 0;
+    for (int i = 0; i < tiles * vectors; i++) {
+        const int t = shared ? i / vectors : i % tiles, j = shared ? i % vectors : i / tiles;
+        const int x0 = x + t * wide, columns = op->out_width - x0 < wide ? op->out_width - x0 : wide;
+        for (int c = 0; c < (tall > 1 ? columns : 1); c++) {
+            const size_t at = (size_t)(x0 + c) * each;
             vf out[6];
-            for (int c = 0; c < (tall > 1 ? columns : 1); c++) {
-                if (tall > 1 && run_count == 1) fetch_strand(out_rows + runs[0].row, op->shuffle, rows,
-                                                             (size_t)(x0 + wide + c) * each + (size_t)runs[0].offset);
-                strand(op, p, from, integers, vector + j, j, t, c, out, tall, wide);
-                if (tall > 1) store_pixels(runs, run_count, out_rows, op->shuffle, (size_t)(x0 + c) * each, 0, out, rows, tall);
-                else store_pixels(runs, run_count, out_rows, 0, (size_t)x0 * each, each, out, columns, wide);
-            }
+            if (tall > 1 && !shared)
+                fetch_strand(out_rows + runs[j]->row, op->shuffle, rows, at + wide * each + (size_t)runs[j]->offset);
+            strand(op, p, from, integers, vector + j, j, t, c, out, tall, wide);
+            if (tall > 1) store_pixels(runs[j], found[j], out_rows, op->shuffle, at, 0, out, rows, tall);
+            else store_pixels(runs[j], found[j], out_rows, 0, at, each, out, columns, wide);
         }
     }
 }
