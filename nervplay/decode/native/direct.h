@@ -85,6 +85,8 @@ static void direct_piece(const nk_op *op, const nk_map *in, nk_map *out, int row
 /* The head: at most 4 output channels, stored as planes. Weights [tap][out_channels][padded channels]; lanes are
    channels, HEAD_PIXELS pixels at a time so that their sums for 3 outputs and the weights of 3 taps stay in registers. */
 #define HEAD_PIXELS (NK_ROWS == 8 ? 6 : 4)
+/* Pixels at the ends of a row that are computed apart: their input is copied, to have zeros around. */
+#define HEAD_EDGE 16
 
 /* One vector of channels of `taps` taps side by side: `n` channels of pixels that are `step` floats apart. Every pixel is
    read once for all taps. */
@@ -126,15 +128,11 @@ static size_t head_scratch(const nk_op *op) {
     return 4 * (patch + 4 * head_pitch(op)) + 256;
 }
 
-static void head_piece(const nk_op *op, const nk_map *in, nk_map *out, int row0, int row1, int piece, void *scratch) {
-    (void)row1;
-    const int blocks = (op->out_width + op->block - 1) / op->block;
-    const int y = row0 + piece / blocks, x = piece % blocks * op->block;
-    const int pixels = op->out_width - x < op->block ? op->out_width - x : op->block;
-    const size_t plane = (size_t)op->out_height * (size_t)op->out_width, pitch = head_pitch(op);
+/* Sums of `pixels` pixels of row y from column x on. */
+static void head_run(const nk_op *op, const nk_map *in, int y, int x, int pixels, float *sums, float *patch) {
+    const size_t pitch = head_pitch(op);
     const float *lines[MAX_TAPS];
-    float *sums = (float *)(((uintptr_t)scratch + 63) & ~(uintptr_t)63);
-    gather(op, in, y, x, pixels, sums + 4 * pitch, lines);
+    gather(op, in, y, x, pixels, patch, lines);
     for (int i = 0; i < pixels; i += HEAD_PIXELS) {
         /* The last pixels are computed with those before them, not with memory behind the row. */
         const int at = i + HEAD_PIXELS > pixels && pixels >= HEAD_PIXELS ? pixels - HEAD_PIXELS : i;
@@ -143,6 +141,21 @@ static void head_piece(const nk_op *op, const nk_map *in, nk_map *out, int row0,
         else if (op->out_channels == 1) head_sums(op, lines, at, sums + at, pitch, 1, 1);
         else if (op->out_channels == 2) head_sums(op, lines, at, sums + at, pitch, 2, 1);
         else head_sums(op, lines, at, sums + at, pitch, 4, 1);
+    }
+}
+
+static void head_piece(const nk_op *op, const nk_map *in, nk_map *out, int row0, int row1, int piece, void *scratch) {
+    (void)row1;
+    const int blocks = (op->out_width + op->block - 1) / op->block;
+    const int y = row0 + piece / blocks, x = piece % blocks * op->block;
+    const int pixels = op->out_width - x < op->block ? op->out_width - x : op->block;
+    const size_t plane = (size_t)op->out_height * (size_t)op->out_width, pitch = head_pitch(op);
+    float *sums = (float *)(((uintptr_t)scratch + 63) & ~(uintptr_t)63);
+    for (int start = 0, n; start < pixels; start += n) {
+        n = pixels - start;
+        if (x + start == 0 && n > 2 * HEAD_EDGE) n = HEAD_EDGE;
+        else if (x + pixels == op->out_width && n > 2 * HEAD_EDGE) n -= HEAD_EDGE;
+        head_run(op, in, y, x + start, n, sums + start, sums + 4 * pitch);
     }
     for (int o = 0; o < op->out_channels; o++) {
         float *to = out->base + (size_t)o * plane + (size_t)y * (size_t)op->out_width + (size_t)x;

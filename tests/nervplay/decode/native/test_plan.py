@@ -186,6 +186,43 @@ def test_threads_and_strips_change_no_byte(isa: Isa) -> None:
         assert run(convs, x, isa, threads).tobytes() == one.tobytes()
 
 
+@pytest.mark.parametrize("kernel", [(3, 3), (5, 5), (1, 3), (3, 1)])
+@pytest.mark.parametrize("tiles", (17, 18, 19, 21, 23))
+def test_every_remainder_of_tiles(isa: Isa, kernel: tuple[int, int], tiles: int) -> None:
+    # 7 vectors of 16 lanes are panels of 3, 2 and 2; 28 channels of one place share vectors with the next.
+    wide = 9 - kernel[1] if kernel[1] > 1 else 1
+    conv = convolution(20, (9 if kernel[0] > 1 else 8, tiles * wide - 1), 17, 28, kernel, shuffle=2)
+    assert kind_of(conv, last=True) == "wino"
+    x = picture(conv.size, 17)
+    out = run([conv], x, isa)
+    np.testing.assert_allclose(out, expected(conv, x), atol=1e-4)
+    assert run([conv], x, isa, 3).tobytes() == out.tobytes()
+
+
+@pytest.mark.parametrize(
+    ("kernel", "outputs"),
+    [((1, 1), 3), ((3, 3), 1), ((3, 3), 2), ((3, 3), 3), ((3, 3), 4), ((5, 3), 3), ((2, 2), 3), ((1, 5), 4)],
+)
+def test_a_head_of_any_width(isa: Isa, kernel: tuple[int, int], outputs: int) -> None:
+    for width in (5, 6, 11, 16, 34, 47, 333):
+        channels = (3, 16, 28, 40)[width % 4]
+        conv = convolution(21, (6, width), channels, outputs, kernel, activation="half_tanh")
+        assert kind_of(conv, last=True) == "head"
+        x = picture(conv.size, channels)
+        out = run([conv], x, isa)
+        np.testing.assert_allclose(out, expected(conv, x), atol=1e-5)
+        assert run([conv], x, isa, 3).tobytes() == out.tobytes()
+
+
+def test_a_head_keeps_nan_where_it_is(isa: Isa) -> None:
+    conv = convolution(22, (5, 50), 20, 3, (3, 3))
+    x = picture(conv.size, 20)
+    x[2, 30, 19] = np.nan
+    lost = np.isnan(run([conv], x, isa))
+    assert lost[1:4, 29:32].all()
+    assert lost.sum() == 27
+
+
 def test_nan_is_not_hidden(isa: Isa) -> None:
     conv = convolution(12, (9, 9), 4, 8, (1, 1))
     x = picture(conv.size, 4)
