@@ -71,7 +71,15 @@ class ConvBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return float (B, C', H', W') from float (B, C, H, W)."""
-        out: Tensor = self.activation(self.norm(self.after(self.conv(self.before(x)))))
+        return self.finish(self.conv(self.before(x)))
+
+    def finish(self, x: Tensor) -> Tensor:
+        """Return what follows the convolution: `after`, norm, activation. A fit may put a faster function in its place.
+
+        Args:
+            x: float (B, C'', H, W), the result of the convolution.
+        """
+        out: Tensor = self.activation(self.norm(self.after(x)))
         return out
 
 

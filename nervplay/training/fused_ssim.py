@@ -12,11 +12,14 @@ G x^2 and G y^2 are only needed as their sum. The figures are those of pytorch_m
 error visibility to structural similarity", 2004, eq. (13).
 """
 
+from ctypes import byref, c_double
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+from nervplay.training.native.library import Kernels
 
 __all__ = ["fused_ssim", "takes"]
 
@@ -75,15 +78,45 @@ class _MeanSsim(torch.autograd.Function):
         return grad * gradient, None
 
 
-def fused_ssim(prediction: Tensor, target: Tensor) -> Tensor:
+class _NativeSsim(torch.autograd.Function):
+    """(kernels, x, y) -> mean SSIM of float32 frames on the CPU; the gradient goes to x only."""
+
+    @staticmethod
+    def forward(ctx: Any, kernels: Kernels, x: Tensor, y: Tensor) -> Tensor:
+        """Return the mean and keep the gradient."""
+        x, y, taps, mean = x.contiguous(), y.contiguous(), _taps(x), c_double()
+        gradient = torch.empty_like(x)
+        sizes = (x.shape[0] * x.shape[1], *x.shape[2:])
+        addresses = (it.data_ptr() for it in (x, y, taps))
+        if kernels.call("nt_ssim", *addresses, *sizes, gradient.data_ptr(), byref(mean)):
+            raise MemoryError(f"no memory for the SSIM of frames of {x.shape[3]}x{x.shape[2]}")
+        ctx.save_for_backward(gradient)
+        return x.new_tensor(mean.value)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[None, Tensor, None]:
+        """Return the kept gradient times that of the mean."""
+        (gradient,) = ctx.saved_tensors
+        return None, grad * gradient, None
+
+
+def fused_ssim(prediction: Tensor, target: Tensor, kernels: Kernels | None = None) -> Tensor:
     """Return the SSIM of a batch, mean over everything, data range 1, differentiable in `prediction`.
 
     Args:
         prediction: float32 (B, C, H, W), sides of 11 or more.
         target: float32 (B, C, H, W) in [0, 1].
+        kernels: what computes it in float32 on the CPU; None for PyTorch.
 
     Returns:
         float32, a scalar.
+
+    Raises:
+        MemoryError: the kernels get no memory.
     """
-    mean: Tensor = _MeanSsim.apply(prediction, target)  # type: ignore[no-untyped-call]  # untyped in torch
-    return mean
+    frames = prediction, target
+    if kernels is None or prediction.device.type != "cpu" or prediction.dtype != torch.float32:
+        mean: Tensor = _MeanSsim.apply(*frames)  # type: ignore[no-untyped-call]  # untyped in torch
+        return mean
+    native: Tensor = _NativeSsim.apply(kernels, *frames)  # type: ignore[no-untyped-call]  # untyped in torch
+    return native

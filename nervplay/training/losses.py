@@ -16,6 +16,7 @@ NeRV, utils.py (loss_fn); HNeRV has the same names; official Boosting-NeRV and H
 """
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -24,6 +25,7 @@ from torch.nn import functional as F
 from nervplay.errors import UnknownNameError
 from nervplay.metrics.ms_ssim import float_ms_ssim, float_ssim
 from nervplay.training.fused_ssim import fused_ssim, takes
+from nervplay.training.native.library import Kernels
 
 __all__ = ["LOSS_NAMES", "Loss", "get_loss"]
 
@@ -36,9 +38,9 @@ def _ssim_loss(prediction: Tensor, target: Tensor) -> Tensor:
     return 1.0 - float_ssim(prediction, target).mean()
 
 
-def _fused_ssim_loss(prediction: Tensor, target: Tensor) -> Tensor:
+def _fused_ssim_loss(prediction: Tensor, target: Tensor, kernels: Kernels | None) -> Tensor:
     """Return what `_ssim_loss` does, up to rounding, by one function where the frames allow it."""
-    return 1.0 - fused_ssim(prediction, target) if takes(prediction) else _ssim_loss(prediction, target)
+    return 1.0 - fused_ssim(prediction, target, kernels) if takes(prediction) else _ssim_loss(prediction, target)
 
 
 def _ms_ssim_loss(prediction: Tensor, target: Tensor) -> Tensor:
@@ -91,7 +93,7 @@ LOSS_NAMES = tuple(_TERMS)
 """All names that `get_loss` knows."""
 
 
-def get_loss(name: str, *, fused: bool = False) -> Loss:
+def get_loss(name: str, *, fused: bool = False, kernels: Kernels | None = None) -> Loss:
     """Return the loss called `name`.
 
     The returned function raises `GeometryError` when the loss contains MS-SSIM and a side is under 161 pixels,
@@ -100,13 +102,15 @@ def get_loss(name: str, *, fused: bool = False) -> Loss:
     Args:
         name: one of `LOSS_NAMES`; case matters.
         fused: whether SSIM is computed by `fused_ssim`, which rounds otherwise.
+        kernels: what it computes with; None for PyTorch.
 
     Raises:
         UnknownNameError: no such loss.
     """
     if name not in _TERMS:
         raise UnknownNameError("loss", name, _TERMS)
-    terms = ((share, _fused_ssim_loss if fused and term is _ssim_loss else term) for share, term in _TERMS[name])
+    ssim = partial(_fused_ssim_loss, kernels=kernels) if fused else _ssim_loss
+    terms = ((share, ssim if term is _ssim_loss else term) for share, term in _TERMS[name])
     (weight, first), *rest = terms
 
     def loss(prediction: Tensor, target: Tensor) -> Tensor:

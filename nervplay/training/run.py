@@ -105,7 +105,7 @@ class Run:
         self.course = Course(self._batches.count, frames.device, recipe, limit or TimeLimit(None))
         self.record = EpochRecord(self.steps, recipe.batch_size, frames.device)
         self.optimiser = self._fresh_optimiser()
-        self._loss = get_loss(recipe.loss, fused=self._speed.fused)
+        self._loss = get_loss(recipe.loss, fused=self._speed.fused, kernels=self._speed.kernels)
         self._objective = self._speed.compiled(self._eager_objective)
         self._order = torch.empty(0)
         self._enter(begins=False)

@@ -21,8 +21,12 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
+from nervplay.blocks.conv_block import ConvBlock
+from nervplay.decode.torch_fast import keep_pages
 from nervplay.errors import CapabilityError, UnknownNameError
 from nervplay.models.base import VideoModel
+from nervplay.training.native.layers import NativeLayers, finishable
+from nervplay.training.native.library import kernels as find_kernels
 
 __all__ = ["SPEEDS", "Speed", "get_speed"]
 
@@ -42,6 +46,9 @@ class Speed:
     Attributes:
         channels_last: whether frames and weights lie with their channels last.
         fused: whether the optimiser and SSIM are to be fused.
+        kernels: what computes layers and SSIM in place of PyTorch, or None.
+
+    `prepare` comes before `arithmetic` of a network.
     """
 
     def __init__(self, name: str, device: torch.device) -> None:
@@ -49,9 +56,14 @@ class Speed:
         self.channels_last = self.fused = name != "exact"
         # asked here and not in a step, which a compiler could not see through
         self._half = self.fused and _has_bfloat16(device)
+        # a compiler cannot see through them, and makes its own
+        self.kernels = find_kernels() if name == "fast" and device.type == "cpu" else None
+        self._blocks: list[tuple[ConvBlock, str, int]] = []
 
     def prepare(self, model: VideoModel) -> None:
         """Lay the weights of a network as this way wants them; their values stay."""
+        if self.kernels is not None:
+            self._blocks = finishable(model)
         if not self.channels_last:
             return
         for parameter in model.parameters():
@@ -60,9 +72,9 @@ class Speed:
 
     def arithmetic(self, model: VideoModel) -> AbstractContextManager[Any]:
         """Return the block that a network's forward pass runs in."""
-        if not self._half or not model.bears_bfloat16:
-            return nullcontext()
-        return torch.autocast(self._device.type, torch.bfloat16)
+        half = self._half and model.bears_bfloat16
+        block = torch.autocast(self._device.type, torch.bfloat16) if half else nullcontext()
+        return block if self.kernels is None else _both(NativeLayers(self.kernels, self._blocks), block)
 
     def compiled(self, function: Function) -> Function:
         """Return the function compiled, where this way compiles.
@@ -82,7 +94,12 @@ class Speed:
 
     @contextmanager
     def settings(self) -> Iterator[None]:
-        """Allow TF32 while the block runs, where this way does; the previous settings come back after it."""
+        """Allow TF32 while the block runs, where this way does; the previous settings come back after it.
+
+        What does not come back is that a faster way on the CPU makes malloc keep freed memory for the next step.
+        """
+        if self._name != "exact" and self._device.type == "cpu":
+            keep_pages()
         matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
         before = matmul.allow_tf32, cudnn.allow_tf32
         try:
@@ -96,6 +113,13 @@ class Speed:
         if self.channels_last and frames.ndim == 4:
             return frames.contiguous(memory_format=torch.channels_last)
         return frames
+
+
+@contextmanager
+def _both(first: AbstractContextManager[Any], second: AbstractContextManager[Any]) -> Iterator[None]:
+    """Run the block in two others."""
+    with first, second:
+        yield
 
 
 def _has_bfloat16(device: torch.device) -> bool:

@@ -6,6 +6,7 @@ import torch
 from nervplay.metrics import float_ssim
 from nervplay.training import get_loss
 from nervplay.training.fused_ssim import fused_ssim, takes
+from nervplay.training.native.library import kernels
 
 
 @pytest.mark.parametrize("shape", [(1, 3, 11, 11), (2, 3, 24, 40), (2, 1, 16, 64)])
@@ -19,6 +20,26 @@ def test_value_and_gradient_are_those_of_the_reference(shape: tuple[int, ...]) -
     (3 * value).backward()
     (3 * expected).backward()
     torch.testing.assert_close(ours.grad, theirs.grad, rtol=1e-6, atol=1e-12)
+
+
+@pytest.mark.parametrize("shape", [(1, 3, 11, 11), (2, 3, 24, 290), (1, 1, 37, 251), (1, 3, 90, 160)])
+def test_the_kernels_compute_the_same(shape: tuple[int, ...]) -> None:
+    native = kernels()
+    if native is None:
+        pytest.skip("no C compiler is here")
+    torch.manual_seed(0)
+    target = torch.nn.functional.avg_pool2d(torch.rand(*shape[:2], shape[2] + 4, shape[3] + 4), 5, 1)
+    ours = (target + 0.05 * torch.randn(shape)).contiguous(memory_format=torch.channels_last).requires_grad_()
+    exact = ours.detach().double().requires_grad_()
+    value, expected = fused_ssim(ours, target, native), float_ssim(exact, target.double()).mean()
+    assert value.item() == pytest.approx(expected.item(), abs=2e-5)
+    (3 * value).backward()
+    (3 * expected).backward()
+    assert ours.grad is not None
+    assert exact.grad is not None
+    assert (ours.grad - exact.grad).norm() <= 1e-4 * exact.grad.norm()
+    assert "NativeSsim" in _functions(value)
+    assert "MeanSsim" in _functions(fused_ssim(exact, target.double(), native)), "the kernels are of float32"
 
 
 def test_the_gradient_is_that_of_finite_differences() -> None:

@@ -12,6 +12,7 @@ from nervplay.errors import CapabilityError, Interrupted, UnknownNameError
 from nervplay.models import VideoModel, preset_names, resolve_preset
 from nervplay.training import Recipe, build_for_training, fit
 from nervplay.training.frames import ClipFrames
+from nervplay.training.native.library import kernels as native_kernels
 from nervplay.training.run import Run
 from nervplay.training.speed import SPEEDS, get_speed
 from nervplay.video.source import ArraySource
@@ -50,6 +51,15 @@ def test_a_fast_fit_comes_out_where_the_exact_one_does(preset: str, moving_clip:
     assert psnrs[1] != psnrs[0], "it is another arithmetic"
 
 
+def test_a_fast_fit_needs_no_kernels(moving_clip: ArraySource, monkeypatch: pytest.MonkeyPatch) -> None:
+    psnrs = []
+    for found in (native_kernels(), None):
+        monkeypatch.setattr("nervplay.training.speed.find_kernels", lambda it=found: it)
+        model, recipe = fresh("hnerv-tiny", epochs=10, batch_size=2, loss="Fusion6", speed="fast")
+        psnrs.append(fit(model, moving_clip, recipe, device="cpu").psnr_db)
+    assert psnrs[1] == pytest.approx(psnrs[0], abs=0.5)
+
+
 def test_a_fast_fit_resumes_bit_for_bit(moving_clip: ArraySource, tmp_path: Path) -> None:
     def run(path: Path | None = None, **more: Any) -> dict[str, Tensor]:
         model, recipe = fresh("hnerv-tiny", epochs=3, batch_size=2, speed="fast")
@@ -71,6 +81,7 @@ def test_what_a_way_does() -> None:
         assert (speed.channels_last, speed.fused) == (fast, fast)
         with speed.arithmetic(model):
             assert torch.is_autocast_enabled("cpu") is fast
+        assert speed.kernels is None or name == "fast"
         speed.prepare(model)
         assert model.head.weight.is_contiguous(memory_format=torch.channels_last) is fast  # type: ignore[union-attr]
         frames = speed.laid(torch.rand(2, 3, 4, 5))
@@ -102,8 +113,9 @@ def whole(preset: str) -> Any:
 
 @pytest.mark.parametrize("preset", [whole(name) for name in TINY if name != "ffnerv-tiny"])  # it counts in Python
 @pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")  # the compiler's own doing
-def test_a_step_is_one_graph(preset: str, moving_clip: ArraySource) -> None:
+def test_a_step_is_one_graph(preset: str, moving_clip: ArraySource, monkeypatch: pytest.MonkeyPatch) -> None:
     """What the compiler cannot follow it leaves to Python in pieces, and compiles them anew in every step."""
+    monkeypatch.setattr("nervplay.training.speed.find_kernels", lambda: None)  # as for "compiled"
     model, recipe = fresh(preset, loss="Fusion6", batch_size=1, speed="fast", patch_size=None)
     run = Run(model.train(), ClipFrames(moving_clip, CPU), recipe)
     torch.compiler.reset()

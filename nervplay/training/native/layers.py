@@ -1,0 +1,169 @@
+"""The block in which PyTorch's calls, and the ends of convolution blocks, are sent to the kernels of a fit.
+
+Taken on the CPU, where the kernels have something to win:
+
+    conv2d          of each channel by itself, 3x3, 5x5 or 7x7, stride 1, same size; of all channels, 3x3 or 5x5;
+                    to the three channels of a picture, 3x3
+    gelu, silu      the slope is worked out with the value, the way back is one product
+    blocks          pixel shuffle and activation in one pass, `ConvBlock.finish`
+
+Everything else goes where it always went.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, Self
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.overrides import TorchFunctionMode
+
+from nervplay.blocks.conv_block import ConvBlock
+from nervplay.training.native.convolution import convolved
+from nervplay.training.native.depthwise import depthwise
+from nervplay.training.native.finish import MOST_CHANNELS, finished
+from nervplay.training.native.head import OUTPUTS, head
+from nervplay.training.native.library import Kernels
+from nervplay.training.native.maps import LANES, is_ours
+
+__all__ = ["NativeLayers", "finishable"]
+
+_TILES = 16
+"""Fewest tiles of a map for which 64 transformed weights per pair of channels are worth reading."""
+
+
+def _keeps_size(x: Tensor, weight: Tensor, stride: Any, padding: Any, dilation: Any) -> bool:
+    """Whether a convolution has kernels of 3x3, 5x5 or 7x7 in float32 and a result as large as its input."""
+    taps = weight.shape[-1]
+    return (
+        x.ndim == 4
+        and weight.dtype == torch.float32
+        and weight.shape[2:] == (taps, taps)
+        and taps in (3, 5, 7)
+        and _pair(stride) == _pair(dilation) == (1, 1)
+        and _pair(padding) == (taps // 2, taps // 2)
+    )
+
+
+def _pair(sizes: Any) -> Any:
+    return tuple(sizes) if isinstance(sizes, tuple | list) else (sizes, sizes)
+
+
+def _pays(x: Tensor, weight: Tensor) -> bool:
+    """Whether Winograd's method wins.
+
+    Measured on Zen 4: against bfloat16 from 16 channels on, 1.2 to 1.5 times with 3x3 and twice with 5x5 taps; against
+    float32 nearly always. A processor with matrix tiles has bfloat16 at many times that rate.
+    """
+    outputs, channels, taps, _ = weight.shape
+    side = 9 - taps
+    if -(-x.shape[2] // side) * -(-x.shape[3] // side) < _TILES:
+        return False
+    if not torch.is_autocast_enabled("cpu"):
+        return True
+    return min(outputs, channels) >= LANES and not torch.cpu.get_capabilities().get("amx_tile")
+
+
+def finishable(model: nn.Module) -> list[tuple[ConvBlock, str, int]]:
+    """Return the blocks of a network of which `finished` computes all that follows the convolution.
+
+    Args:
+        model: the network.
+
+    Returns:
+        Block, name of the activation and factor of the pixel shuffle, of each.
+    """
+    found = []
+    for block in model.modules():
+        if isinstance(block, ConvBlock) and type(block.norm) is nn.Identity:
+            act, after = block.activation, block.after
+            name = "silu" if type(act) is nn.SiLU else "gelu" if type(act) is nn.GELU else None
+            factor = 1 if type(after) is nn.Identity else getattr(after, "upscale_factor", None)
+            if name is not None and factor is not None and getattr(act, "approximate", "none") == "none":
+                found.append((block, name, factor))
+    return found
+
+
+class NativeLayers(TorchFunctionMode):
+    """While the block runs, what the kernels take is computed by them.
+
+    Args:
+        kernels: the library.
+        blocks: the `finishable` ones of the network that runs.
+    """
+
+    def __init__(self, kernels: Kernels, blocks: Sequence[tuple[ConvBlock, str, int]] = ()) -> None:
+        super().__init__()
+        self._kernels, self._blocks = kernels, blocks
+        self._handlers: Mapping[Any, Callable[..., Any]] = {
+            torch.conv2d: self._conv2d,
+            F.gelu: self._gelu,
+            F.silu: self._silu,
+        }
+
+    def __enter__(self) -> Self:
+        """Send calls and the ends of blocks to the kernels."""
+        for block, name, factor in self._blocks:
+            # beside the method of the class, which comes back when this goes
+            vars(block)["finish"] = partial(self._finish, block, name, factor)
+        super().__enter__()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        """Send them where they belong again."""
+        super().__exit__(*exception)
+        for block, _, _ in self._blocks:
+            del vars(block)["finish"]
+
+    def _finish(self, block: ConvBlock, name: str, factor: int, x: Tensor) -> Tensor:
+        """Do what `ConvBlock.finish` does."""
+        if is_ours(x) and x.ndim == 4 and x.shape[1] <= MOST_CHANNELS:
+            return finished(self._kernels, name, x, factor)
+        return ConvBlock.finish(block, x)
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        """Send a call to the kernels, or where it belongs."""
+        handler = self._handlers.get(func)
+        if handler is None:
+            return func(*args, **(kwargs or {}))
+        result = handler(*args, **(kwargs or {}))
+        return func(*args, **(kwargs or {})) if result is NotImplemented else result
+
+    def _conv2d(  # noqa: PLR0917 - PyTorch's
+        self,
+        x: Tensor,
+        weight: Tensor,
+        bias: Tensor | None = None,
+        stride: Any = (1, 1),
+        padding: Any = (0, 0),
+        dilation: Any = (1, 1),
+        groups: int = 1,
+    ) -> Any:
+        """See `torch.conv2d`."""
+        if not is_ours(x) or not _keeps_size(x, weight, stride, padding, dilation):
+            return NotImplemented
+        if groups == x.shape[1] == len(weight) and groups > 1:
+            return depthwise(self._kernels, x, weight, bias)
+        if groups == 1 and weight.shape[0] == OUTPUTS and weight.shape[-1] == 3 and bias is not None:
+            return head(self._kernels, x, weight, bias)
+        if groups == 1 and weight.shape[-1] < 7 and _pays(x, weight):
+            return convolved(self._kernels, x, weight, bias)
+        return NotImplemented
+
+    def _gelu(self, x: Tensor, *, approximate: str = "none") -> Any:
+        """See `torch.nn.functional.gelu`."""
+        return NotImplemented if approximate != "none" else self._activated("gelu", x)
+
+    def _silu(self, x: Tensor, inplace: bool = False) -> Any:  # noqa: ARG002 - PyTorch's; it may be another tensor
+        """See `torch.nn.functional.silu`."""
+        return self._activated("silu", x)
+
+    def _activated(self, name: str, x: Tensor) -> Any:
+        """Compute an activation of (..., C), one place after the other."""
+        if not is_ours(x) or x.ndim < 2 or not LANES <= x.shape[-1] <= MOST_CHANNELS or not x.is_contiguous():
+            return NotImplemented
+        rows = x.flatten(0, -2).T[None, :, :, None]
+        return finished(self._kernels, name, rows)[0, :, :, 0].T.view(x.shape)

@@ -1,0 +1,22 @@
+"""What the layers on the kernels of a fit share: types, sizes, forms of maps."""
+
+import torch
+from torch import Tensor
+
+__all__ = ["LANES", "LAST", "TYPES", "is_ours", "rounded"]
+
+TYPES = {torch.float32: 0, torch.bfloat16: 1}
+"""`enum nt_type`."""
+LANES = 16
+"""Channels are padded to a multiple of this: a whole number of vectors of every instruction set."""
+LAST = torch.channels_last
+
+
+def rounded(count: int, step: int) -> int:
+    """Return the smallest multiple of `step` that is at least `count`."""
+    return -(-count // step) * step
+
+
+def is_ours(x: Tensor) -> bool:
+    """Whether the kernels can read a tensor."""
+    return x.device.type == "cpu" and x.dtype in TYPES

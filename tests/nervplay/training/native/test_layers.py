@@ -1,0 +1,112 @@
+"""While the block runs PyTorch's calls go to the kernels, where these take them, and a network learns the same."""
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from nervplay.blocks.conv_block import ConvBlock, up_block
+from nervplay.models import build_model, preset_names, resolve_preset
+from nervplay.training.native.layers import NativeLayers, finishable
+from nervplay.training.native.library import Kernels
+
+NAMES = {"Finished", "Depthwise", "Convolved", "Head"}
+
+
+def used(value: Tensor) -> set[str]:
+    """Return the kernels in the graph behind a value."""
+    names, left, seen = set(), [value.grad_fn], set()
+    while left:
+        function = left.pop()
+        if function is not None and function not in seen:
+            seen.add(function)
+            names.add(function.name().strip("_").removesuffix("Backward"))
+            left.extend(following for following, _ in function.next_functions)
+    return names & NAMES
+
+
+X = torch.randn(1, 16, 24, 32)
+
+
+@pytest.mark.parametrize(
+    ("layer", "kernel"),
+    [
+        (nn.Conv2d(16, 16, 7, padding=3, groups=16), "Depthwise"),
+        (nn.Conv2d(16, 24, 3, padding=1), "Convolved"),
+        (nn.Conv2d(16, 24, 5, padding=2), "Convolved"),
+        (nn.Conv2d(16, 3, 3, padding=1), "Head"),
+        (nn.Sequential(nn.Conv2d(16, 16, 1), nn.GELU()), "Finished"),
+        (nn.Sequential(nn.Conv2d(16, 16, 1), nn.SiLU(inplace=True)), "Finished"),
+        (nn.Conv2d(16, 16, 1), None),
+        (nn.Conv2d(16, 16, 3), None),
+        (nn.Conv2d(16, 16, 3, padding=1, stride=2), None),
+        (nn.Conv2d(16, 16, 3, padding=2, dilation=2), None),
+        (nn.Conv2d(16, 16, 3, padding=1, groups=4), None),
+        (nn.Conv2d(16, 16, 3, padding="same"), None),
+        (nn.Conv2d(16, 16, 7, padding=3), None),
+        (nn.Sequential(nn.Conv2d(16, 16, 1), nn.GELU("tanh")), None),
+    ],
+    ids=str,
+)
+def test_what_is_taken(kernels: Kernels, layer: nn.Module, kernel: str | None) -> None:
+    with NativeLayers(kernels):
+        ours = layer(X)
+    assert used(ours) == ({kernel} if kernel else set())
+    torch.testing.assert_close(ours, layer(X), rtol=1e-4, atol=1e-4)
+    assert used(layer(X)) == set(), "and nothing is left of it"
+
+
+def test_small_maps_and_narrow_half_precision_stay_with_pytorch(kernels: Kernels) -> None:
+    conv = nn.Conv2d(16, 16, 3, padding=1)
+    with NativeLayers(kernels):
+        assert used(conv(X[:, :, :12, :12])) == set()
+        assert used(conv.double()(X.double())) == set()
+        with torch.autocast("cpu", torch.bfloat16):
+            assert used(nn.Conv2d(16, 8, 3, padding=1)(X)) == set()
+            assert used(nn.Conv2d(16, 16, 3, padding=1)(X)) == {"Convolved"}
+
+
+@pytest.mark.parametrize("activation", ["gelu", "swish"])
+def test_the_end_of_a_block_is_one_function(kernels: Kernels, activation: str) -> None:
+    block = up_block("pshuffel", 16, 15, kernel=3, stride=2, norm="none", activation=activation)
+    expected = block(X)
+    with NativeLayers(kernels, finishable(block)):
+        ours = block(X)
+    assert used(ours) == {"Convolved", "Finished"}
+    torch.testing.assert_close(ours, expected, rtol=1e-4, atol=1e-4)
+    assert "finish" not in vars(block)
+
+
+def test_the_end_of_a_block_comes_back_after_an_error(kernels: Kernels) -> None:
+    block = up_block("pshuffel", 16, 15, kernel=3, stride=2, norm="none", activation="gelu")
+    with pytest.raises(RuntimeError), NativeLayers(kernels, finishable(block)):
+        block(X[0, 0])
+    assert "finish" not in vars(block)
+
+
+def test_blocks_that_are_left_alone() -> None:
+    def block(**look: str) -> ConvBlock:
+        return up_block("pshuffel", 4, 4, kernel=3, stride=2, **{"norm": "none", "activation": "gelu"} | look)
+
+    assert len(finishable(nn.ModuleList([block(), block(activation="swish")]))) == 2
+    assert finishable(nn.ModuleList([block(norm="in"), block(activation="relu")])) == []
+
+
+@pytest.mark.parametrize("preset", [name for name in preset_names() if name.endswith("-tiny")])
+def test_gradients_of_every_architecture(kernels: Kernels, preset: str) -> None:
+    architecture, found = resolve_preset(preset)
+    torch.manual_seed(1)
+    model = build_model(architecture.name, found.configure(128, 96, 4), encoder=True)
+    index = torch.tensor([2])
+    frames = torch.rand(1, *model.source_index(index).shape[1:], 3, 96, 128)
+    gradients = []
+    for blocks in (None, finishable(model)):
+        model.zero_grad(set_to_none=True)
+        if blocks is None:
+            pairs = model.training_pairs(index, frames)
+        else:
+            with NativeLayers(kernels, blocks):
+                pairs = model.training_pairs(index, frames)
+        torch.stack([F.mse_loss(pair.prediction, pair.target) for pair in pairs]).sum().backward()  # type: ignore[no-untyped-call]
+        gradients.append(torch.cat([it.grad.flatten() for it in model.parameters() if it.grad is not None]))
+    assert (gradients[1] - gradients[0]).norm() <= 1e-3 * gradients[0].norm()
