@@ -34,6 +34,8 @@ class Effort:
         patience: see `Recipe.patience`.
         time_limit: seconds, None for no limit.
         frame_memory: bytes of main memory that decoded frames may take, None for a share of what is available.
+        batch: frames per step, None for the preset's.
+        accumulate: batches per update, None for the preset's.
     """
 
     level: str | None
@@ -42,6 +44,8 @@ class Effort:
     patience: int | None
     time_limit: float | None
     frame_memory: int | None = None
+    batch: int | None = None
+    accumulate: int | None = None
 
     def recipe(self, preset: Recipe, *, seed: int | None, task: str | None = None) -> Recipe:
         """Return the recipe of a preset as the options change it.
@@ -56,6 +60,7 @@ class Effort:
         """
         base = preset if self.level is None else with_effort(preset, self.level)
         changes = {"epochs": self.epochs, "speed": self.speed, "patience": self.patience, "seed": seed, "task": task}
+        changes |= {"batch_size": self.batch, "accumulate": self.accumulate}
         return base.replace(**{name: value for name, value in changes.items() if value is not None})
 
 
@@ -97,6 +102,8 @@ def effort_options(function: Function) -> Function:
         patience: int | None,
         time_limit: str | None,
         frame_memory: str | None,
+        batch: int | None,
+        accumulate: int | None,
         **rest: Any,
     ) -> Any:
         asked = Effort(
@@ -106,6 +113,8 @@ def effort_options(function: Function) -> Function:
             patience=patience,
             time_limit=None if time_limit is None else parse_seconds(time_limit),
             frame_memory=None if frame_memory is None else parse_bytes(frame_memory),
+            batch=batch,
+            accumulate=accumulate,
         )
         return function(effort=asked, **rest)
 
@@ -116,6 +125,18 @@ def effort_options(function: Function) -> Function:
             help="Instead of the paper's recipe one that gets further in fewer epochs: about an eighth, half, or all.",
         ),
         click.option("--epochs", type=int, metavar="N", help="Passes over the clip; default: the preset's."),
+        click.option(
+            "--batch",
+            type=int,
+            metavar="N",
+            help="Frames (or patches) per step; default: the preset's. The schedule counts epochs and fits any.",
+        ),
+        click.option(
+            "--accumulate",
+            type=int,
+            metavar="N",
+            help="Steps whose gradients are added up for one update: a batch N times as large in the memory of one.",
+        ),
         click.option(
             "--speed",
             type=click.Choice(SPEEDS),

@@ -25,6 +25,8 @@ class Recipe:
     Args:
         epochs: passes over the clip before the phases, at least 1; 0 where there are phases, which then are all.
         batch_size: frames per step, or patches, at least 1; what does not fill a batch waits for another epoch's order.
+        accumulate: batches per update, at least 1: their gradients are added up, which takes the memory of one and is,
+            up to rounding, one batch of that many times the size; but batch norm looks at each alone.
         patch_size: (width, height) of the rectangles that steps see, in pixels; None for whole frames. HiNeRV only.
         learning_rate: largest step size; the schedule multiplies it.
         betas: decay of the optimiser's moments: two for Adam (NeRV uses (0.5, 0.999), HNeRV (0.9, 0.999)), three for
@@ -50,6 +52,7 @@ class Recipe:
 
     epochs: int = 300
     batch_size: int = 1
+    accumulate: int = 1
     patch_size: tuple[int, int] | None = None
     learning_rate: float = 1e-3
     betas: tuple[float, ...] = (0.9, 0.999)
@@ -68,6 +71,7 @@ class Recipe:
     def __post_init__(self) -> None:
         self._require("epochs", self.epochs >= (0 if self.phases else 1), "1 or more, or 0 before phases")
         self._require("batch_size", self.batch_size >= 1, "1 or more")
+        self._require("accumulate", self.accumulate >= 1, "1 or more")
         self._require("learning_rate", 0.0 < self.learning_rate < math.inf, "above 0")
         self._require("patch_size", self.patch_size is None or min(self.patch_size) >= 1, "1 or more, or none")
         count = get_optimiser(self.optimiser).betas
@@ -86,6 +90,11 @@ class Recipe:
     def _require(self, name: str, holds: bool, rule: str) -> None:
         if not holds:
             raise UsageError(f"{name} {getattr(self, name)} of a recipe must be {rule}")
+
+    @property
+    def update_size(self) -> int:
+        """Frames, or patches, that an update sees."""
+        return self.batch_size * self.accumulate
 
     @property
     def total_epochs(self) -> int:

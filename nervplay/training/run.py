@@ -95,15 +95,16 @@ class Run:
         self._batches = make_batches(model, frames, recipe)
         visible = parse_task(recipe.task).visible(model.config.width, model.config.height)
         self._mask = None if visible is None else torch.from_numpy(visible).float()[None].to(frames.device)
-        self.steps = self._batches.count // recipe.batch_size
+        self.steps = self._batches.count // recipe.update_size
         if self.steps == 0:
             what = f"the {self._batches.count} {self._batches.noun} of the clip"
-            raise UsageError(f"batch size {recipe.batch_size} is more than {what}; lower it")
-        self.frames_per_step = recipe.batch_size * self._batches.share
+            batches = f" times {recipe.accumulate} batches per update" if recipe.accumulate > 1 else ""
+            raise UsageError(f"batch size {recipe.batch_size}{batches} is more than {what}; lower it")
+        self.frames_per_step = recipe.update_size * self._batches.share
         self.epoch = self.step = 0
         self._returned = False
         self.course = Course(self._batches.count, frames.device, recipe, limit or TimeLimit(None))
-        self.record = EpochRecord(self.steps, recipe.batch_size, frames.device)
+        self.record = EpochRecord(self.steps, recipe.update_size, frames.device)
         self.optimiser = self._fresh_optimiser()
         self._loss = get_loss(recipe.loss, fused=self._speed.fused, kernels=self._speed.kernels)
         self._objective = self._speed.compiled(self._eager_objective)
@@ -163,7 +164,7 @@ class Run:
         trained = (parameter for parameter in self.model.parameters() if parameter.grad is not None)
         if self.recipe.rollbacks and not all(bool(torch.isfinite(it).all()) for it in trained):
             return "the weights are not finite"
-        guard, seen = self.course.guard, self.step * self.recipe.batch_size
+        guard, seen = self.course.guard, self.step * self.recipe.update_size
         items = self._order[:seen].to(guard.best.device)
         if self.recipe.rollbacks and guard.has_collapsed(items, self.record.all[:seen]):
             return "the frames have become much worse than they were"
@@ -225,16 +226,15 @@ class Run:
         position = Position(self._phase_epoch, self._phase_epochs, step, self.steps, self._batches.count)
         for group in self.optimiser.param_groups:
             group["lr"] = self._rate * self._schedule(position) * self.course.rate(step / self.steps)
-        size = self.recipe.batch_size
+        size = self.recipe.update_size
         self._learn(step, self._order[step * size : (step + 1) * size])
 
     def _learn(self, step: int, items: Tensor) -> None:
         """Compute the loss of `items`, go one step against its gradient, record both."""
-        inputs = [self._speed.laid(tensor) for tensor in self._batches.inputs(self.model, items)]
-        objective = self._eager_objective if self.shaping.is_active else self._objective
-        loss, psnr = objective(*inputs)
         self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]  # untyped in torch
+        count = self.recipe.accumulate
+        results = [self._descend(batch, count) for batch in items.split(self.recipe.batch_size)]
+        loss, psnr = torch.stack([loss for loss, _ in results]).mean(), torch.cat([psnr for _, psnr in results])
         if self.recipe.grad_clip is not None:
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.grad_clip)
         self.optimiser.step()
@@ -242,6 +242,14 @@ class Run:
             self._mean.add(self.finished_steps + 1)
         self.record.add(step, loss, psnr)
         self.step = step + 1
+
+    def _descend(self, items: Tensor, count: int) -> tuple[Tensor, Tensor]:
+        """Add the gradient of one of `count` batches to that of the others; return its loss and its items' PSNR."""
+        inputs = [self._speed.laid(tensor) for tensor in self._batches.inputs(self.model, items)]
+        objective = self._eager_objective if self.shaping.is_active else self._objective
+        loss, psnr = objective(*inputs)
+        (loss / count if count > 1 else loss).backward()  # type: ignore[no-untyped-call]  # untyped in torch
+        return loss.detach().clone(), psnr.clone()  # a CUDA graph writes the next ones over these
 
     def _eager_objective(self, *inputs: Tensor) -> tuple[Tensor, Tensor]:
         """Return the loss, a scalar with a gradient, and the PSNR of every item in dB, (B,)."""

@@ -71,6 +71,16 @@ def test_the_way_to_compute_reaches_the_file(nervplay, small_clip: Path, tmp_pat
     assert len(hashes) == 2
 
 
+def test_batch_and_accumulation_reach_the_file(nervplay, small_clip: Path, tmp_path: Path) -> None:
+    target = tmp_path / "a.nerv"
+    assert nervplay("encode", small_clip, target, *TINY, "--epochs", "1", "--batch", "1", "--accumulate", "2").code == 0
+    recipe = peek_nerv(target).recipe["training"]
+    assert (recipe["batch_size"], recipe["accumulate"]) == (1, 2)
+    refused = nervplay("encode", small_clip, tmp_path / "b.nerv", *TINY, "--epochs", "1", "--accumulate", "1000")
+    assert refused.code == 2
+    assert "times 1000 batches per update" in refused.err
+
+
 def test_segments_share_the_time_limit(nervplay, small_clip: Path, tmp_path: Path) -> None:
     target = tmp_path / "a.nerv"
     options = (*TINY, "--epochs", "100000", "--segments", "2", "--time-limit", "1s", "--audio", "none")

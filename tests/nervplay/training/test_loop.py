@@ -90,6 +90,18 @@ def test_a_stopped_run_resumes_bit_for_bit(
     assert (reports[0].epoch - 1) * 3 + reports[0].step == sum(stops) + 1, "nothing was done twice"
 
 
+@pytest.mark.parametrize("speed", ["exact", "fast"])
+def test_accumulated_batches_resume_bit_for_bit(speed: str, moving_clip: ArraySource, tmp_path: Path) -> None:
+    def run(path: Path | None = None, **more: Any) -> dict[str, Tensor]:
+        model, recipe = fresh("hnerv-tiny", epochs=3, batch_size=1, accumulate=2, speed=speed)
+        return state(fit(model, moving_clip, recipe, device="cpu", resume=path, **more).model)
+
+    path = tmp_path / "clip.nerv.resume"
+    with pytest.raises(Interrupted):
+        run(path, stop=stop_after(5))
+    assert_same_bits(run(path), run())
+
+
 def test_noise_and_unused_parameters_survive_a_resume(
     plain: Any, plain_config: ModelConfig, moving_clip: ArraySource, tmp_path: Path
 ) -> None:

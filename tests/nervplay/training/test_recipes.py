@@ -60,6 +60,7 @@ def test_defaults_are_hnerv_s() -> None:
         ("loss", "L3"),
         ("optimiser", "sgd"),
         ("grad_clip", 0.0),
+        ("accumulate", 0),
         ("speed", "faster"),
         ("task", "inpaint-corner"),
         ("rollbacks", -1),

@@ -76,6 +76,23 @@ def test_an_epoch_goes_through_the_order_and_drops_the_rest(start: Any, size: in
 def test_a_batch_larger_than_the_clip_is_refused(start: Any) -> None:
     with pytest.raises(UsageError, match="batch size 7 is more than the 6 frames"):
         start(RECIPE.replace(batch_size=7))
+    with pytest.raises(UsageError, match="batch size 2 times 4 batches per update is more than the 6 frames"):
+        start(RECIPE.replace(batch_size=2, accumulate=4))
+
+
+@pytest.mark.parametrize("clip", [None, 1e-3])
+def test_accumulated_batches_are_one_large_batch(start: Any, clip: float | None) -> None:
+    whole, parts = (start(RECIPE.replace(batch_size=6 // n, accumulate=n, grad_clip=clip)) for n in (1, 3))
+    for run in (whole, parts):
+        assert run.steps == 1
+        run.begin_epoch(0)
+        run.train_step(0)
+    assert {len(batch) for batch in parts.model.seen} == {2}
+    assert list(chain(*parts.model.seen)) == list(chain(*whole.model.seen))
+    for name, gradient in ((name, it.grad) for name, it in whole.model.named_parameters() if it.grad is not None):
+        torch.testing.assert_close(parts.model.get_parameter(name).grad, gradient, rtol=1e-4, atol=1e-8)
+    torch.testing.assert_close(parts.record.losses, whole.record.losses, rtol=1e-5, atol=0)
+    torch.testing.assert_close(parts.record.psnrs, whole.record.psnrs, rtol=1e-5, atol=0)
 
 
 def test_gradients_are_clipped_only_when_asked(start: Any) -> None:
