@@ -233,7 +233,7 @@ class Run:
         """Compute the loss of `items`, go one step against its gradient, record both."""
         self.optimiser.zero_grad(set_to_none=True)
         count = self.recipe.accumulate
-        results = [self._descend(batch, count) for batch in items.split(self.recipe.batch_size)]
+        results = [self._descend(batch, count) for batch in torch.tensor_split(items, count)]
         loss, psnr = torch.stack([loss for loss, _ in results]).mean(), torch.cat([psnr for _, psnr in results])
         if self.recipe.grad_clip is not None:
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.grad_clip)

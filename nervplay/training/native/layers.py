@@ -22,7 +22,7 @@ from torch.overrides import TorchFunctionMode
 from nervplay.blocks.conv_block import ConvBlock
 from nervplay.training.native.convolution import convolved
 from nervplay.training.native.depthwise import depthwise
-from nervplay.training.native.finish import MOST_CHANNELS, finished
+from nervplay.training.native.finish import MOST_CHANNELS, activated, finished
 from nervplay.training.native.head import OUTPUTS, head
 from nervplay.training.native.library import Kernels
 from nervplay.training.native.maps import LANES, is_ours
@@ -107,12 +107,12 @@ class NativeLayers(TorchFunctionMode):
         for block, name, factor in self._blocks:
             # beside the method of the class, which comes back when this goes
             vars(block)["finish"] = partial(self._finish, block, name, factor)
-        super().__enter__()
+        super().__enter__()  # type: ignore[no-untyped-call]  # untyped in torch
         return self
 
     def __exit__(self, *exception: object) -> None:
         """Send them where they belong again."""
-        super().__exit__(*exception)
+        super().__exit__(*exception)  # type: ignore[no-untyped-call]  # untyped in torch
         for block, _, _ in self._blocks:
             del vars(block)["finish"]
 
@@ -162,8 +162,11 @@ class NativeLayers(TorchFunctionMode):
         return self._activated("silu", x)
 
     def _activated(self, name: str, x: Tensor) -> Any:
-        """Compute an activation of (..., C), one place after the other."""
-        if not is_ours(x) or x.ndim < 2 or not LANES <= x.shape[-1] <= MOST_CHANNELS or not x.is_contiguous():
+        """Compute an activation of (..., C), or of maps with their channels last."""
+        if not is_ours(x) or x.ndim < 2:
             return NotImplemented
-        rows = x.flatten(0, -2).T[None, :, :, None]
-        return finished(self._kernels, name, rows)[0, :, :, 0].T.view(x.shape)
+        if x.is_contiguous() and x.shape[-1] <= MOST_CHANNELS:
+            return activated(self._kernels, name, x)
+        if x.ndim == 4 and x.is_contiguous(memory_format=torch.channels_last) and x.shape[1] <= MOST_CHANNELS:
+            return finished(self._kernels, name, x)
+        return NotImplemented

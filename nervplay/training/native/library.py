@@ -4,6 +4,7 @@ import ctypes
 import logging
 import os
 import threading
+from collections.abc import Mapping, Sequence
 from ctypes import POINTER, c_double, c_int, c_void_p
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ ABI = 1
 
 _LOG = logging.getLogger(__name__)
 
-_SIGNATURES = {
+_SIGNATURES: Mapping[str, tuple[Any, Sequence[Any]]] = {
     "nt_finish": (None, [*[c_int] * 4, *[c_void_p] * 3, *[c_int] * 4]),
     "nt_depthwise": (None, [*[c_void_p] * 4, *[c_int] * 5]),
     "nt_depthwise_weights": (None, [*[c_void_p] * 3, *[c_int] * 5]),

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from nervplay.training.native.finish import ACTIVATIONS, finished
+from nervplay.training.native.finish import ACTIVATIONS, activated, finished
 from nervplay.training.native.library import Kernels
 
 EXACT: dict[str, Callable[[Tensor], Tensor]] = {"gelu": F.gelu, "silu": F.silu}
@@ -48,6 +48,21 @@ def test_value_and_gradient(
     assert exact.grad is not None
     # of a slope in bfloat16 the gradient has that rounding, too
     assert (x.grad.double() - exact.grad).norm() <= (1e-5 if y.dtype == torch.float32 else 5e-3) * exact.grad.norm()
+
+
+@pytest.mark.parametrize("shape", [(3, 5), (2, 3, 4, 20), (7, 2, 64)])
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_alone(
+    kernels: Kernels, assert_close: Callable[[Tensor | None, Tensor | None], None], name: str, shape: tuple[int, ...]
+) -> None:
+    torch.manual_seed(0)
+    x = (4 * torch.randn(shape)).requires_grad_()
+    exact = x.detach().double().requires_grad_()
+    y, expected = activated(kernels, name, x), EXACT[name](exact)
+    y.sum().backward()
+    expected.sum().backward()
+    assert_close(y, expected)
+    assert_close(x.grad, exact.grad)
 
 
 def test_what_is_not_finite_stays_so(kernels: Kernels) -> None:

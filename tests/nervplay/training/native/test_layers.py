@@ -10,7 +10,7 @@ from nervplay.models import build_model, preset_names, resolve_preset
 from nervplay.training.native.layers import NativeLayers, finishable
 from nervplay.training.native.library import Kernels
 
-NAMES = {"Finished", "Depthwise", "Convolved", "Head"}
+NAMES = {"Activated", "Finished", "Depthwise", "Convolved", "Head"}
 
 
 def used(value: Tensor) -> set[str]:
@@ -35,8 +35,8 @@ X = torch.randn(1, 16, 24, 32)
         (nn.Conv2d(16, 24, 3, padding=1), "Convolved"),
         (nn.Conv2d(16, 24, 5, padding=2), "Convolved"),
         (nn.Conv2d(16, 3, 3, padding=1), "Head"),
-        (nn.Sequential(nn.Conv2d(16, 16, 1), nn.GELU()), "Finished"),
-        (nn.Sequential(nn.Conv2d(16, 16, 1), nn.SiLU(inplace=True)), "Finished"),
+        (nn.Sequential(nn.Conv2d(16, 16, 1), nn.GELU()), "Activated"),
+        (nn.Sequential(nn.Conv2d(16, 16, 1), nn.SiLU(inplace=True)), "Activated"),
         (nn.Conv2d(16, 16, 1), None),
         (nn.Conv2d(16, 16, 3), None),
         (nn.Conv2d(16, 16, 3, padding=1, stride=2), None),
@@ -54,6 +54,15 @@ def test_what_is_taken(kernels: Kernels, layer: nn.Module, kernel: str | None) -
     assert used(ours) == ({kernel} if kernel else set())
     torch.testing.assert_close(ours, layer(X), rtol=1e-4, atol=1e-4)
     assert used(layer(X)) == set(), "and nothing is left of it"
+
+
+def test_an_activation_alone_takes_any_dense_order(kernels: Kernels) -> None:
+    last = X.contiguous(memory_format=torch.channels_last).requires_grad_()
+    with NativeLayers(kernels):
+        for x, kernel in ((last, {"Finished"}), (last.permute(0, 2, 3, 1), {"Activated"}), (last[:, :, ::2], set())):
+            ours = F.gelu(x)
+            assert used(ours) == kernel
+            torch.testing.assert_close(ours, F.gelu(x.detach()), rtol=1e-5, atol=1e-6)
 
 
 def test_small_maps_and_narrow_half_precision_stay_with_pytorch(kernels: Kernels) -> None:
