@@ -3,7 +3,8 @@
     exact      float32, eager, one kernel after the other, Adam parameter group by parameter group
     fast       convolutions and matrix products in bfloat16 where the processor has it (float32 weights, moments and
                losses), frames and weights with their channels last, as the fast kernels want them, Adam in one kernel,
-               SSIM in one function; on CUDA what stays in float32 may use TF32
+               SSIM in one function; on CUDA what stays in float32 may use TF32. On the CPU C kernels compute what
+               PyTorch is slow at (`nervplay.training.native`), where a compiler is, and freed memory is kept
     compiled   fast, and the whole way from frames to loss and back as one compiled program: on the CPU by PyTorch's
                C++ inductor, on CUDA as a CUDA graph, too. Compiling takes a minute or more
 
