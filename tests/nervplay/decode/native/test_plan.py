@@ -187,7 +187,7 @@ def test_threads_and_strips_change_no_byte(isa: Isa) -> None:
 
 
 @pytest.mark.parametrize("kernel", [(3, 3), (5, 5), (1, 3), (3, 1)])
-@pytest.mark.parametrize("tiles", (17, 18, 19, 21, 23))
+@pytest.mark.parametrize("tiles", [17, 18, 19, 21, 23])
 def test_every_remainder_of_tiles(isa: Isa, kernel: tuple[int, int], tiles: int) -> None:
     # 7 vectors of 16 lanes are panels of 3, 2 and 2; 28 channels of one place share vectors with the next.
     wide = 9 - kernel[1] if kernel[1] > 1 else 1
