@@ -7,9 +7,8 @@ In closed form, of what a few frames showed (`observed`); three steps, each of w
 2. `round_weights`: weights are rounded one input after the other, and each rounding error is made up for by the weights
    that are still to come, as far as their inputs vary together (Frantar et al., GPTQ, arXiv 2210.17323, algorithm 1, on
    Hassibi and Stork's optimal brain surgeon). The loss is that of Nagel et al. (AdaRound, arXiv 2004.10568, eq. 21) and
-   of the layer-wise Li et al. (BRECQ, arXiv 2102.05426), who learn by gradient which of two neighbours to take. One
-   factorisation serves all outputs here, and weights may move by more than a step. Both were tried on the same layers:
-   a thousand steps of gradient took a hundred times as long and won a fifth to a half of the decibels.
+   the layer-wise Li et al. (BRECQ, arXiv 2102.05426), who learn by gradient which of two neighbours to take. Here one
+   factorisation serves all outputs, and weights may move by more than a step.
 3. `corrected`: the bias takes what is left of the mean (Nagel et al., arXiv 1906.04721, section 4.2).
 
 Inputs are those of the exact network, plus the rounding noise of this map. What convolutions before it add is 1e-5 of
