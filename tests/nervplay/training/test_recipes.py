@@ -20,6 +20,7 @@ def test_defaults_are_hnerv_s() -> None:
     expected = {
         "epochs": 300,
         "batch_size": 1,
+        "accumulate": 1,
         "patch_size": None,
         "learning_rate": 1e-3,
         "betas": [0.9, 0.999],

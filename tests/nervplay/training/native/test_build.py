@@ -50,7 +50,7 @@ def test_the_name_knows_the_processor(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(names) == 2
 
 
-def test_every_instruction_set_compiles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_instruction_set_of_every_processor_compiles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if shutil.which("cc") is None:
         pytest.skip("no C compiler is here")
     monkeypatch.setattr(build, "instruction_set", lambda: "generic")
