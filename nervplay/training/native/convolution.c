@@ -117,15 +117,16 @@ NK_INLINE void transform_tile(const conv_job *job, int number, const int tile) {
     const size_t area = (size_t)op->height * (size_t)op->width, line = (size_t)(op->width * op->channels);
     const float *map = job->x + (size_t)item * area * (size_t)op->channels, *rows[8];
     vf o[POSITIONS];
+    nk_plan plan = plan_of(op);
+    plan.value_step = job->value_step;
     for (int r = 0; r < 8; r++) {
         const int from = y + r - op->top;
         rows[r] = from < 0 || from >= op->height ? NULL : map + (size_t)from * line;
     }
     for (int c = 0; c < job->padded; c += NK_LANES) {
         float *to = job->values + (size_t)number * (size_t)job->padded + (size_t)c;
-        if (c < op->channels) input_vector(op, rows, x - op->left, c, 8, 8, o);
-        else memset(o, 0, sizeof o);
-        for (int k = 0; k < POSITIONS; k++) vstore(to + (size_t)k * job->value_step, o[k]);
+        if (c < op->channels) input_vector(op, &plan, rows, x - op->left, c, to, FLOATS, 8, 8);
+        else for (int k = 0; k < POSITIONS; k++) vstore(to + (size_t)k * job->value_step, vset(0.0f));
     }
     for (int c = 0; c < job->out_padded; c += NK_LANES) {
         float *to = job->slopes + (size_t)number * (size_t)job->out_padded + (size_t)c;
