@@ -129,7 +129,7 @@ def _find() -> ctypes.CDLL:
 
 
 def load() -> ctypes.CDLL:
-    """Return the library; the first call of a process may compile it, which takes some seconds.
+    """Return the library; the first call of a process may compile it, which takes half a minute on two cores.
 
     Raises:
         CapabilityError: there is none and none can be built; the message says why.
