@@ -37,6 +37,7 @@ from app.core.slot import Alignment, OpenRequest  # noqa: E402
 from app.core.sources import parse_source  # noqa: E402
 from app.core.stats import percentile  # noqa: E402
 from app.core.view import Mode  # noqa: E402
+from app.main import settle_when_opened  # noqa: E402
 from app.views.canvas.soft import SoftCanvas  # noqa: E402
 from app.views.main_window import MainWindow  # noqa: E402
 from app.views.theme import apply_theme  # noqa: E402
@@ -105,6 +106,7 @@ def window_over(seconds: float = 0.0, spec: VideoSpec = FULL, *, cache_mb: int =
         return media[request.ref.text]
 
     window = MainWindow(player, Engine(player, opener), canvas="soft")
+    settle_when_opened(player)
     window.resize(2200, 1300)
     window.show()
     for number, name in enumerate("ab"):
@@ -250,6 +252,7 @@ def sample_rate(seconds: float) -> list[Row]:
     alone.close()
     player = Player(Settings(cache_mb=0, metrics=False, told=["sound"], device="cpu"))
     window = MainWindow(player, Engine(player), canvas="soft")
+    settle_when_opened(player)
     window.show()
     for number, path in enumerate((sample.clip, sample.video)):
         player.open(player.slots[number], parse_source(str(path)))

@@ -10,6 +10,7 @@ __all__ = ["DecodeStats", "Speed", "percentile"]
 
 _WINDOW = 120
 _SECONDS = 2.0
+_FEW = 8
 
 
 def percentile(values: Sequence[float], share: float) -> float:
@@ -64,9 +65,11 @@ class DecodeStats:
 
     @property
     def latency(self) -> float:
-        """Typical seconds per frame, 0 while nothing is known."""
+        """Typical seconds per frame, 0 while nothing is known; the best of the first few, which find nothing warm."""
         seconds = list(self._seconds)[-16:]
-        return percentile(seconds, 0.5) if seconds else 0.0
+        if len(seconds) < _FEW:
+            return min(seconds, default=0.0)
+        return percentile(seconds, 0.5)
 
     def speed(self, rate: Fraction) -> Speed | None:
         """Return the speed against a clip of `rate` frames per second; None before the first frame."""

@@ -1,5 +1,6 @@
 """The backend of the player: a decode thread per slot, one that measures, and the way back to the player."""
 
+import math
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -12,6 +13,7 @@ from app.core.slot import OpenRequest, Slot
 from app.workers.measuring import MeasureWorker
 from app.workers.side import Opener, SideWorker
 from app.workers.sound import SoundMaster
+from nervplay.memory import keep_pages
 
 __all__ = ["Engine"]
 
@@ -31,6 +33,7 @@ class Engine(QObject):
 
     def __init__(self, player: Player, opener: Opener | None = None) -> None:
         super().__init__()
+        keep_pages()
         self._player, self._opener = player, opener
         self._sides: dict[int, SideWorker] = {}
         self._measurer: MeasureWorker | None = None
@@ -121,11 +124,13 @@ class Engine(QObject):
         self._arm()
 
     def _arm(self) -> None:
-        """While playing, look at the clock again when the next frame is due."""
+        """While playing, look at the clock again when the next frame is due: not before, or it would wait for the one
+        behind it.
+        """
         if not self._player.transport.playing or self._closed:
             self._timer.stop()
             return
-        self._timer.start(min(_LONGEST, max(_SHORTEST, round(1000 * self._player.transport.until_next()))))
+        self._timer.start(min(_LONGEST, max(_SHORTEST, math.ceil(1000 * self._player.transport.until_next()))))
 
     def shut_down(self) -> None:
         """End all threads and wait for them; at most the frame that each decodes. Idempotent."""

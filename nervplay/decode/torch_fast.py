@@ -5,36 +5,15 @@ per frame spends a quarter of its time on page faults. `keep_pages` tells it not
 channels_last alone, which is 1.5 times the default.
 """
 
-import ctypes
-import sys
-import threading
-
 import torch
 
 from nervplay.decode.tiles import Tiles
 from nervplay.decode.torch_decoder import TorchDecoder
+from nervplay.memory import keep_pages
 from nervplay.models import VideoModel
 from nervplay.video.spec import VideoSpec
 
-__all__ = ["TorchFastDecoder", "keep_pages", "lay_channels_last"]
-
-_M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3
-_LARGEST = (1 << 31) - 1
-_once = threading.Lock()
-
-
-def keep_pages() -> bool:
-    """Make malloc of this process keep what is freed; return whether it could. Once per process, never undone."""
-    if sys.platform != "linux" or not _once.acquire(blocking=False):
-        return sys.platform == "linux"
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (OSError, AttributeError):  # another C library
-        return False
-    return all(
-        mallopt(option, value) == 1
-        for option, value in ((_M_MMAP_THRESHOLD, 1 << 30), (_M_TRIM_THRESHOLD, _LARGEST), (_M_TOP_PAD, 1 << 28))
-    )
+__all__ = ["TorchFastDecoder", "lay_channels_last"]
 
 
 def lay_channels_last(model: VideoModel) -> VideoModel:

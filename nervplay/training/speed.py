@@ -23,8 +23,8 @@ import torch
 from torch import Tensor
 
 from nervplay.blocks.conv_block import ConvBlock
-from nervplay.decode.torch_fast import keep_pages
 from nervplay.errors import CapabilityError, UnknownNameError
+from nervplay.memory import keep_pages
 from nervplay.models.base import VideoModel
 from nervplay.training.native.layers import NativeLayers, finishable
 from nervplay.training.native.library import kernels as find_kernels

@@ -31,3 +31,13 @@ def test_speed() -> None:
     assert stats.speed(Fraction(25)).done == 0
     stats.clear()
     assert stats.speed(Fraction(25)) is None
+
+
+def test_the_first_frames_find_nothing_warm() -> None:
+    stats = DecodeStats()
+    for seconds in (0.2, 0.05, 0.02, 0.03):
+        stats.add(seconds)
+    assert stats.latency == 0.02
+    for _ in range(8):
+        stats.add(0.03)
+    assert stats.latency == 0.03

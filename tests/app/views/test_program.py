@@ -17,3 +17,18 @@ def test_a_network_beside_software_gl(small_clip: Path, small_nerv: Path, tmp_pa
     assert ran.returncode == 0, ran.stderr
     with Image.open(target) as picture:
         assert min(picture.size) >= 500
+
+
+def test_garbage_is_collected_when_other_sources_are_open(monkeypatch) -> None:
+    from types import SimpleNamespace
+
+    from app import main
+    from app.core.player import Player
+
+    player, calls = Player(), []
+    monkeypatch.setattr(main, "settle", lambda: calls.append(player.slots[0].facts))
+    main.settle_when_opened(player)
+    for title in ("a", "a", "b"):
+        player.slots[0].facts = SimpleNamespace(title=title)
+        player.events.emit("clip")
+    assert [facts.title for facts in calls] == ["a", "b"]

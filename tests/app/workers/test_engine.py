@@ -217,3 +217,13 @@ def test_precisions_are_tried_one_by_one_and_never_while_playing(qtbot, make_eng
     player.transport.pause()
     qtbot.waitUntil(lambda: len(tried) == 3, timeout=10_000)
     assert not any(tried)
+
+
+def test_the_clock_is_looked_at_when_a_frame_is_due_and_not_before(qtbot, make_engine) -> None:
+    player = make_engine(metrics=False)
+    open_pair(player, qtbot)
+    player.transport.play()
+    for left, milliseconds in ((0.0102, 11), (0.0003, 1), (0.5, 16), (0.0, 1)):
+        player.transport.until_next = lambda left=left: left
+        player.backend._arm()
+        assert player.backend._timer.interval() == milliseconds
