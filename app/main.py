@@ -78,13 +78,22 @@ def play(request: PlayRequest) -> int:
     settle_when_opened(window.player)
     failures: list[Exception] = []
     _let_python_see_signals(window)
-    if request.screenshot is not None:
-        target = request.screenshot
-        _when_settled(window, lambda: _shoot(window, target, failures, request))
+    pending = [request.screenshot] if request.screenshot is not None else []
+
+    def shoot() -> None:
+        while pending:
+            _shoot(window, pending.pop(), failures, request)
+
+    def quit_now() -> None:
+        shoot()  # as the window is, where it has not settled
+        window.close()
+
+    if pending:
+        _when_settled(window, shoot)
     if request.playing:
         _when_settled(window, lambda: window.run("play"))
     if request.quit_after is not None:
-        QTimer.singleShot(round(1000 * request.quit_after), window, window.close)
+        QTimer.singleShot(round(1000 * request.quit_after), window, quit_now)
     window.show()
     code = app.exec()
     window.deleteLater()

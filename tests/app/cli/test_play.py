@@ -45,8 +45,10 @@ def test_screenshot(start, small_clip: Path, small_nerv: Path, tmp_path: Path, m
     assert os.environ["QT_QPA_PLATFORM"] == "offscreen"
 
 
-def test_quit_after(start, tmp_path: Path, monkeypatch) -> None:
+def test_quit_after(start, small_clip: Path, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setenv("QT_QPA_PLATFORM", "offscreen")
-    ran = start("play", "--quit-after", "0.3", "--canvas", "soft")
+    target = tmp_path / "view.png"
+    ran = start("play", small_clip, "--quit-after", "0.01", "--canvas", "soft", "--screenshot", target)
     _, errors = ran.communicate(timeout=60)
     assert ran.returncode == 0, errors
+    assert target.is_file(), "the window as it was then"
