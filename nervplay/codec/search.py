@@ -77,7 +77,7 @@ class Search:
         """
         smallest = hull.take(hull.steps)
         around = len(encode_nerv(self._build({n: c.tensor for n, c in smallest.items()}))) - hull.size(hull.steps)
-        for _ in range(_ROUNDS):
+        for number in range(_ROUNDS):
             choices = hull.within(limit - around)
             if choices is None:
                 raise UsageError(
@@ -87,7 +87,8 @@ class Search:
             trial = self.trial(choices)
             if trial.file_bytes <= limit:
                 return trial
-            around += trial.file_bytes - limit + limit // _MARGIN
+            # more every time: a few bytes need not change the choice
+            around += (trial.file_bytes - limit + limit // _MARGIN) * 2**number
         raise UsageError(f"{limit} bytes were not met in {_ROUNDS} trials; ask for some more")
 
     def at_quality(self, hull: Hull, psnr_db: float) -> Trial:
