@@ -90,11 +90,10 @@ class PictureCache:
             wanted: what is being decoded, most wanted first: other sources need it, too, and may be slower.
         """
         ranks = {key: rank for rank, key in enumerate(wanted)}
-        first = -2.0 * len(ranks)
 
         def distance(key: Key) -> float:
             if key in ranks:
-                return first + ranks[key]
+                return ranks[key] - len(ranks)  # below all that is not wanted
             ahead = float((key - frame) * direction)
             # what has just passed comes again last of all, but a step back must not cost a decode
             return ahead if ahead >= 0 else min(frame_count + ahead, -4 * ahead)

@@ -15,10 +15,11 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-__all__ = ["BuildError", "build", "find_compiler", "library_name", "source_hash"]
+__all__ = ["BuildError", "build", "find_compiler", "library_name", "run_compiler", "source_hash"]
 
 _LOG = logging.getLogger("nervplay.decode.native.build")
 
@@ -66,8 +67,12 @@ def library_name() -> str:
     return f"nervplay-kernels-{source_hash()}{sysconfig.get_config_var('SHLIB_SUFFIX') or '.so'}"
 
 
-def _compile(compiler: str, arguments: list[str]) -> None:
+def run_compiler(compiler: str, arguments: Sequence[str]) -> None:
     """Run the compiler.
+
+    Args:
+        compiler: its path.
+        arguments: all of them.
 
     Raises:
         BuildError: it cannot be run or fails.
@@ -116,11 +121,11 @@ def build(folder: Path) -> Path:
         with_x86 = ["-DNK_WITH_X86"] if variants else []
         jobs += [[*FLAGS, *with_x86, "-c", str(HERE / unit), "-o", str(work / f"{unit}.o")] for unit in UNITS]
         with ThreadPoolExecutor(len(os.sched_getaffinity(0)) if sys.platform == "linux" else 2) as pool:
-            list(pool.map(lambda arguments: _compile(compiler, arguments), jobs))
+            list(pool.map(lambda arguments: run_compiler(compiler, arguments), jobs))
         part = folder / f".{target.name}.{secrets.token_hex(4)}.part"
         try:
             objects = [str(path) for path in sorted(work.glob("*.o"))]
-            _compile(compiler, ["-shared", "-pthread", *objects, "-o", str(part), "-lm"])
+            run_compiler(compiler, ["-shared", "-pthread", *objects, "-o", str(part), "-lm"])
             part.replace(target)
         finally:
             part.unlink(missing_ok=True)

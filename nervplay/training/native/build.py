@@ -7,7 +7,6 @@ function and the threads are the decoder's sources (`nervplay/decode/native`).
 import hashlib
 import logging
 import secrets
-import subprocess
 import sysconfig
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Any
 
 import torch
 
-from nervplay.decode.native.build import FLAGS, X86, BuildError, find_compiler
+from nervplay.decode.native.build import FLAGS, X86, BuildError, find_compiler, run_compiler
 
 __all__ = ["build", "instruction_set", "library_name"]
 
@@ -77,14 +76,10 @@ def build(folder: Path) -> Path:
     if compiler is None:
         raise BuildError("no C compiler is here (cc, gcc or clang)")
     part = folder / f".{target.name}.{secrets.token_hex(4)}.part"
-    command = [compiler, *_flags(instructions), "-shared", *map(str, UNITS), "-o", str(part), "-lm"]
     _LOG.info("compiling the kernels of fits with %s, once for this version", compiler)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        result = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - the user's own compiler
-        if result.returncode:
-            reason = next((line for line in result.stderr.splitlines() if "error" in line), "no message")
-            raise BuildError(f"the compiler {compiler} failed: {reason.strip()}")
+        run_compiler(compiler, [*_flags(instructions), "-shared", *map(str, UNITS), "-o", str(part), "-lm"])
         part.replace(target)
     except OSError as error:
         raise BuildError(f"the kernels cannot be built in {folder}: {error.strerror}") from None

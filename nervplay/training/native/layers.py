@@ -11,7 +11,7 @@ Everything else goes where it always went.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from functools import cache, partial
 from typing import Any, Self
 
 import torch
@@ -62,7 +62,13 @@ def _pays(x: Tensor, weight: Tensor) -> bool:
         return False
     if not torch.is_autocast_enabled("cpu"):
         return True
-    return min(outputs, channels) >= LANES and not torch.cpu.get_capabilities().get("amx_tile")
+    return min(outputs, channels) >= LANES and not _has_matrix_tiles()
+
+
+@cache
+def _has_matrix_tiles() -> bool:
+    """Whether the processor multiplies bfloat16 in tiles; asked once, not in every step."""
+    return bool(torch.cpu.get_capabilities().get("amx_tile"))
 
 
 def finishable(model: nn.Module) -> list[tuple[ConvBlock, str, int]]:
