@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from nervplay.blocks.channel_norm import EPS, ChannelNorm
 
-__all__ = ["ConvNeXt"]
+__all__ = ["ConvNeXt", "ConvNeXtBlock"]
 
 _INIT_STD = 0.02
 _INIT_SCALE = 1e-6
@@ -36,8 +36,12 @@ class _Downsample(nn.Module):
         return out
 
 
-class _Block(nn.Module):
-    """Depth-wise 7x7, norm, C -> 4C, GELU, 4C -> C, times a learnt scale per channel, plus the input."""
+class ConvNeXtBlock(nn.Module):
+    """Depth-wise 7x7, norm, C -> 4C, GELU, 4C -> C, times a learnt scale per channel, plus the input.
+
+    Args:
+        channels: C.
+    """
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -48,6 +52,7 @@ class _Block(nn.Module):
         self.scale = nn.Parameter(torch.full((channels,), _INIT_SCALE))
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return float (B, C, H, W) of float (B, C, H, W)."""
         y = self.norm(self.depthwise(x).permute(0, 2, 3, 1))
         y = self.scale * self.project(F.gelu(self.expand(y)))
         out: Tensor = x + y.permute(0, 3, 1, 2)
@@ -71,7 +76,7 @@ class ConvNeXt(nn.Module):
         for i, (width, stride) in enumerate(zip(widths, strides, strict=True)):
             # Built in turns, as the official code does: the random numbers then fall in the same order.
             self.downsample.append(_Downsample(before, width, stride, first=i == 0))
-            self.stages.append(nn.Sequential(*(_Block(width) for _ in range(blocks))))
+            self.stages.append(nn.Sequential(*(ConvNeXtBlock(width) for _ in range(blocks))))
             before = width
         for module in self.modules():
             if isinstance(module, nn.Conv2d | nn.Linear):

@@ -109,6 +109,8 @@ class WeightShaping:
 
     def _shaped(self) -> dict[str, Tensor]:
         """Return the weights that differ from the parameters, by their names below `_Caller`."""
+        if not self.is_active:
+            return {}  # at once: to collect the parameters of a network takes time in every step
         model, phase = self._model, self._phase
         weights: dict[str, Tensor] = dict(model.named_parameters())
         shaped = {name: weights[name] * mask for name, mask in self.masks.items()}

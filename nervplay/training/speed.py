@@ -22,11 +22,10 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from nervplay.blocks.conv_block import ConvBlock
 from nervplay.errors import CapabilityError, UnknownNameError
 from nervplay.memory import keep_pages
 from nervplay.models.base import VideoModel
-from nervplay.training.native.layers import NativeLayers, finishable
+from nervplay.training.native.layers import Fusible, NativeLayers, fusible
 from nervplay.training.native.library import kernels as find_kernels
 
 __all__ = ["SPEEDS", "Speed", "get_speed"]
@@ -59,12 +58,12 @@ class Speed:
         self._half = self.fused and _has_bfloat16(device)
         # a compiler cannot see through them, and makes its own
         self.kernels = find_kernels() if name == "fast" and device.type == "cpu" else None
-        self._blocks: list[tuple[ConvBlock, str, int]] = []
+        self._blocks: list[Fusible] = []
 
     def prepare(self, model: VideoModel) -> None:
         """Lay the weights of a network as this way wants them; their values stay."""
         if self.kernels is not None:
-            self._blocks = finishable(model)
+            self._blocks = fusible(model)
         if not self.channels_last:
             return
         for parameter in model.parameters():

@@ -23,7 +23,7 @@ _LOG = logging.getLogger(__name__)
 HERE = Path(__file__).resolve().parent
 SHARED = HERE.parents[1] / "decode" / "native"
 UNITS = (
-    *(HERE / f"{name}.c" for name in ("elementwise", "depthwise", "convolution", "head", "ssim")),
+    *(HERE / f"{name}.c" for name in ("elementwise", "depthwise", "convnext", "convolution", "head", "ssim")),
     SHARED / "pool.c",
 )
 NEEDS = {

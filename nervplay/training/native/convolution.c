@@ -4,7 +4,8 @@
    y = A' [(G w G') (B' x B)] A for each tile of 8x8 positions, with all channels multiplied at each position. The same
    equation read the other way round is the gradient of the weights: G' [sum over tiles of (A dy A') (B' x B)] G.
    Tiles are transformed in chunks that stay in the cache; then each position adds what its chunk brings.
-   G is not known here: it comes from Python as the matrix of G w G', [64][taps * taps]. */
+   G is not known here: it comes from Python, [8][taps].
+   One position of A dy A' is the sum of dy over the tile, whose sum over all tiles is the gradient of the bias. */
 #include "train.h"
 
 #include "wino.h"
@@ -12,11 +13,13 @@
 #define POSITIONS 64
 #define CHUNK 64 /* tiles; one chunk's sums are in float32 one after the other */
 #define GROUP 8  /* channels of the input that one block of registers holds */
+#define WHOLE 9  /* position (1, 1), of the point 1 in both directions */
 
 typedef struct {
     nk_op op;
     const float *x, *gradient, *weights, *transform;
-    float *out, *packed, *sums, *values, *slopes;
+    float *out, *packed, *sums, *values, *slopes, *bias;
+    int factor, turned;
     char *work;
     size_t scratch;
     int item, chunk, tiles; /* of the chunk that runs */
@@ -34,24 +37,59 @@ static nk_op conv_op(int height, int width, int channels, int out_channels, int 
     return op;
 }
 
+/* The channel of the weights that is output `number` of the kernels: these store (i, j, c), PyTorch (c, i, j). */
+NK_INLINE int channel_of(int number, int channels, int factor) {
+    const int area = factor * factor, each = channels / area;
+    return number % each * area + number / each;
+}
+
+/* One tap of the weights of one input channel and one vector of output channels; those of `turned` kernels change their
+   parts, and taps are counted from the end. Weights lie as [output][tap][input]. */
+NK_INLINE vf weights_of(const conv_job *job, int channel, int first, int tap) {
+    const nk_op *op = &job->op;
+    const int taps = op->kh * op->kw, count = op->out_channels - first < NK_LANES ? op->out_channels - first : NK_LANES;
+    if (job->turned) {
+        const int output = channel_of(channel, op->channels, job->factor);
+        return vload_n(job->weights + (size_t)(output * taps + taps - 1 - tap) * (size_t)op->out_channels + (size_t)first, count);
+    }
+    float lanes[NK_LANES] = {0};
+    for (int i = 0; i < count; i++) {
+        const int output = channel_of(first + i, op->out_channels, job->factor);
+        lanes[i] = job->weights[(size_t)(output * taps + tap) * (size_t)op->channels + (size_t)channel];
+    }
+    return vload(lanes);
+}
+
+NK_INLINE void pack_vector(const conv_job *job, int channel, int first, float *to, size_t step, const int side) {
+    vf half[8][5]; /* transformed down, not yet across */
+    NK_UNROLL for (int c = 0; c < side; c++) {
+        vf w[5];
+        NK_UNROLL for (int r = 0; r < side; r++) w[r] = weights_of(job, channel, first, r * side + c);
+        NK_UNROLL for (int k = 0; k < 8; k++) {
+            half[k][c] = w[0] * job->transform[k * side];
+            NK_UNROLL for (int r = 1; r < side; r++) half[k][c] += w[r] * job->transform[k * side + r];
+        }
+    }
+    for (int k = 0; k < POSITIONS; k++) {
+        vf sum = half[k / 8][0] * job->transform[k % 8 * side];
+        NK_UNROLL for (int c = 1; c < side; c++) sum += half[k / 8][c] * job->transform[k % 8 * side + c];
+        vstore(to + (size_t)k * step, sum);
+    }
+}
+
 /* The weights of one input channel, transformed, to where `multiply` of wino.h reads them. */
 static void pack_task(void *context, int channel, int worker) {
     const conv_job *job = context;
-    const int taps = job->op.kh * job->op.kw, vectors = (job->op.out_channels + NK_LANES - 1) / NK_LANES;
-    const int panels = (vectors + NK_PANEL - 1) / NK_PANEL, channels = job->op.channels;
+    const int vectors = (job->op.out_channels + NK_LANES - 1) / NK_LANES, channels = job->op.channels;
+    const int panels = (vectors + NK_PANEL - 1) / NK_PANEL;
     (void)worker;
     for (int panel = 0; panel < panels; panel++) {
         const int first = panel_start(panel, vectors), count = panel_start(panel + 1, vectors) - first;
-        float *to = job->packed + (size_t)first * NK_LANES * (size_t)(POSITIONS * channels);
-        for (int j = 0; j < count; j++) {
-            const float *from = job->weights + (size_t)channel * (size_t)job->out_padded + (size_t)((first + j) * NK_LANES);
-            vf w[25];
-            for (int t = 0; t < taps; t++) w[t] = vload(from + (size_t)t * (size_t)channels * (size_t)job->out_padded);
-            for (int k = 0; k < POSITIONS; k++) {
-                vf sum = {0};
-                for (int t = 0; t < taps; t++) sum += w[t] * job->transform[k * taps + t];
-                vstore(to + ((size_t)k * (size_t)channels + (size_t)channel) * (size_t)(count * NK_LANES) + j * NK_LANES, sum);
-            }
+        const size_t width = (size_t)(count * NK_LANES), step = (size_t)channels * width;
+        float *to = job->packed + (size_t)first * NK_LANES * (size_t)(POSITIONS * channels) + (size_t)channel * width;
+        for (int j = 0; j < count; j++, to += NK_LANES) {
+            if (job->op.kh == 3) pack_vector(job, channel, (first + j) * NK_LANES, to, step, 3);
+            else pack_vector(job, channel, (first + j) * NK_LANES, to, step, 5);
         }
     }
 }
@@ -65,16 +103,20 @@ static void convolve_task(void *context, int piece, int worker) {
     wino_piece(op, &in, &out, 0, op->height, piece, job->work + (size_t)worker * job->scratch);
 }
 
-int nt_convolve(nk_pool *pool, const float *x, const float *weights, const float *bias, const float *transform, float *y,
-                int items, int height, int width, int channels, int out_channels, int taps) {
+int nt_convolve(nk_pool *pool, int turned, const float *x, const float *weights, const float *bias, const float *transform,
+                float *y, int items, int height, int width, int channels, int out_channels, int taps, int factor) {
     conv_job job = {.op = conv_op(height, width, channels, out_channels, taps), .x = x, .weights = weights, .transform = transform, .out = y};
-    job.out_padded = up_to(out_channels, 16);
+    job.turned = turned, job.factor = factor, job.out_padded = up_to(out_channels, 16);
     job.scratch = (wino_scratch(&job.op) + 4095) & ~(size_t)4095;
-    const size_t packed = (sizeof(float) * POSITIONS * (size_t)channels * (size_t)job.out_padded + 4095) & ~(size_t)4095;
+    const size_t weight_size = sizeof(float) * POSITIONS * (size_t)channels * (size_t)job.out_padded;
+    const size_t packed = (weight_size + sizeof(float) * (size_t)job.out_padded + 4095) & ~(size_t)4095;
     char *memory = nk_pool_memory(pool, packed + job.scratch * (size_t)nk_pool_threads(pool));
     if (!memory) return -1;
     job.packed = (float *)(void *)memory, job.work = memory + packed;
-    job.op.weights = job.packed, job.op.bias = bias;
+    float *start = (float *)(void *)(memory + weight_size);
+    for (int o = 0; o < job.out_padded; o++)
+        start[o] = bias && o < out_channels ? bias[channel_of(o, out_channels, factor)] : 0.0f;
+    job.op.weights = job.packed, job.op.bias = start;
     nk_parallel(pool, pack_task, &job, channels);
     for (job.item = 0; job.item < items; job.item++)
         nk_parallel(pool, convolve_task, &job, wino_pieces(&job.op, 0, height));
@@ -179,42 +221,64 @@ static void add_task(void *context, int position, int worker) {
             else add_block(job, v, s, to, 1);
         }
     }
+    if (position != WHOLE) return;
+    for (int o = 0; o < job->out_padded; o += NK_LANES) {
+        vf sum = vload(job->bias + o);
+        for (int t = 0; t < job->tiles; t++) sum += vload(slopes + (size_t)t * (size_t)job->out_padded + o);
+        vstore(job->bias + o, sum);
+    }
 }
 
-/* out[tap][channel][output] = over positions, transform[position][tap] sums[position][channel][output]. */
+NK_INLINE void fold_vector(const conv_job *job, int channel, int first, const float *from, size_t step, const int side) {
+    const int outputs = job->op.out_channels, channels = job->op.channels;
+    const int count = outputs - first < NK_LANES ? outputs - first : NK_LANES;
+    vf w[5][5] = {{{0}}};
+    for (int row = 0; row < 8; row++) {
+        vf half[5] = {{0}};
+        NK_UNROLL for (int k = 0; k < 8; k++) {
+            const vf v = vload(from + (size_t)(row * 8 + k) * step);
+            NK_UNROLL for (int c = 0; c < side; c++) half[c] += v * job->transform[k * side + c];
+        }
+        NK_UNROLL for (int r = 0; r < side; r++)
+            NK_UNROLL for (int c = 0; c < side; c++) w[r][c] += half[c] * job->transform[row * side + r];
+    }
+    float lanes[25][NK_LANES];
+    NK_UNROLL for (int t = 0; t < side * side; t++) vstore(lanes[t], w[t / side][t % side]);
+    for (int i = 0; i < count; i++) {
+        float *to = job->out + (size_t)(channel_of(first + i, outputs, job->factor) * side * side) * (size_t)channels + channel;
+        for (int t = 0; t < side * side; t++) to[(size_t)(t * channels)] = lanes[t][i];
+    }
+}
+
+/* One input channel's gradient: G' sums G, to [output][tap][input]. */
 static void fold_task(void *context, int channel, int worker) {
     const conv_job *job = context;
-    const int taps = job->op.kh * job->op.kw;
     const size_t step = (size_t)job->padded * (size_t)job->out_padded;
     (void)worker;
-    for (int o = 0; o < job->out_padded; o += NK_LANES) {
-        const float *from = job->sums + (size_t)channel * (size_t)job->out_padded + (size_t)o;
-        vf w[25] = {{0}};
-        for (int k = 0; k < POSITIONS; k++) {
-            const vf v = vload(from + (size_t)k * step);
-            for (int t = 0; t < taps; t++) w[t] += v * job->transform[k * taps + t];
-        }
-        for (int t = 0; t < taps; t++)
-            vstore(job->out + ((size_t)(t * job->op.channels) + (size_t)channel) * (size_t)job->out_padded + (size_t)o, w[t]);
+    for (int first = 0; first < job->op.out_channels; first += NK_LANES) {
+        const float *from = job->sums + (size_t)channel * (size_t)job->out_padded + (size_t)first;
+        if (job->op.kh == 3) fold_vector(job, channel, first, from, step, 3);
+        else fold_vector(job, channel, first, from, step, 5);
     }
 }
 
 int nt_convolve_weights(nk_pool *pool, const float *x, const float *gradient, const float *transform, float *weights,
-                        int items, int height, int width, int channels, int out_channels, int taps) {
+                        float *bias, int items, int height, int width, int channels, int out_channels, int taps, int factor) {
     conv_job job = {.op = conv_op(height, width, channels, out_channels, taps), .x = x, .gradient = gradient, .transform = transform, .out = weights};
     const int tile = 9 - taps, tiles = items * ((height + tile - 1) / tile) * ((width + tile - 1) / tile);
-    job.padded = up_to(channels, 16), job.out_padded = up_to(out_channels, 16);
-    const size_t sums = (size_t)POSITIONS * (size_t)job.padded * (size_t)job.out_padded;
+    job.factor = factor, job.padded = up_to(channels, 16), job.out_padded = up_to(out_channels, 16);
+    const size_t sums = (size_t)POSITIONS * (size_t)job.padded * (size_t)job.out_padded, kept = sums + (size_t)job.out_padded;
     job.value_step = CHUNK * (size_t)job.padded + 16, job.slope_step = CHUNK * (size_t)job.out_padded + 16;
-    job.sums = nk_pool_memory(pool, sizeof(float) * (sums + POSITIONS * (job.value_step + job.slope_step)));
+    job.sums = nk_pool_memory(pool, sizeof(float) * (kept + POSITIONS * (job.value_step + job.slope_step)));
     if (!job.sums) return -1;
-    job.values = job.sums + sums, job.slopes = job.values + POSITIONS * job.value_step;
-    memset(job.sums, 0, sizeof(float) * sums);
+    job.bias = job.sums + sums, job.values = job.sums + kept, job.slopes = job.values + POSITIONS * job.value_step;
+    memset(job.sums, 0, sizeof(float) * kept);
     for (job.chunk = 0; job.chunk < tiles; job.chunk += CHUNK) {
         job.tiles = tiles - job.chunk < CHUNK ? tiles - job.chunk : CHUNK;
         nk_parallel(pool, transform_task, &job, job.tiles);
         nk_parallel(pool, add_task, &job, POSITIONS);
     }
     nk_parallel(pool, fold_task, &job, channels);
+    for (int o = 0; o < out_channels && bias; o++) bias[channel_of(o, out_channels, factor)] = job.bias[o];
     return 0;
 }

@@ -1,7 +1,7 @@
 """Convolutions of all channels, 3x3 or 5x5, as large as the map, by Winograd's method in float32."""
 
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -9,43 +9,66 @@ from torch import Tensor
 
 from nervplay.decode.native.packing import transformed
 from nervplay.training.native.library import Kernels
-from nervplay.training.native.maps import LANES, LAST, rounded
+from nervplay.training.native.maps import LAST
 
-__all__ = ["convolved"]
+__all__ = ["Products", "convolved", "maps_of"]
 
 
 @lru_cache
 def _transform(taps: int) -> Tensor:
-    """Return what Winograd's method makes of a kernel, float32 (64, taps * taps)."""
-    each = np.eye(taps * taps, dtype=np.float32).reshape(-1, 1, taps, taps)
+    """Return what Winograd's method makes of a row of a kernel, float32 (8, taps)."""
+    each = np.eye(taps, dtype=np.float32).reshape(taps, 1, taps, 1)
     return torch.from_numpy(transformed(each)[:, 0].astype(np.float32))
 
 
-def _by_tap(weight: Tensor) -> Tensor:
-    """Return float32 (taps * taps, C, O') of weights (O, C, taps, taps)."""
-    outputs, channels, taps, _ = weight.shape
-    laid = torch.zeros(taps, taps, channels, rounded(outputs, LANES))
-    laid[..., :outputs] = weight.permute(2, 3, 1, 0)
-    return laid
-
-
-def _maps(x: Tensor) -> Tensor:
-    """Return maps as float32, channels last."""
+def maps_of(x: Tensor) -> Tensor:
+    """Return maps (B, C, H, W) as float32, channels last."""
     return x.float().contiguous(memory_format=LAST)
 
 
-def _products(kernels: Kernels, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """Return the convolution of `_maps` of x as float32 (B, O, H, W), channels last."""
-    (items, channels, height, width), outputs, taps = x.shape, len(weight), weight.shape[-1]
-    y = torch.empty((items, outputs, height, width), memory_format=LAST)
-    start = torch.zeros(rounded(outputs, LANES))
-    if bias is not None:
-        start[:outputs] = bias
-    tensors = (x, _by_tap(weight), start, _transform(taps), y)
-    sizes = (items, height, width, channels, outputs, taps)
-    if kernels.call("nt_convolve", *(it.data_ptr() for it in tensors), *sizes):
-        raise MemoryError(f"no memory for a convolution of {width}x{height} with {channels} channels")
-    return y
+class Products(NamedTuple):
+    """A convolution without autograd; maps are float32 (B, channels, H, W), channels last.
+
+    Args:
+        kernels: the library.
+        weight: float32 (O, C, K, K), K 3 or 5.
+        factor: r; a map of the O channels has those of one place of a pixel shuffle by r side by side: channel c r^2 +
+            i r + j of the weight is number (i r + j) O / r^2 + c of the map.
+    """
+
+    kernels: Kernels
+    weight: Tensor
+    factor: int = 1
+
+    def value(self, x: Tensor, bias: Tensor | None) -> Tensor:
+        """Return the convolution of a map of C channels."""
+        return self._run(x, bias, len(self.weight), turned=False)
+
+    def to_input(self, gradient: Tensor) -> Tensor:
+        """Return what the gradient of the value gives to the input."""
+        return self._run(gradient, None, self.weight.shape[1], turned=True)
+
+    def to_weights(self, x: Tensor, gradient: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what the gradient of the value gives to weight and bias."""
+        weight = torch.empty_like(self.weight, memory_format=LAST)
+        bias = torch.empty(len(weight))
+        tensors = x, gradient, _transform(weight.shape[-1]), weight, bias
+        sizes = len(x), *x.shape[2:], x.shape[1], len(weight), weight.shape[-1], self.factor
+        if self.kernels.call("nt_convolve_weights", *(it.data_ptr() for it in tensors), *sizes):
+            raise MemoryError(f"no memory for the gradient of weights of {x.shape[1]} to {len(weight)} channels")
+        return weight, bias
+
+    def _run(self, x: Tensor, bias: Tensor | None, outputs: int, *, turned: bool) -> Tensor:
+        """Run `nt_convolve`."""
+        (items, channels, height, width), taps = x.shape, self.weight.shape[-1]
+        y = torch.empty((items, outputs, height, width), memory_format=LAST)
+        weight, transform = self.weight.contiguous(memory_format=LAST), _transform(taps)
+        start = None if bias is None else bias.contiguous()
+        addresses = (None if it is None else it.data_ptr() for it in (x, weight, start, transform, y))
+        sizes = items, height, width, channels, outputs, taps, self.factor
+        if self.kernels.call("nt_convolve", turned, *addresses, *sizes):
+            raise MemoryError(f"no memory for a convolution of {width}x{height} with {channels} channels")
+        return y
 
 
 class _Convolved(torch.autograd.Function):
@@ -53,33 +76,21 @@ class _Convolved(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, kernels: Kernels, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        maps = _maps(x)
-        ctx.kernels, ctx.has_bias, ctx.dtype = kernels, bias is not None, x.dtype
+        maps = maps_of(x)
+        ctx.kernels, ctx.dtype = kernels, x.dtype
         ctx.save_for_backward(maps, weight)
-        return _products(kernels, maps, weight, bias)
+        return Products(kernels, weight).value(maps, bias)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[None, Tensor | None, Tensor | None, Tensor | None]:
         maps, weight = ctx.saved_tensors
-        grad = _maps(grad)
+        products, grad = Products(ctx.kernels, weight), maps_of(grad)
         to_x = to_weight = to_bias = None
         if ctx.needs_input_grad[1]:
-            to_x = _products(ctx.kernels, grad, weight.transpose(0, 1).flip(2, 3), None).to(ctx.dtype)
-        if ctx.needs_input_grad[2]:
-            to_weight = _weight_gradient(ctx.kernels, maps, grad, weight)
-        if ctx.has_bias:
-            to_bias = grad.sum((0, 2, 3))
-        return None, to_x, to_weight, to_bias
-
-
-def _weight_gradient(kernels: Kernels, maps: Tensor, grad: Tensor, weight: Tensor) -> Tensor:
-    """Return the gradient of weights (O, C, taps, taps) from that of the result."""
-    (items, channels, height, width), (outputs, _, taps, _) = maps.shape, weight.shape
-    laid = torch.empty(taps, taps, channels, rounded(outputs, LANES))
-    tensors, sizes = (maps, grad, _transform(taps), laid), (items, height, width, channels, outputs, taps)
-    if kernels.call("nt_convolve_weights", *(it.data_ptr() for it in tensors), *sizes):
-        raise MemoryError(f"no memory for the gradient of weights of {channels} to {outputs} channels")
-    return laid[..., :outputs].permute(3, 2, 0, 1).contiguous(memory_format=LAST)
+            to_x = products.to_input(grad).to(ctx.dtype)
+        if ctx.needs_input_grad[2] or ctx.needs_input_grad[3]:
+            to_weight, to_bias = products.to_weights(maps, grad)
+        return None, to_x, to_weight, to_bias if ctx.needs_input_grad[3] else None
 
 
 def convolved(kernels: Kernels, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:

@@ -28,10 +28,41 @@ NK_INLINE void silu(vf x, vf *y, vf *slope) {
 }
 
 typedef struct {
-    int act, in_type, type; /* of x; of y and slope */
+    int act, in_type, type, slope_type; /* in_type: of x, type: of y */
     void *x, *y, *slope;
     int width, channels, factor; /* of x, its channels after the shuffle */
 } finish_job;
+
+/* One vector of n values: x at `from` of a map, y at `to` of another, the slope beside x. */
+NK_INLINE void value_at(const finish_job *job, size_t from, void *map, int type, size_t to, int n) {
+    vf y, slope;
+    if (job->act == NT_GELU) gelu(read_lanes(job->x, job->in_type, from, n), &y, &slope);
+    else silu(read_lanes(job->x, job->in_type, from, n), &y, &slope);
+    write_lanes(map, type, to, y, n);
+    write_lanes(job->slope, job->slope_type, from, slope, n);
+}
+
+/* The way back. */
+NK_INLINE void gradient_at(const finish_job *job, size_t to, const void *map, int type, size_t from, int n) {
+    const vf slope = read_lanes(job->slope, job->slope_type, to, n);
+    write_lanes(job->x, job->in_type, to, read_lanes(map, type, from, n) * slope, n);
+}
+
+/* Channels of x lie as (i, j, c): those of one i are neighbours in y, too. */
+static void ordered_row(const finish_job *job, int row, const int back) {
+    const size_t factor = (size_t)job->factor, run = (size_t)job->channels * factor, line = (size_t)job->width * run;
+    for (size_t i = 0; i < factor; i++) {
+        const size_t inside = (size_t)row * line * factor + i * run, outside = ((size_t)row * factor + i) * line;
+        for (size_t column = 0; column < (size_t)job->width; column++) {
+            const size_t x = inside + column * run * factor, y = outside + column * run;
+            for (size_t k = 0; k < run; k += NK_LANES) {
+                const int n = run - k < NK_LANES ? (int)(run - k) : NK_LANES;
+                if (back) gradient_at(job, x + k, job->y, job->type, y + k, n);
+                else value_at(job, x + k, job->y, job->type, y + k, n);
+            }
+        }
+    }
+}
 
 /* Pixels whose values wait for the shuffle together. */
 NK_INLINE int pixels_of(const finish_job *job) {
@@ -66,67 +97,39 @@ NK_INLINE void scatter(const finish_job *job, int row, int column, int count, vo
     else scatter4(job, row, column, count, inside, back, job->factor);
 }
 
-NK_INLINE void finish_row(const finish_job *job, int row, const int act, const int in_type, const int type) {
+/* Channels of x lie as (c, i, j). */
+static void shuffled_row(const finish_job *job, int row, const int back) {
     const int each = job->channels * job->factor * job->factor, most = pixels_of(job);
     float waiting[ROOM];
     for (int column = 0; column < job->width; column += most) {
-        const int count = job->width - column < most ? job->width - column : most, n = count * each;
+        const int count = job->width - column < most ? job->width - column : most, all = count * each;
         const size_t start = ((size_t)row * (size_t)job->width + (size_t)column) * (size_t)each;
-        for (int i = 0; i < n; i += NK_LANES) {
-            const int left = n - i < NK_LANES ? n - i : NK_LANES;
-            vf y, slope, x = read_lanes(job->x, in_type, start + (size_t)i, left);
-            if (act == NT_GELU) gelu(x, &y, &slope);
-            else silu(x, &y, &slope);
-            if (job->factor == 1) write_lanes(job->y, type, start + (size_t)i, y, left);
-            else write_lanes(waiting, type, (size_t)i, y, left);
-            write_lanes(job->slope, type, start + (size_t)i, slope, left);
+        if (back) scatter(job, row, column, count, waiting, 1);
+        for (int i = 0; i < all; i += NK_LANES) {
+            const int n = all - i < NK_LANES ? all - i : NK_LANES;
+            if (back) gradient_at(job, start + (size_t)i, waiting, job->type, (size_t)i, n);
+            else value_at(job, start + (size_t)i, waiting, job->type, (size_t)i, n);
         }
-        if (job->factor > 1) scatter(job, row, column, count, waiting, 0);
+        if (!back) scatter(job, row, column, count, waiting, 0);
     }
 }
 
-NK_INLINE void finish_back_row(const finish_job *job, int row, const int in_type, const int type) {
-    const int each = job->channels * job->factor * job->factor, most = pixels_of(job);
-    float waiting[ROOM];
-    for (int column = 0; column < job->width; column += most) {
-        const int count = job->width - column < most ? job->width - column : most, n = count * each;
-        const size_t start = ((size_t)row * (size_t)job->width + (size_t)column) * (size_t)each;
-        if (job->factor > 1) scatter(job, row, column, count, waiting, 1);
-        for (int i = 0; i < n; i += NK_LANES) {
-            const int left = n - i < NK_LANES ? n - i : NK_LANES;
-            const vf slope = read_lanes(job->slope, type, start + (size_t)i, left);
-            const vf y = job->factor > 1 ? read_lanes(waiting, type, (size_t)i, left) : read_lanes(job->y, type, start + (size_t)i, left);
-            write_lanes(job->x, in_type, start + (size_t)i, y * slope, left);
-        }
+#define TASK(name, function, back)                                \
+    static void name(void *context, int row, int worker) {        \
+        (void)worker;                                              \
+        function(context, row, back);                              \
     }
-}
+TASK(ordered_task, ordered_row, 0)
+TASK(ordered_back_task, ordered_row, 1)
+TASK(shuffled_task, shuffled_row, 0)
+TASK(shuffled_back_task, shuffled_row, 1)
 
-static void finish_task(void *context, int row, int worker) {
-    const finish_job *job = context;
-    (void)worker;
-#define FINISH(act)                                                                                            \
-    do {                                                                                                       \
-        if (job->in_type == NT_FLOAT32 && job->type == NT_FLOAT32) finish_row(job, row, act, NT_FLOAT32, NT_FLOAT32);   \
-        else if (job->in_type == NT_FLOAT32) finish_row(job, row, act, NT_FLOAT32, NT_BFLOAT16);                \
-        else finish_row(job, row, act, NT_BFLOAT16, NT_BFLOAT16);                                               \
-    } while (0)
-    if (job->act == NT_GELU) FINISH(NT_GELU);
-    else FINISH(NT_SILU);
-#undef FINISH
-}
-
-static void finish_back_task(void *context, int row, int worker) {
-    const finish_job *job = context;
-    (void)worker;
-    if (job->in_type == NT_FLOAT32 && job->type == NT_FLOAT32) finish_back_row(job, row, NT_FLOAT32, NT_FLOAT32);
-    else if (job->in_type == NT_FLOAT32) finish_back_row(job, row, NT_FLOAT32, NT_BFLOAT16);
-    else finish_back_row(job, row, NT_BFLOAT16, NT_BFLOAT16);
-}
-
-void nt_finish(nk_pool *pool, int back, int act, int in_type, int type, void *x, void *y, void *slope, int rows, int width,
-               int channels, int factor) {
-    finish_job job = {act, in_type, type, x, y, slope, width, channels, factor};
-    nk_parallel(pool, back ? finish_back_task : finish_task, &job, rows);
+void nt_finish(nk_pool *pool, int back, int ordered, int act, int in_type, int type, int slope_type, void *x, void *y,
+               void *slope, int rows, int width, int channels, int factor) {
+    finish_job job = {act, in_type, type, slope_type, x, y, slope, width, channels, factor};
+    if (factor == 1) job.width = 1, job.channels = width * channels; /* rows as they are */
+    if (factor == 1 || ordered) nk_parallel(pool, back ? ordered_back_task : ordered_task, &job, rows);
+    else nk_parallel(pool, back ? shuffled_back_task : shuffled_task, &job, rows);
 }
 
 int nt_abi(void) { return NT_ABI; }

@@ -8,7 +8,16 @@ from torch import Tensor
 from nervplay.training.native.library import Kernels
 from nervplay.training.native.maps import LAST, TYPES
 
-__all__ = ["ACTIVATIONS", "MOST_CHANNELS", "activated", "finished"]
+__all__ = [
+    "ACTIVATIONS",
+    "MOST_CHANNELS",
+    "activated",
+    "finish_map",
+    "finish_rows",
+    "finished",
+    "unfinish_map",
+    "unfinish_rows",
+]
 
 ACTIVATIONS = {"gelu": 0, "silu": 1}
 """`enum nt_act`."""
@@ -21,23 +30,15 @@ class _Finished(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, kernels: Kernels, name: str, x: Tensor, factor: int) -> Tensor:
-        dtype = torch.bfloat16 if torch.is_autocast_enabled("cpu") else x.dtype
-        x = x.contiguous(memory_format=LAST)
-        items, channels, height, width = x.shape
-        shape = (items, channels // factor**2, height * factor, width * factor)
-        y = torch.empty(shape, dtype=dtype, memory_format=LAST)
-        slope = torch.empty_like(x, dtype=dtype)
         ctx.kernels, ctx.dtype, ctx.factor = kernels, x.dtype, factor
-        _run(kernels, (x, y, slope), factor, act=ACTIVATIONS[name], back=False)
+        y, slope = finish_map(kernels, name, x.contiguous(memory_format=LAST), factor, ordered=False)
         ctx.save_for_backward(slope)
         return y
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[None, None, Tensor, None]:
         (slope,) = ctx.saved_tensors
-        x = torch.empty_like(slope, dtype=ctx.dtype)
-        maps = x, grad.contiguous(memory_format=LAST), slope
-        _run(ctx.kernels, maps, ctx.factor, act=0, back=True)
+        x = unfinish_map(ctx.kernels, grad, slope, ctx.factor, dtype=ctx.dtype, ordered=False)
         return None, None, x, None
 
 
@@ -46,41 +47,99 @@ class _Activated(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, kernels: Kernels, name: str, x: Tensor) -> Tensor:
-        dtype = torch.bfloat16 if torch.is_autocast_enabled("cpu") else x.dtype
-        y, slope = (torch.empty_like(x, dtype=dtype) for _ in range(2))
         ctx.kernels, ctx.dtype = kernels, x.dtype
-        _call(kernels, (x, y, slope), _sizes(x), act=ACTIVATIONS[name], back=False)
+        y, slope = finish_rows(kernels, ACTIVATIONS[name], x)
         ctx.save_for_backward(slope)
         return y
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[None, None, Tensor]:
         (slope,) = ctx.saved_tensors
-        x = torch.empty_like(slope, dtype=ctx.dtype)
-        _call(ctx.kernels, (x, grad.contiguous(), slope), _sizes(slope), act=0, back=True)
-        return None, None, x
+        return None, None, unfinish_rows(ctx.kernels, grad.contiguous(), slope, ctx.dtype)
+
+
+def _type_of(x: Tensor) -> torch.dtype:
+    """Return the type of what is computed from a tensor and need not be exact."""
+    return torch.bfloat16 if torch.is_autocast_enabled("cpu") else x.dtype
+
+
+def finish_map(kernels: Kernels, name: str, x: Tensor, factor: int, *, ordered: bool) -> tuple[Tensor, Tensor]:
+    """Return what `finished` does, and the slope, without autograd.
+
+    Args:
+        kernels: the library.
+        name: one of `ACTIVATIONS`.
+        x: float32 or bfloat16 (B, C r^2, H, W), channels last.
+        factor: r.
+        ordered: whether the channels of one place of the shuffle are neighbours, as `Products` leaves them.
+
+    Returns:
+        (B, C, r H, r W), float32 where ordered, else of the type of `x`; and the slope of the activation at `x`, of its
+        form; channels last.
+    """
+    items, channels, height, width = x.shape
+    shape = (items, channels // factor**2, height * factor, width * factor)
+    y = torch.empty(shape, dtype=torch.float32 if ordered else x.dtype, memory_format=LAST)
+    slope = torch.empty_like(x, dtype=_type_of(x))
+    _call(kernels, (x, y, slope), _map_sizes(x, factor), act=ACTIVATIONS[name], ordered=ordered)
+    return y, slope
+
+
+def unfinish_map(
+    kernels: Kernels, grad: Tensor, slope: Tensor, factor: int, *, dtype: torch.dtype, ordered: bool
+) -> Tensor:
+    """Return the gradient of the input of `finish_map`, of type `dtype`, from that of its result."""
+    x = torch.empty_like(slope, dtype=dtype)
+    maps = x, grad.contiguous(memory_format=LAST), slope
+    _call(kernels, maps, _map_sizes(x, factor), back=True, ordered=ordered)
+    return x
+
+
+def finish_rows(kernels: Kernels, act: int, x: Tensor) -> tuple[Tensor, Tensor]:
+    """Return what `activated` does, and the slope, without autograd.
+
+    Args:
+        kernels: the library.
+        act: of `ACTIVATIONS`.
+        x: float32 or bfloat16 (..., C), contiguous.
+    """
+    y, slope = (torch.empty_like(x, dtype=_type_of(x)) for _ in range(2))
+    _call(kernels, (x, y, slope), _sizes(x), act=act)
+    return y, slope
+
+
+def unfinish_rows(kernels: Kernels, grad: Tensor, slope: Tensor, dtype: torch.dtype | None = None) -> Tensor:
+    """Return the gradient of the input of `finish_rows`, of type `dtype` or that of the slope."""
+    x = torch.empty_like(slope, dtype=dtype or slope.dtype)
+    _call(kernels, (x, grad, slope), _sizes(slope), back=True)
+    return x
 
 
 def _sizes(x: Tensor) -> tuple[int, ...]:
-    """Return a contiguous tensor (..., W, C) as rows, width, channels and factor."""
-    width, channels = x.shape[-2:]
-    return x.numel() // (width * channels), width, channels, 1
+    """Return a contiguous tensor (..., C) as rows, width, channels and factor; a row is a piece of work."""
+    count, channels = x.numel() // x.shape[-1], x.shape[-1]
+    width = next(it for it in (16, 8, 4, 2, 1) if count % it == 0)
+    return count // width, width, channels, 1
 
 
-def _run(kernels: Kernels, maps: tuple[Tensor, Tensor, Tensor], factor: int, *, act: int, back: bool) -> None:
-    """Run `nt_finish` on x, y and slope, channels last."""
-    items, channels, height, width = maps[0].shape
-    sizes = (items * height, width, channels // factor**2, factor)
-    _call(kernels, maps, sizes, act=act, back=back)
+def _map_sizes(x: Tensor, factor: int) -> tuple[int, ...]:
+    """Return a map with its channels last as rows, width, channels behind the shuffle and its factor."""
+    items, channels, height, width = x.shape
+    return items * height, width, channels // factor**2, factor
 
 
 def _call(
-    kernels: Kernels, maps: tuple[Tensor, Tensor, Tensor], sizes: tuple[int, ...], *, act: int, back: bool
+    kernels: Kernels,
+    maps: tuple[Tensor, Tensor, Tensor],
+    sizes: tuple[int, ...],
+    *,
+    act: int = 0,
+    back: bool = False,
+    ordered: bool = False,
 ) -> None:
     """Run `nt_finish` on x, y and slope."""
-    x, y, _ = maps
-    addresses = (it.data_ptr() for it in maps)
-    kernels.call("nt_finish", back, act, TYPES[x.dtype], TYPES[y.dtype], *addresses, *sizes)
+    types = (TYPES[it.dtype] for it in maps)
+    kernels.call("nt_finish", back, ordered, act, *types, *(it.data_ptr() for it in maps), *sizes)
 
 
 def activated(kernels: Kernels, name: str, x: Tensor) -> Tensor:
@@ -108,7 +167,7 @@ def finished(kernels: Kernels, name: str, x: Tensor, factor: int = 1) -> Tensor:
         factor: r.
 
     Returns:
-        (B, C, r H, r W), channels last; bfloat16 where `x` is or autocast says so, else float32.
+        (B, C, r H, r W) of the type of `x`, channels last.
     """
     y: Tensor = _Finished.apply(kernels, name, x, factor)  # type: ignore[no-untyped-call]  # untyped in torch
     return y

@@ -5,7 +5,7 @@ import logging
 import os
 import threading
 from collections.abc import Mapping, Sequence
-from ctypes import POINTER, c_double, c_int, c_void_p
+from ctypes import POINTER, c_double, c_float, c_int, c_void_p
 from pathlib import Path
 from typing import Any
 
@@ -16,18 +16,22 @@ from nervplay.training.native.build import build
 
 __all__ = ["ABI", "Kernels", "kernels"]
 
-ABI = 1
+ABI = 2
 """`NT_ABI` of the sources that this module mirrors."""
 
 _LOG = logging.getLogger(__name__)
 
 _SIGNATURES: Mapping[str, tuple[Any, Sequence[Any]]] = {
-    "nt_finish": (None, [*[c_int] * 4, *[c_void_p] * 3, *[c_int] * 4]),
+    "nt_finish": (None, [*[c_int] * 6, *[c_void_p] * 3, *[c_int] * 4]),
     "nt_depthwise": (None, [*[c_void_p] * 4, *[c_int] * 5]),
     "nt_depthwise_weights": (None, [*[c_void_p] * 3, *[c_int] * 5]),
-    "nt_convolve": (c_int, [*[c_void_p] * 5, *[c_int] * 6]),
-    "nt_convolve_weights": (c_int, [*[c_void_p] * 4, *[c_int] * 6]),
+    "nt_convolve": (c_int, [c_int, *[c_void_p] * 5, *[c_int] * 7]),
+    "nt_convolve_weights": (c_int, [*[c_void_p] * 5, *[c_int] * 7]),
     "nt_head": (c_int, [c_int, c_int, *[c_void_p] * 4, *[c_int] * 4]),
+    "nt_next_enter": (c_int, [c_int, *[c_void_p] * 8, c_float, *[c_int] * 4]),
+    "nt_next_enter_back": (c_int, [c_int, *[c_void_p] * 10, *[c_int] * 4]),
+    "nt_next_leave": (None, [c_int, *[c_void_p] * 4, *[c_int] * 3]),
+    "nt_next_leave_back": (c_int, [c_int, *[c_void_p] * 5, *[c_int] * 3]),
     "nt_ssim": (c_int, [*[c_void_p] * 3, *[c_int] * 3, c_void_p, POINTER(c_double)]),
 }
 """Result and arguments behind the pool."""

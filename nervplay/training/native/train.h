@@ -10,19 +10,19 @@
 #include "simd.h"
 
 /* Bump when a call changes: a library of another version is not used. */
-#define NT_ABI 1
+#define NT_ABI 2
 
 enum nt_type { NT_FLOAT32, NT_BFLOAT16 };
 enum nt_act { NT_GELU, NT_SILU };
 
 NK_API int nt_abi(void);
 
-/* Pixel shuffle and activation: x [rows][width][channels * factor^2], whose channels are (c, i, j), to
-   y [rows * factor][width * factor][channels]; rows are those of all items. slope has the form of x and is the slope of
-   the activation. y and slope are of `type`, x of `in_type`, which is `type` or NT_FLOAT32. With `back`, y is the
-   gradient of the result, and x becomes that of the input. channels * factor^2 is at most 4096. */
-NK_API void nt_finish(nk_pool *pool, int back, int act, int in_type, int type, void *x, void *y, void *slope, int rows,
-                      int width, int channels, int factor);
+/* Pixel shuffle and activation: x [rows][width][channels * factor^2], whose channels are (c, i, j), or (i, j, c) where
+   they are `ordered`, to y [rows * factor][width * factor][channels]; rows are those of all items. slope has the form of
+   x and is the slope of the activation; each has its type. With `back`, y is the gradient of the result, and x becomes
+   that of the input. Unless ordered, channels * factor^2 is at most 4096. */
+NK_API void nt_finish(nk_pool *pool, int back, int ordered, int act, int in_type, int type, int slope_type, void *x,
+                      void *y, void *slope, int rows, int width, int channels, int factor);
 
 /* One kernel per channel: taps 3, 5 or 7 per side. float32; channels a multiple of 16, width one of 8.
    x: [items][height + taps - 1][width + taps - 1][channels], weights: [taps * taps][channels], bias: [channels] or NULL,
@@ -34,14 +34,17 @@ NK_API void nt_depthwise_weights(nk_pool *pool, const float *x, const float *gra
                                  int height, int width, int channels, int taps);
 
 /* Convolutions of all channels with 3 or 5 taps per side, as large as the map, zeros around it; -1 when memory is short.
-   x: [items][height][width][channels], y: [items][height][width][out_channels], weights: [taps * taps][channels][padded],
-   bias: [padded], padded being out_channels up to a multiple of 16; transform: [64][taps * taps], of weights to what
-   Winograd's method multiplies with. */
-NK_API int nt_convolve(nk_pool *pool, const float *x, const float *weights, const float *bias, const float *transform,
-                       float *y, int items, int height, int width, int channels, int out_channels, int taps);
-/* What the gradient of y gives to the weights. */
+   weights: [outputs][taps * taps][inputs], bias: [outputs] or NULL; transform: [8][taps], of one direction of weights to
+   what Winograd's method multiplies with. Outputs whose number is (c, i, j) for a pixel shuffle by `factor` lie in maps
+   as (i, j, c). x: [items][height][width][channels], y: [items][height][width][out_channels]. `turned`: x is a map of
+   the outputs and y one of the inputs, the way that gradients take. */
+NK_API int nt_convolve(nk_pool *pool, int turned, const float *x, const float *weights, const float *bias,
+                       const float *transform, float *y, int items, int height, int width, int channels,
+                       int out_channels, int taps, int factor);
+/* What the gradient of y gives to weights and bias, which may be NULL. */
 NK_API int nt_convolve_weights(nk_pool *pool, const float *x, const float *gradient, const float *transform,
-                               float *weights, int items, int height, int width, int channels, int out_channels, int taps);
+                               float *weights, float *bias, int items, int height, int width, int channels,
+                               int out_channels, int taps, int factor);
 
 /* A picture's three channels from all channels of a map, 3x3 taps, zeros around it; -1 when memory is short. x and the
    gradients are of `type`; weights: [9][3][padded], padded being channels up to a multiple of 16; bias: [3].
@@ -50,6 +53,25 @@ NK_API int nt_convolve_weights(nk_pool *pool, const float *x, const float *gradi
 enum nt_head { NT_VALUE, NT_TO_X, NT_TO_WEIGHTS };
 NK_API int nt_head(nk_pool *pool, int what, int type, void *x, float *weights, const float *bias, void *y, int items,
                    int height, int width, int channels);
+
+/* The ends of a ConvNeXt block, see `convnext.c`; maps of rows are [items][height][width][channels]; -1 when memory is short.
+   Enter: 7x7 for each channel by itself, weights [channels][49], then the norm over channels: normed (of `type`) =
+   unit * norm_weight + norm_bias; unit, of x's form, and deviation [items][height][width] are kept for the way back. */
+NK_API int nt_next_enter(nk_pool *pool, int type, const float *x, const float *weights, const float *bias,
+                         const float *norm_weight, const float *norm_bias, void *normed, float *unit, float *deviation,
+                         float epsilon, int items, int height, int width, int channels);
+/* From the gradient of normed to x, where that of the block's result is added; to weights; and to [3][channels]: bias,
+   norm_weight and norm_bias. */
+NK_API int nt_next_enter_back(nk_pool *pool, int type, const float *x, const float *weights, const float *norm_weight,
+                              const void *normed_gradient, const float *unit, const float *deviation,
+                              const float *gradient, float *to_x, float *to_weights, float *to_vectors, int items,
+                              int height, int width, int channels);
+/* Leave: y = x + scale * product, the product of `type`; rows are those of all items. */
+NK_API void nt_next_leave(nk_pool *pool, int type, const float *x, const void *product, const float *scale, float *y,
+                          int rows, int width, int channels);
+/* From the gradient of y to the product, and to [2][channels]: the bias of the product, and scale. */
+NK_API int nt_next_leave_back(nk_pool *pool, int type, const float *gradient, const void *product, const float *scale,
+                              void *to_product, float *to_vectors, int rows, int width, int channels);
 
 /* Mean SSIM of two stacks of planes [planes][height][width], window of 11 taps, and its gradient to x, of x's form;
    -1 when memory is short. mean: one double. Both sides are at least 11. */

@@ -7,10 +7,10 @@ from torch.nn import functional as F
 
 from nervplay.blocks.conv_block import ConvBlock, up_block
 from nervplay.models import build_model, preset_names, resolve_preset
-from nervplay.training.native.layers import NativeLayers, finishable
+from nervplay.training.native.layers import NativeLayers, fusible
 from nervplay.training.native.library import Kernels
 
-NAMES = {"Activated", "Finished", "Depthwise", "Convolved", "Head"}
+NAMES = {"Activated", "Finished", "Depthwise", "Convolved", "Head", "Block", "PointBlock", "Patched", "ConvNeXtBlock"}
 
 
 def used(value: Tensor) -> set[str]:
@@ -37,6 +37,10 @@ X = torch.randn(1, 16, 24, 32)
         (nn.Conv2d(16, 3, 3, padding=1), "Head"),
         (nn.Sequential(nn.Conv2d(16, 16, 1), nn.GELU()), "Activated"),
         (nn.Sequential(nn.Conv2d(16, 16, 1), nn.SiLU(inplace=True)), "Activated"),
+        (nn.Conv2d(16, 20, 2, stride=2), "Patched"),
+        (nn.Conv2d(16, 20, (8, 4), stride=(8, 4)), None),
+        (nn.Conv2d(16, 20, 5, stride=5), None),
+        (nn.Conv2d(16, 16, 2, stride=2, groups=2), None),
         (nn.Conv2d(16, 16, 1), None),
         (nn.Conv2d(16, 16, 3), None),
         (nn.Conv2d(16, 16, 3, padding=1, stride=2), None),
@@ -76,29 +80,30 @@ def test_small_maps_and_narrow_half_precision_stay_with_pytorch(kernels: Kernels
 
 
 @pytest.mark.parametrize("activation", ["gelu", "swish"])
-def test_the_end_of_a_block_is_one_function(kernels: Kernels, activation: str) -> None:
-    block = up_block("pshuffel", 16, 15, kernel=3, stride=2, norm="none", activation=activation)
+@pytest.mark.parametrize(("kernel", "names"), [(1, {"PointBlock"}), (3, {"Block"}), (5, {"Block"}), (7, {"Finished"})])
+def test_a_block_is_one_function_or_its_end_is(kernels: Kernels, activation: str, kernel: int, names: set[str]) -> None:
+    block = up_block("pshuffel", 16, 15, kernel=kernel, stride=2, norm="none", activation=activation)
     expected = block(X)
-    with NativeLayers(kernels, finishable(block)):
+    with NativeLayers(kernels, fusible(block)):
         ours = block(X)
-    assert used(ours) == {"Convolved", "Finished"}
+    assert used(ours) == names
     torch.testing.assert_close(ours, expected, rtol=1e-4, atol=1e-4)
-    assert "finish" not in vars(block)
+    assert not {"finish", "forward"} & set(vars(block))
 
 
 def test_the_end_of_a_block_comes_back_after_an_error(kernels: Kernels) -> None:
     block = up_block("pshuffel", 16, 15, kernel=3, stride=2, norm="none", activation="gelu")
-    with pytest.raises(RuntimeError), NativeLayers(kernels, finishable(block)):
+    with pytest.raises(RuntimeError), NativeLayers(kernels, fusible(block)):
         block(X[0, 0])
-    assert "finish" not in vars(block)
+    assert not {"finish", "forward"} & set(vars(block))
 
 
 def test_blocks_that_are_left_alone() -> None:
     def block(**look: str) -> ConvBlock:
         return up_block("pshuffel", 4, 4, kernel=3, stride=2, **{"norm": "none", "activation": "gelu"} | look)
 
-    assert len(finishable(nn.ModuleList([block(), block(activation="swish")]))) == 2
-    assert finishable(nn.ModuleList([block(norm="in"), block(activation="relu")])) == []
+    assert len(fusible(nn.ModuleList([block(), block(activation="swish")]))) == 2
+    assert fusible(nn.ModuleList([block(norm="in"), block(activation="relu")])) == []
 
 
 @pytest.mark.parametrize("preset", [name for name in preset_names() if name.endswith("-tiny")])
@@ -109,7 +114,7 @@ def test_gradients_of_every_architecture(kernels: Kernels, preset: str) -> None:
     index = torch.tensor([2])
     frames = torch.rand(1, *model.source_index(index).shape[1:], 3, 96, 128)
     gradients = []
-    for blocks in (None, finishable(model)):
+    for blocks in (None, fusible(model)):
         model.zero_grad(set_to_none=True)
         if blocks is None:
             pairs = model.training_pairs(index, frames)
