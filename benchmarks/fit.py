@@ -1,6 +1,7 @@
 """Fitting at equal quality: ours against a plain loop in the manner of the official scripts, on the same machine.
 
     python -m benchmarks.fit [--presets hnerv-sample-320x180] [--size 320x180] [--frames 16] [--epochs 20]
+    python -m benchmarks.fit --seeds 12 --speeds fast --output benchmarks/results/fit-seeds.tsv
 
 The plain loop reads PNG files through a DataLoader, one or two frames a step, and trains eagerly in float32 with Adam;
 like the official scripts it looks at loss and PSNR in every step. Ours makes the same number of updates with the same
@@ -8,6 +9,10 @@ batch size and schedule. Both draw the same initial weights and meet the frames 
 measured the same way at the end, all frames, float32. `seconds` is wall time of the fit; `cpu_seconds` is processor
 time, which a busy machine changes less; `speedup` is the plain loop's seconds over ours, by wall time on a GPU, by
 processor time on the CPU. Compiling counts, but for the C kernels of `fast`, which are compiled once per computer.
+
+Rounding takes so short a fit another way, so what one fit ends with says little about quality. With `--seeds N` each is
+made N times, seeds 1 .. N, in pairs with equal weights and order of frames. Rows are then means; `difference_db` is the
+mean of ours minus plain, `error_db` its standard error, `pairs_db` the difference of each seed.
 """
 
 import argparse
@@ -35,6 +40,7 @@ from nervplay.training.native.library import kernels
 from nervplay.training.schedule import Position
 from nervplay.video import FrameSource
 
+SEED_COLUMNS = ("difference_db", "error_db", "pairs_db")
 COLUMNS = ("preset", "way", "batch", "updates", "psnr_db", "seconds", "cpu_seconds", "speedup")
 
 
@@ -131,32 +137,55 @@ def quality(model: VideoModel, clip: FrameSource) -> float:
     return float(np.mean(psnrs))
 
 
-def compare(preset: str, options: argparse.Namespace) -> list[tuple[object, ...]]:
-    """Return one row of COLUMNS for the plain loop and for each of our ways."""
+class Fitted(NamedTuple):
+    """How one fit ended: PSNR in dB, and what it took."""
+
+    psnr_db: float
+    timing: Timing
+
+
+def compare(preset: str, seed: int, options: argparse.Namespace) -> dict[str, Fitted]:
+    """Return how the plain loop and each of our ways end with one seed, by name."""
     clip = open_clip(options.size, options.frames)
     architecture, found = resolve_preset(preset)
     config = found.configure(clip.spec.width, clip.spec.height, clip.spec.frame_count)
-    base = Recipe.from_json(dict(found.recipe)).replace(epochs=options.epochs, batch_size=options.batch, phases=())
-    updates = options.epochs * (options.frames // options.batch)
-    rows: list[tuple[object, ...]] = []
+    base = Recipe.from_json(dict(found.recipe)).replace(
+        epochs=options.epochs, batch_size=options.batch, phases=(), seed=seed
+    )
+    ended: dict[str, Fitted] = {}
 
-    def row(way: str, model: VideoModel, timing: Timing, plain: Timing) -> None:
-        which = "wall" if options.device.startswith("cuda") else "processor"
-        speedup = getattr(plain, which) / getattr(timing, which)
-        figures = (f"{quality(model, clip):.3f}", f"{timing.wall:.1f}", f"{timing.processor:.1f}", f"{speedup:.2f}")
-        rows.append((preset, way, options.batch, updates, *figures))
-        print(*rows[-1], sep="\t", flush=True)
+    def note(way: str, model: VideoModel, timing: Timing) -> None:
+        ended[way] = Fitted(quality(model, clip), timing)
+        print(preset, way, seed, f"{ended[way].psnr_db:.3f}", f"{timing.processor:.1f}", sep="\t", flush=True)
 
     with tempfile.TemporaryDirectory() as folder:
         for index, frame in enumerate(clip.frames()):
             Image.fromarray(frame).save(Path(folder) / f"{index:05}.png")
         model = build_for_training(architecture.name, config, base).to(options.device).train()
-        plain = timed(lambda: plain_loop(model, Path(folder), base, options.device), options.device)
-        row("plain", model, plain, plain)
+        note("plain", model, timed(lambda: plain_loop(model, Path(folder), base, options.device), options.device))
     for speed in options.speeds.split(","):
         ours, recipe = build_for_training(architecture.name, config, base), base.replace(speed=speed)
         timing = timed(lambda: fit(ours, clip, recipe, device=options.device) and None, options.device)  # noqa: B023
-        row(speed, ours, timing, plain)
+        note(speed, ours, timing)
+    return ended
+
+
+def table(preset: str, runs: list[dict[str, Fitted]], options: argparse.Namespace) -> list[tuple[object, ...]]:
+    """Return one row for each way: figures are means over the runs, one per seed."""
+    which = "wall" if options.device.startswith("cuda") else "processor"
+    updates = options.epochs * (options.frames // options.batch)
+    rows: list[tuple[object, ...]] = []
+    for way in runs[0]:
+        fitted = [run[way] for run in runs]
+        psnr, wall, processor = np.mean([(it.psnr_db, *it.timing) for it in fitted], axis=0)
+        plain = np.mean([getattr(run["plain"].timing, which) for run in runs])
+        speedup = plain / (wall if which == "wall" else processor)
+        row = (preset, way, options.batch, updates, f"{psnr:.3f}", f"{wall:.1f}", f"{processor:.1f}", f"{speedup:.2f}")
+        if len(runs) > 1:
+            pairs = [run[way].psnr_db - run["plain"].psnr_db for run in runs]
+            error = np.std(pairs, ddof=1) / len(pairs) ** 0.5
+            row += (f"{np.mean(pairs):+.3f}", f"{error:.3f}", " ".join(f"{it:+.3f}" for it in pairs))
+        rows.append(row)
     return rows
 
 
@@ -170,14 +199,19 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=1)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--speeds", default=",".join(SPEEDS))
+    parser.add_argument("--seeds", type=int, default=1, help="pairs of fits, for a mean difference and its error")
     parser.add_argument("--threads", type=int, default=0, help="PyTorch's threads; 0: its own choice")
     parser.add_argument("--output", type=Path, default=ROOT / "benchmarks" / "results" / "fit.tsv")
     options = parser.parse_args()
     if options.threads:
         torch.set_num_threads(options.threads)
     kernels()  # compiled, if they are not yet
-    rows = [row for preset in options.presets.split(",") for row in compare(preset, options)]
-    write_table(options.output, f"python -m benchmarks.fit {' '.join(sys.argv[1:])}", options.device, COLUMNS, rows)
+    rows = []
+    for preset in options.presets.split(","):
+        runs = [compare(preset, seed, options) for seed in range(1, options.seeds + 1)]
+        rows += table(preset, runs, options)
+    columns = COLUMNS if options.seeds == 1 else COLUMNS + SEED_COLUMNS
+    write_table(options.output, f"python -m benchmarks.fit {' '.join(sys.argv[1:])}", options.device, columns, rows)
 
 
 if __name__ == "__main__":
