@@ -27,15 +27,15 @@ def keep_pages() -> bool:
     options = {_M_MMAP_THRESHOLD: 1 << 30, _M_TRIM_THRESHOLD: _LARGEST, _M_TOP_PAD: _GROWTH, _M_MXFAST: 0}
     try:
         library = ctypes.CDLL(None)
-        kept = all([library.mallopt(option, value) == 1 for option, value in options.items()])
+        taken = [library.mallopt(option, value) == 1 for option, value in options.items()]
         _use_large_pages(library)
     except (OSError, AttributeError):  # another C library
         return False
-    return kept
+    return all(taken)
 
 
 def _use_large_pages(library: ctypes.CDLL) -> None:
-    """Make the heap grow once and ask for large pages in what it has grown by; a system without them refuses in vain."""
+    """Make the heap grow once and ask for large pages in what it has grown by; a system without them may refuse."""
     library.sbrk.restype = library.malloc.restype = ctypes.c_void_p
     library.malloc.argtypes, library.free.argtypes = [ctypes.c_size_t], [ctypes.c_void_p]
     library.madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
