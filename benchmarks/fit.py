@@ -3,8 +3,9 @@
     python -m benchmarks.fit [--presets hnerv-sample-320x180] [--size 320x180] [--frames 16] [--epochs 20]
     python -m benchmarks.fit --seeds 12 --speeds fast --output benchmarks/results/fit-seeds.tsv
 
-The plain loop reads PNG files through a DataLoader, one or two frames a step, and trains eagerly in float32 with Adam;
-like the official scripts it looks at loss and PSNR in every step. Ours makes the same number of updates with the same
+Both read the same PNG files. The plain loop does so through a DataLoader, one or two frames a step, and trains
+eagerly in float32 with Adam; like the official scripts it looks at loss and PSNR in every step.
+Ours makes the same number of updates with the same
 batch size and schedule. Both draw the same initial weights and meet the frames in the same order; the networks are
 measured the same way at the end, all frames, float32. `seconds` is wall time of the fit; `cpu_seconds` is processor
 time, which a busy machine changes less; `speedup` is the plain loop's seconds over ours, by wall time on a GPU, by
@@ -16,6 +17,7 @@ mean of ours minus plain, `error_db` its standard error, `pairs_db` the differen
 """
 
 import argparse
+import gc
 import itertools
 import resource
 import sys
@@ -38,7 +40,7 @@ from nervplay.training import SPEEDS, Recipe, build_for_training, fit, get_loss,
 from nervplay.training.frames import epoch_order
 from nervplay.training.native.library import kernels
 from nervplay.training.schedule import Position
-from nervplay.video import FrameSource
+from nervplay.video import FrameSource, ImageFolderSource
 
 SEED_COLUMNS = ("difference_db", "error_db", "pairs_db")
 COLUMNS = ("preset", "way", "batch", "updates", "psnr_db", "seconds", "cpu_seconds", "speedup")
@@ -122,6 +124,16 @@ def plain_loop(model: VideoModel, folder: Path, recipe: Recipe, device: str) -> 
             psnrs.append(float_psnr(pairs[-1].prediction, pairs[-1].target).mean().item())
 
 
+def unpack(size: str, count: int, folder: Path) -> None:
+    """Write the first frames of the clip as PNG files.
+
+    The decoder is gone at the end: in a process that a DataLoader forks, it would wait for threads that are not there.
+    """
+    for index, frame in enumerate(open_clip(size, count).frames()):
+        Image.fromarray(frame).save(folder / f"{index:05}.png")
+    gc.collect()
+
+
 @torch.no_grad()
 def quality(model: VideoModel, clip: FrameSource) -> float:
     """Return the mean PSNR of all frames in dB, the embeddings stored anew, in float32."""
@@ -144,9 +156,9 @@ class Fitted(NamedTuple):
     timing: Timing
 
 
-def compare(preset: str, seed: int, options: argparse.Namespace) -> dict[str, Fitted]:
+def compare(preset: str, seed: int, folder: Path, options: argparse.Namespace) -> dict[str, Fitted]:
     """Return how the plain loop and each of our ways end with one seed, by name."""
-    clip = open_clip(options.size, options.frames)
+    clip = ImageFolderSource(folder)
     architecture, found = resolve_preset(preset)
     config = found.configure(clip.spec.width, clip.spec.height, clip.spec.frame_count)
     base = Recipe.from_json(dict(found.recipe)).replace(
@@ -158,11 +170,8 @@ def compare(preset: str, seed: int, options: argparse.Namespace) -> dict[str, Fi
         ended[way] = Fitted(quality(model, clip), timing)
         print(preset, way, seed, f"{ended[way].psnr_db:.3f}", f"{timing.processor:.1f}", sep="\t", flush=True)
 
-    with tempfile.TemporaryDirectory() as folder:
-        for index, frame in enumerate(clip.frames()):
-            Image.fromarray(frame).save(Path(folder) / f"{index:05}.png")
-        model = build_for_training(architecture.name, config, base).to(options.device).train()
-        note("plain", model, timed(lambda: plain_loop(model, Path(folder), base, options.device), options.device))
+    model = build_for_training(architecture.name, config, base).to(options.device).train()
+    note("plain", model, timed(lambda: plain_loop(model, folder, base, options.device), options.device))
     for speed in options.speeds.split(","):
         ours, recipe = build_for_training(architecture.name, config, base), base.replace(speed=speed)
         timing = timed(lambda: fit(ours, clip, recipe, device=options.device) and None, options.device)  # noqa: B023
@@ -207,9 +216,11 @@ def main() -> None:
         torch.set_num_threads(options.threads)
     kernels()  # compiled, if they are not yet
     rows = []
-    for preset in options.presets.split(","):
-        runs = [compare(preset, seed, options) for seed in range(1, options.seeds + 1)]
-        rows += table(preset, runs, options)
+    with tempfile.TemporaryDirectory() as folder:
+        unpack(options.size, options.frames, Path(folder))
+        for preset in options.presets.split(","):
+            runs = [compare(preset, seed, Path(folder), options) for seed in range(1, options.seeds + 1)]
+            rows += table(preset, runs, options)
     columns = COLUMNS if options.seeds == 1 else COLUMNS + SEED_COLUMNS
     write_table(options.output, f"python -m benchmarks.fit {' '.join(sys.argv[1:])}", options.device, columns, rows)
 
