@@ -5,11 +5,11 @@
 
 Both read the same PNG files. The plain loop does so through a DataLoader, one or two frames a step, and trains
 eagerly in float32 with Adam; like the official scripts it looks at loss and PSNR in every step.
-Ours makes the same number of updates with the same
-batch size and schedule. Both draw the same initial weights and meet the frames in the same order; the networks are
-measured the same way at the end, all frames, float32. `seconds` is wall time of the fit; `cpu_seconds` is processor
-time, which a busy machine changes less; `speedup` is the plain loop's seconds over ours, by wall time on a GPU, by
-processor time on the CPU. Compiling counts, but for the C kernels of `fast`, which are compiled once per computer.
+Ours makes the same number of updates with the same batch size and schedule. Both draw the same initial weights and
+meet the frames in the same order; the networks are measured the same way at the end, all frames, float32. `seconds` is
+wall time of the fit; `cpu_seconds` is processor time, which a busy machine changes less; `speedup` is the plain loop's
+seconds over ours, by wall time on a GPU, by processor time on the CPU. Compiling counts, but for the C kernels of
+`fast`, which are compiled once per computer.
 
 Rounding takes so short a fit another way, so what one fit ends with says little about quality. With `--seeds N` each is
 made N times, seeds 1 .. N, in pairs with equal weights and order of frames. Rows are then means; `difference_db` is the
