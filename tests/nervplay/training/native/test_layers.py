@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nervplay.blocks.conv_block import ConvBlock, up_block
+from nervplay.blocks.convnext import ConvNeXtBlock
 from nervplay.models import build_model, preset_names, resolve_preset
 from nervplay.training.native.layers import NativeLayers, fusible
 from nervplay.training.native.library import Kernels
@@ -96,6 +97,18 @@ def test_the_end_of_a_block_comes_back_after_an_error(kernels: Kernels) -> None:
     with pytest.raises(RuntimeError), NativeLayers(kernels, fusible(block)):
         block(X[0, 0])
     assert not {"finish", "forward"} & set(vars(block))
+
+
+def test_blocks_of_another_type_are_computed_as_ever(kernels: Kernels) -> None:
+    blocks = [
+        ConvNeXtBlock(16).double(),
+        up_block("pshuffel", 16, 15, kernel=3, stride=2, norm="none", activation="gelu").double(),
+    ]
+    for block in blocks:
+        with NativeLayers(kernels, fusible(block)):
+            ours = block(X.double())
+        assert used(ours) == set()
+        assert torch.equal(ours, block(X.double()))
 
 
 def test_blocks_that_are_left_alone() -> None:
