@@ -66,7 +66,7 @@ def spread(frame_count: int, count: int, part: float) -> list[int]:
 
 def _key(convolutions: Iterable[Conv], frame_count: int, setting: str) -> str:
     """Return a hash of all weights and of what is measured."""
-    digest = hashlib.sha256(f"4 {MEASURED} {COMPARED} {frame_count} {setting}".encode())
+    digest = hashlib.sha256(f"5 {MEASURED} {COMPARED} {frame_count} {setting}".encode())
     for conv in convolutions:
         digest.update(repr((conv.weight.shape, conv.size, conv.activation, conv.shuffle)).encode())
         digest.update(conv.weight.tobytes() + conv.bias.tobytes())

@@ -4,7 +4,8 @@ Precisions, by what is really computed:
     fp32    float32; frames within 1e-4 of the reference
     bf16    float32 as well: there is no bfloat16 kernel, and float32 is faster here than PyTorch's bfloat16
     int8    the file's weights (8 bits, as everywhere) times inputs of 15 bits, as 16-bit integers with sums of 32 bits
-            (W8A16), after Winograd's transform; transforms, biases and activations in float32
+            (W8A16), after Winograd's transform, or directly in a head of 3x3 (`plan.integer_candidates`); transforms,
+            biases and activations in float32
 
 Threads: each decoder has its own, `threads` in all, the caller's among them; they wait without turning when no frame is
 asked for. Which of them computes what is left open and changes no byte. Operations that the kernels lack run in PyTorch
@@ -26,8 +27,7 @@ from nervplay.decode.decoder import GPU_PRECISIONS
 from nervplay.decode.graph import Graph, UntraceableError, trace
 from nervplay.decode.lowering import Conv, Lowered, lower
 from nervplay.decode.native.library import MAX_CHAIN, Isa, Pool, kernels, load
-from nervplay.decode.native.packing import padded
-from nervplay.decode.native.plan import kind_of, plan_chain, positions_of
+from nervplay.decode.native.plan import integer_candidates, peak_shape, plan_chain
 from nervplay.decode.planes import write_yuv
 from nervplay.decode.prepared import PreparedDecoder
 from nervplay.decode.program import Program, Watch
@@ -133,8 +133,10 @@ class NativeDecoder(PreparedDecoder[Program]):
         if name == "int8":
             with _Workbench(self._graph, self._lowered, self._isa, self._threads or 1, self._tiles) as bench:
                 peaks = calibrate(bench, len(self), self._need, self._calibration)
-            self._integers = len(peaks)
-        return self._compiled(self._lowered, peaks)
+        program = self._compiled(self._lowered, peaks)
+        if name == "int8":
+            self._integers = program.integer_products
+        return program
 
     def _compiled(self, lowered: Lowered, peaks: Mapping[Conv, Float] | None) -> Program:
         return Program(self._graph, lowered, isa=self._isa, pool=self._pool, threads=self._threads or 1, peaks=peaks)
@@ -215,6 +217,8 @@ class _Workbench:
         self._apart = lower(graph, 1)
         self._pool = Pool(threads)
         self._peaks: dict[Conv, Float] = {}
+        chains = [step for step in lowered.steps if isinstance(step, list)]
+        self._candidates = {conv: kind for chain in chains for conv, kind in integer_candidates(chain).items()}
 
     def __enter__(self) -> Self:
         return self
@@ -224,8 +228,7 @@ class _Workbench:
 
     def convolutions(self) -> Sequence[Conv]:
         """Return the convolutions that could have 16-bit products, in order of execution."""
-        chains = [step for step in self._whole.steps if isinstance(step, list)]
-        return [conv for chain in chains for conv in chain if kind_of(conv, last=conv is chain[-1]) == "wino"]
+        return list(self._candidates)
 
     def measure(self, index: int) -> None:
         """Run a frame and raise the peaks of each of these convolutions."""
@@ -235,9 +238,11 @@ class _Workbench:
             wanted = places.get(conv.source)
             if wanted is None or wanted.weight.shape != conv.weight.shape:
                 return
-            peak = self._peaks.setdefault(
-                wanted, np.zeros((positions_of(conv), padded(conv.weight.shape[1], 16)), np.float32)
-            )
+            kind = self._candidates[wanted]
+            peak = self._peaks.setdefault(wanted, np.zeros(peak_shape(conv, kind), np.float32))
+            if kind == "head":
+                np.maximum(peak, maps.abs().amax(dim=(0, 1, 2)).numpy(), out=peak)
+                return
             ops = plan_chain([conv], self._isa, 1).ops
             for picture in maps:
                 load().nk_peak(self._isa.number, ops, picture.data_ptr(), peak.ctypes.data)
@@ -247,7 +252,7 @@ class _Workbench:
             program.run(item)
 
     def found(self, conv: Conv) -> Float:
-        """Return the largest magnitudes of a convolution's transformed input."""
+        """Return the largest magnitudes of a convolution's input, transformed as its products need it."""
         return self._peaks[conv]
 
     def frame(self, index: int, peaks: Mapping[Conv, Float]) -> Tensor:

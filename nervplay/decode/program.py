@@ -96,6 +96,11 @@ class Program:
         last = {value: i for i, values in enumerate(reads) for value in values}
         self._free = [[value for value, at in last.items() if at == i] for i in range(len(reads))]
 
+    @property
+    def integer_products(self) -> int:
+        """Number of convolutions with 16-bit products."""
+        return sum(kind.endswith("16") for plan in self.plans for kind in plan.kinds)
+
     @torch.inference_mode()
     def run(self, index: int) -> Tensor:
         """Return frame `index`, float32 (1, 3, H, W); the next run may overwrite it."""
@@ -132,7 +137,7 @@ def _name(plan: Plan) -> str:
         channels = f"{outputs} apart" if conv.depthwise else f"{inputs}>{outputs}"
         height, width = conv.out_size
         how = "linear" if conv.rows else f"{taps[0]}x{taps[1]}"
-        words.append(f"{width}x{height} {how} {channels}" + " int16" * (kind == "wino16"))
+        words.append(f"{width}x{height} {how} {channels}" + " int16" * kind.endswith("16"))
     return ", ".join(words)
 
 
@@ -212,7 +217,7 @@ class _Chain:
         self._plan, self._isa, self._pool, self._watch = plan, isa.number, pool, watch
         self._source, self._target, self._rows = first.source, last.target, first.rows
         self._call = load().nk_depthwise if plan.kinds == ["depthwise"] else load().nk_chain
-        self._planes = plan.kinds[-1] == "head"
+        self._planes = plan.kinds[-1].startswith("head")
         height, width = (size * last.shuffle for size in last.out_size)
         channels = last.weight.shape[0] // last.shuffle**2
         shape = (channels, height, width) if self._planes else (height, width, channels)

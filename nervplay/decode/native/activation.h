@@ -148,8 +148,11 @@ NK_INLINE void activate(vf *v, const int n, int act, float slope, const int roug
         NK_UNROLL for (int i = 0; i < n; i++) v[i] = rough ? vgelu_rough(v[i]) : vgelu(v[i]);
     } else if (act == NK_SILU) {
         NK_UNROLL for (int i = 0; i < n; i++) v[i] = v[i] * vsigmoid(v[i]);
-    } else if (act != NK_NONE) {
-        activate_rare(v, n, act, slope);
+    } else if (__builtin_expect(act != NK_NONE, 0)) { /* on a copy: what a call is given stays in memory */
+        vf rare[8];
+        NK_UNROLL for (int i = 0; i < n; i++) rare[i] = v[i];
+        activate_rare(rare, n, act, slope);
+        NK_UNROLL for (int i = 0; i < n; i++) v[i] = rare[i];
     }
 }
 

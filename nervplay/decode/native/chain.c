@@ -70,9 +70,10 @@ static void run_chain(nk_pool *pool, nk_strip *strip, const nk_op *ops, int coun
 static size_t whole_lines(size_t bytes) { return (bytes + 127) / 64 * 64; }
 
 /* Floats of a row in the ring in front of an op: an odd number of cache lines, so that the rows of a tile lie in different
-   sets of the cache; the vector behind the last channel may be read. */
+   sets of the cache; the vector behind the last channel may be read. Two 16-bit integers are as much as a float. */
 static size_t ring_pitch(const nk_op *op) {
-    return (((size_t)op->width * (size_t)op->channels + 15) / 16 | 1) * 16;
+    const size_t each = (size_t)op->channels / (op->kind == NK_HEAD16 ? 2 : 1);
+    return (((size_t)op->width * each + 15) / 16 | 1) * 16;
 }
 
 static size_t ring_bytes(const nk_op *op, int rows) { return whole_lines(sizeof(float) * ring_pitch(op) * (size_t)rows); }

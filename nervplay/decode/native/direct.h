@@ -1,4 +1,5 @@
-/* Convolutions of any kernel by plain multiplication, in float32: dense, the head, and each channel by itself. */
+/* Convolutions of any kernel by plain multiplication: dense, the head, and each channel by itself. In float32; the head
+   also with products of 16-bit integers. */
 #ifndef NK_DIRECT_H
 #define NK_DIRECT_H
 
@@ -19,10 +20,11 @@ static size_t direct_scratch(const nk_op *op) {
 }
 
 /* Point lines[tap] at the input of `pixels` outputs from column x, in row y of the output: into the map where all of it
-   lies inside, else into a copy with zeros around. Behind the last pixel there are rows enough for a register block. */
-static void gather(const nk_op *op, const nk_map *in, int y, int x, int pixels, float *patch, const float **lines) {
+   lies inside, else into a copy with zeros around. Behind the last pixel there are rows enough for a register block.
+   channels: of a pixel, in floats. */
+static void gather(const nk_op *op, const nk_map *in, int y, int x, int pixels, size_t channels, float *patch,
+                   const float **lines) {
     const int need = up_to(pixels, NK_ROWS) + op->kw - 1, x0 = x - op->left;
-    const size_t channels = (size_t)op->channels;
     for (int tap = 0; tap < op->kh; tap++) {
         const int from = y + tap - op->top, exists = from >= 0 && from < op->height;
         const float *row = exists ? nk_row(in, from) : NULL;
@@ -62,7 +64,7 @@ static void direct_piece(const nk_op *op, const nk_map *in, nk_map *out, int row
     float *patch = sums + (size_t)up_to(op->block, NK_ROWS) * NK_COLUMNS;
     const float *lines[MAX_TAPS];
     float *out_rows[16];
-    gather(op, in, y, x, pixels, patch, lines);
+    gather(op, in, y, x, pixels, (size_t)op->channels, patch, lines);
     for (int r = 0; r < op->shuffle; r++) out_rows[r] = nk_row(out, y * op->shuffle + r);
     for (int panel = panels * group / op->groups; panel < panels * (group + 1) / op->groups; panel++) {
         const int vector = panel_start(panel, vectors), count = panel_start(panel + 1, vectors) - vector;
@@ -83,7 +85,8 @@ static void direct_piece(const nk_op *op, const nk_map *in, nk_map *out, int row
 }
 
 /* The head: at most 4 output channels, stored as planes. Weights [tap][out_channels][padded channels]; lanes are
-   channels, HEAD_PIXELS pixels at a time so that their sums for 3 outputs and the weights of 3 taps stay in registers. */
+   channels, HEAD_PIXELS pixels at a time so that their sums for 3 outputs and the weights of 3 taps stay in registers.
+   whole: a lane is a pair of channels in 16-bit integers. Everything below counts pairs as floats then. */
 #define HEAD_PIXELS (NK_ROWS == 8 ? 6 : 4)
 /* Pixels at the ends of a row that are computed apart: their input is copied, to have zeros around. */
 #define HEAD_EDGE 16
@@ -91,7 +94,7 @@ static void direct_piece(const nk_op *op, const nk_map *in, nk_map *out, int row
 /* One vector of channels of `taps` taps side by side: `n` channels of pixels that are `step` floats apart. Every pixel is
    read once for all taps. */
 NK_INLINE void head_taps(vf acc[4][HEAD_PIXELS], const float *p, size_t step, const float *w, size_t weight_step, int n,
-                         const int outs, const int taps) {
+                         const int outs, const int taps, const int whole) {
     vf weight[3][4];
     NK_UNROLL for (int s = 0; s < taps; s++)
         NK_UNROLL for (int o = 0; o < outs; o++) weight[s][o] = vload(w + (size_t)(s * outs + o) * weight_step);
@@ -100,24 +103,47 @@ NK_INLINE void head_taps(vf acc[4][HEAD_PIXELS], const float *p, size_t step, co
         NK_KEEP(v);
         NK_UNROLL for (int s = 0; s < taps; s++)
             if (q >= s && q - s < HEAD_PIXELS)
-                NK_UNROLL for (int o = 0; o < outs; o++) acc[o][q - s] += v * weight[s][o];
+                NK_UNROLL for (int o = 0; o < outs; o++) {
+                    if (whole) acc[o][q - s] = (vf)vdot16((vi)acc[o][q - s], (vi)v, (vi)weight[s][o]);
+                    else acc[o][q - s] += v * weight[s][o];
+                }
     }
 }
 
 NK_INLINE void head_sums(const nk_op *op, const float *const *lines, int x, float *sums, size_t pitch, const int outs,
                          const int taps) {
     const size_t channels = (size_t)op->channels, padded = (size_t)up_to(op->channels, NK_LANES);
-    const int whole = op->channels / NK_LANES * NK_LANES, rest = op->channels - whole;
+    const int full = op->channels / NK_LANES * NK_LANES, rest = op->channels - full;
     vf acc[4][HEAD_PIXELS] = {{{0}}};
     const float *w = op->weights;
     for (int tap = 0; tap < op->kh; tap++) {
         const float *p = lines[tap] + (size_t)x * channels;
         for (int side = 0; side < op->kw; side += taps, p += channels, w += (size_t)(taps * outs) * padded) {
-            for (int c = 0; c < whole; c += NK_LANES) head_taps(acc, p + c, channels, w + c, padded, NK_LANES, outs, taps);
-            if (rest) head_taps(acc, p + whole, channels, w + whole, padded, rest, outs, taps);
+            for (int c = 0; c < full; c += NK_LANES)
+                head_taps(acc, p + c, channels, w + c, padded, NK_LANES, outs, taps, 0);
+            if (rest) head_taps(acc, p + full, channels, w + full, padded, rest, outs, taps, 0);
         }
     }
     NK_UNROLL for (int o = 0; o < outs; o++) vsum_each(acc[o], HEAD_PIXELS, sums + (size_t)o * pitch);
+}
+
+/* The same of pairs of integers, 3 outputs and 3 taps. What lies behind the last channel is read: its weights are 0. One
+   loop, for of two in each other the compiler would keep the sums in memory. */
+static __attribute__((noinline)) void head_sums16(const nk_op *op, const float *const *lines, int x, float *sums,
+                                                  size_t pitch) {
+    const size_t pairs = (size_t)op->channels / 2, padded = (size_t)up_to((int)pairs, NK_LANES);
+    vf acc[4][HEAD_PIXELS] = {{{0}}};
+    const float *w = op->weights;
+    size_t c = 0;
+    for (int tap = 0; tap < op->kh;) {
+        head_taps(acc, lines[tap] + (size_t)x * pairs + c, pairs, w + c, padded, NK_LANES, 3, 3, 1);
+        c += NK_LANES;
+        if (c == padded) c = 0, tap++, w += 9 * padded;
+    }
+    NK_UNROLL for (int o = 0; o < 3; o++) {
+        NK_UNROLL for (int i = 0; i < HEAD_PIXELS; i++) acc[o][i] = vtofloat((vi)acc[o][i]);
+        vsum_each(acc[o], HEAD_PIXELS, sums + (size_t)o * pitch);
+    }
 }
 
 /* Floats of the sums of one output. */
@@ -132,11 +158,13 @@ static size_t head_scratch(const nk_op *op) {
 static void head_run(const nk_op *op, const nk_map *in, int y, int x, int pixels, float *sums, float *patch) {
     const size_t pitch = head_pitch(op);
     const float *lines[MAX_TAPS];
-    gather(op, in, y, x, pixels, patch, lines);
+    const int whole = op->kind == NK_HEAD16;
+    gather(op, in, y, x, pixels, (size_t)(whole ? op->channels / 2 : op->channels), patch, lines);
     for (int i = 0; i < pixels; i += HEAD_PIXELS) {
         /* The last pixels are computed with those before them, not with memory behind the row. */
         const int at = i + HEAD_PIXELS > pixels && pixels >= HEAD_PIXELS ? pixels - HEAD_PIXELS : i;
-        if (op->out_channels == 3 && op->kw == 3) head_sums(op, lines, at, sums + at, pitch, 3, 3);
+        if (whole) head_sums16(op, lines, at, sums + at, pitch);
+        else if (op->out_channels == 3 && op->kw == 3) head_sums(op, lines, at, sums + at, pitch, 3, 3);
         else if (op->out_channels == 3) head_sums(op, lines, at, sums + at, pitch, 3, 1);
         else if (op->out_channels == 1) head_sums(op, lines, at, sums + at, pitch, 1, 1);
         else if (op->out_channels == 2) head_sums(op, lines, at, sums + at, pitch, 2, 1);
@@ -158,9 +186,10 @@ static void head_piece(const nk_op *op, const nk_map *in, nk_map *out, int row0,
         head_run(op, in, y, x + start, n, sums + start, sums + 4 * pitch);
     }
     for (int o = 0; o < op->out_channels; o++) {
+        const float unit = op->kind == NK_HEAD16 ? op->scale[o] : 1.0f;
         float *to = out->base + (size_t)o * plane + (size_t)y * (size_t)op->out_width + (size_t)x;
         for (int i = 0; i < pixels; i += NK_LANES) {
-            vf v = vload(sums + (size_t)o * pitch + (size_t)i) + op->bias[o];
+            vf v = vload(sums + (size_t)o * pitch + (size_t)i) * unit + op->bias[o];
             activate(&v, 1, op->act, op->slope, 0);
             if (pixels - i >= NK_LANES) vstore(to + i, v);
             else vstore_part(to + i, v, 0, pixels - i);

@@ -11,7 +11,7 @@
 #include "simd.h"
 
 #define FUSED_PIXELS 8 /* of a strand: at most 6, and as many as `vsum_each` makes */
-#define FUSED_OUTPUTS 4
+#define FUSED_OUTPUTS 3
 #define FUSED_CHUNK 8 /* vectors that are activated together */
 
 /* From one strand to the next. */
@@ -24,8 +24,8 @@ static size_t fused_floats(const nk_op *op, int strands) {
 }
 
 /* Add to the sums of one strand of m pixels; step: from one output of the head to the next. */
-NK_INLINE void fused_add(vf (*products)[6], const int outputs, const int m, float *sums, size_t step) {
-    NK_UNROLL for (int o = 0; o < outputs; o++) {
+NK_INLINE void fused_add(vf (*products)[6], const int m, float *sums, size_t step) {
+    NK_UNROLL for (int o = 0; o < FUSED_OUTPUTS; o++) {
         float parts[FUSED_PIXELS];
         vsum_each(products[o], m, parts);
         NK_UNROLL for (int i = 0; i < m; i++) sums[(size_t)o * step + (size_t)i] += parts[i];
@@ -34,14 +34,13 @@ NK_INLINE void fused_add(vf (*products)[6], const int outputs, const int m, floa
 
 /* Bias, activation, and out into the planes. x: first column of the block, before the shuffle; strands lie side by side
    and go down where a tile is taller than 1. */
-NK_INLINE void fused_store(const nk_op *op, float *heads, nk_map *out, int y, int x, int tiles, int rows, const int tall,
-                           const int wide) {
+static void fused_store(const nk_op *op, float *heads, nk_map *out, int y, int x, int tiles, int rows, int tall, int wide) {
     const nk_op *head = op->head;
     const int s = op->shuffle, width = op->out_width * s, strands = tall > 1 ? wide : 1;
     const int chunks = (tiles * FUSED_PIXELS + FUSED_CHUNK * NK_LANES - 1) / (FUSED_CHUNK * NK_LANES);
     const size_t plane = (size_t)(op->out_height * s) * (size_t)width, step = fused_step(op);
     for (int place = 0; place < s * s; place++) {
-        for (int o = 0; o < head->out_channels; o++) {
+        for (int o = 0; o < FUSED_OUTPUTS; o++) {
             float *sums = heads + (size_t)((place * FUSED_OUTPUTS + o) * strands) * step;
             for (int i = 0; i < strands * chunks; i++) {
                 float *at = sums + (size_t)(i / chunks) * step + (size_t)(i % chunks * FUSED_CHUNK * NK_LANES);

@@ -19,7 +19,11 @@ static int supported(void) {
 }
 
 static size_t scratch(const nk_op *op) {
-    return op->kind == NK_DIRECT ? direct_scratch(op) : op->kind == NK_HEAD ? head_scratch(op) : wino_scratch(op);
+    switch (op->kind) {
+    case NK_DIRECT: return direct_scratch(op);
+    case NK_HEAD: case NK_HEAD16: return head_scratch(op);
+    default: return wino_scratch(op);
+    }
 }
 
 static int pieces(const nk_op *op, int row0, int row1) {
@@ -28,7 +32,7 @@ static int pieces(const nk_op *op, int row0, int row1) {
 
 static void piece(const nk_op *op, const nk_map *in, nk_map *out, int row0, int row1, int number, void *work) {
     if (op->kind == NK_DIRECT) direct_piece(op, in, out, row0, row1, number, work);
-    else if (op->kind == NK_HEAD) head_piece(op, in, out, row0, row1, number, work);
+    else if (op->kind == NK_HEAD || op->kind == NK_HEAD16) head_piece(op, in, out, row0, row1, number, work);
     else wino_piece(op, in, out, row0, row1, number, work);
 }
 

@@ -13,11 +13,11 @@ from nervplay.errors import CapabilityError
 
 __all__ = ["ABI", "ACTIVATIONS", "KINDS", "MAX_CHAIN", "Isa", "Op", "Pool", "Yuv", "kernels", "load", "why_not"]
 
-ABI = 3
+ABI = 4
 """`NK_ABI` of the sources that this module mirrors."""
 MAX_CHAIN = 32
 """`NK_MAX_CHAIN`."""
-KINDS = {name: number for number, name in enumerate(("direct", "wino", "wino16", "head"))}
+KINDS = {name: number for number, name in enumerate(("direct", "wino", "wino16", "head", "head16"))}
 """`enum nk_kind`."""
 _NAMES = (
     "none",
@@ -47,7 +47,7 @@ class Op(ctypes.Structure):
         *((name, c_int32) for name in ("kh", "kw", "top", "left", "out_height", "out_width")),
         *((name, c_int32) for name in ("shuffle", "strip", "ring", "block", "groups")),
         ("slope", c_float),
-        *((name, c_void_p) for name in ("weights", "bias", "scale", "norm", "axes", "head")),
+        *((name, c_void_p) for name in ("weights", "bias", "scale", "units", "norm", "axes", "head")),
     ]
 
 
@@ -129,7 +129,7 @@ def _find() -> ctypes.CDLL:
 
 
 def load() -> ctypes.CDLL:
-    """Return the library; the first call of a process may compile it, which takes half a minute on two cores.
+    """Return the library; the first call of a process may compile it, which takes some ten seconds.
 
     Raises:
         CapabilityError: there is none and none can be built; the message says why.

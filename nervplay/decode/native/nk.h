@@ -16,13 +16,13 @@
 #endif
 
 /* Bump when a struct or a packed layout changes: a library of another version is not used. */
-#define NK_ABI 3
+#define NK_ABI 4
 /* Coefficients of `transform_sums`. */
 #define NK_AXIS 17
 /* Most convolutions of one chain. */
 #define NK_MAX_CHAIN 32
 
-enum nk_kind { NK_DIRECT, NK_WINO, NK_WINO16, NK_HEAD };
+enum nk_kind { NK_DIRECT, NK_WINO, NK_WINO16, NK_HEAD, NK_HEAD16 };
 enum nk_act {
     NK_NONE, NK_RELU, NK_LEAKY, NK_RELU6, NK_GELU, NK_SILU, NK_SOFTPLUS, NK_HARDSWISH, NK_SIN, NK_SIGMOID, NK_TANH,
     NK_HALF_TANH /* tanh(x) / 2 + 1/2 */
@@ -44,9 +44,11 @@ typedef struct nk_op {
     const void *weights;            /* packed by Python, see `packing.py` */
     const float *bias;              /* padded with zeros to whole vectors */
     const float *scale;             /* 16 bits: what one unit of a result is worth, [padded out_channels] */
+    const float *units;             /* the result is stored as 16-bit integers, so many to 1, [padded out_channels]; or NULL.
+                                       Only NK_WINO16 of two dimensions in front of NK_HEAD16 */
     const float *norm;              /* 16 bits: 16-bit units per unit of the transformed input, [position][padded channels] */
     const float *axes;              /* 16 bits: coefficients of the transform back, [rows, columns][NK_AXIS] */
-    const struct nk_op *head;       /* a 1x1 NK_HEAD that reads the result at once, which then is stored nowhere; or NULL.
+    const struct nk_op *head;       /* a 1x1 NK_HEAD of 3 channels that reads the result at once, which then is stored nowhere; or NULL.
                                        Only where whole vectors belong to one place of the shuffle, and groups == 1 */
 } nk_op;
 

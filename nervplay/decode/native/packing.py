@@ -6,6 +6,7 @@ Layouts (L lanes of a vector, P = 3 vectors of a panel at most; `gemm.h` splits 
     16 bits     [panel][position][channel pair][L * vectors][2]   int16
     direct      [panel][tap][channel][L * vectors]           float32
     head        [tap][output][channels padded to L]          float32
+    16 bits     [tap][output][channel pairs padded to L][2]  int16
     depthwise   [tap][channels padded to L]                  float32
     linear      [vector][input][L]                           float32
 
@@ -21,10 +22,12 @@ from numpy.typing import NDArray
 
 __all__ = [
     "LIMIT",
+    "Head16",
     "Packed16",
     "pack_depthwise",
     "pack_direct",
     "pack_head",
+    "pack_head16",
     "pack_linear",
     "pack_winograd",
     "pack_winograd16",
@@ -70,6 +73,20 @@ class Packed16(NamedTuple):
     scale: Float
     norm: Float
     axes: Float
+
+
+class Head16(NamedTuple):
+    """A head of 16-bit products.
+
+    Args:
+        weights: int16, flat.
+        scale: float32 (outputs,), what one unit of a result is worth.
+        units: float32 (C,), 16-bit units per 1 of the input, `LIMIT` / calibrated maximum.
+    """
+
+    weights: NDArray[np.int16]
+    scale: Float
+    units: Float
 
 
 def padded(count: int, step: int) -> int:
@@ -182,8 +199,7 @@ def pack_winograd16(weight: Float, peak: Float, lanes: int, most: int) -> Packed
     """
     u = transformed(weight)
     positions, channels, outputs = u.shape
-    top = peak[:, :channels].astype(np.float64)
-    top = np.maximum(top, top.max(axis=1, keepdims=True) * 0.02 + 1e-9)  # a silent channel may speak elsewhere
+    top = _tops(peak[:, :channels])
     u = u * (top / LIMIT)[:, :, None]
     room = 2.0**16 - channels  # 2**31 / 2**15; rounding adds at most 1/2 per weight
     least = np.maximum(np.maximum(np.abs(u).sum(axis=1) / room, np.abs(u).max(axis=1) / 32767), 1e-30)
@@ -212,6 +228,32 @@ def pack_head(weight: Float, lanes: int) -> Float:
     """Return the weights of `NK_HEAD`, float32 (taps, C', padded C), from float32 (C', C, kh, kw)."""
     outputs, channels = weight.shape[:2]
     return _wide(weight.transpose(2, 3, 0, 1).reshape(-1, outputs, channels), lanes)
+
+
+def _tops(peak: Float) -> NDArray[np.float64]:
+    """Return calibrated maxima (..., C) as they are used: a silent channel may speak elsewhere."""
+    top: NDArray[np.float64] = peak.astype(np.float64)
+    least: NDArray[np.float64] = top.max(axis=-1, keepdims=True) * 0.02 + 1e-9
+    return np.maximum(top, least)
+
+
+def pack_head16(weight: Float, peak: Float, lanes: int) -> Head16:
+    """Return the weights of `NK_HEAD16`: the finest for which no sum can leave 32 bits, as in `pack_winograd16`.
+
+    Args:
+        weight: float32 (C', C, kh, kw), C even.
+        peak: float32 (C,), largest magnitudes of the input; from calibration.
+        lanes: L.
+    """
+    outputs, channels = weight.shape[:2]
+    top = _tops(peak)
+    u = (weight * (top / LIMIT)[:, None, None]).reshape(outputs, -1)
+    room = 2.0**16 - u.shape[1]
+    scale = np.maximum(np.maximum(np.abs(u).sum(axis=1) / room, np.abs(u).max(axis=1) / 32767), 1e-30)
+    whole = np.rint(u / scale[:, None]).reshape(weight.shape).transpose(2, 3, 0, 1)
+    pairs = np.zeros((*whole.shape[:3], 2 * padded(channels // 2, lanes)), np.int16)
+    pairs[..., :channels] = whole
+    return Head16(pairs.ravel(), scale.astype(np.float32), (LIMIT / top).astype(np.float32))
 
 
 def pack_depthwise(weight: Float, lanes: int) -> Float:

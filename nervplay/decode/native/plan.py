@@ -21,6 +21,7 @@ from nervplay.decode.native.packing import (
     pack_depthwise,
     pack_direct,
     pack_head,
+    pack_head16,
     pack_linear,
     pack_winograd,
     pack_winograd16,
@@ -29,7 +30,7 @@ from nervplay.decode.native.packing import (
     shuffle_order,
 )
 
-__all__ = ["Plan", "kind_of", "plan_chain", "positions_of"]
+__all__ = ["Plan", "integer_candidates", "kind_of", "peak_shape", "plan_chain"]
 
 Float = NDArray[np.float32]
 
@@ -65,7 +66,7 @@ def _tile(taps: int) -> int:
     return 1 if taps == 1 else 9 - taps
 
 
-def positions_of(conv: Conv) -> int:
+def _positions(conv: Conv) -> int:
     """Return the input positions of a Winograd tile."""
     return int(np.prod([1 if taps == 1 else 8 for taps in conv.weight.shape[2:]]))
 
@@ -88,6 +89,37 @@ def kind_of(conv: Conv, *, last: bool) -> str:
     if (kh, kw) in _WINOGRAD and tiles >= MIN_TILES:
         return "wino"
     return "direct"
+
+
+def peak_shape(conv: Conv, kind: str) -> tuple[int, ...]:
+    """Return the form of what calibration measures of a convolution's input for 16-bit products.
+
+    Args:
+        conv: the convolution.
+        kind: "wino" for (positions, padded C), of the transformed input, or "head" for (C,), of the input itself.
+    """
+    channels = conv.weight.shape[1]
+    return (channels,) if kind == "head" else (_positions(conv), padded(channels, 16))
+
+
+def _whole_head(stage: Conv, head: Conv) -> bool:
+    """Whether a head can read 16-bit integers from the stage before it, which has such products, too."""
+    outputs, channels, _, kw = head.weight.shape
+    return (outputs, kw) == (3, 3) and channels % 2 == 0 and min(stage.weight.shape[2:]) > 1
+
+
+def integer_candidates(chain: Sequence[Conv]) -> dict[Conv, str]:
+    """Return the convolutions of a chain that could have 16-bit products, in order, and their kernels in float32.
+
+    Args:
+        chain: each reads what the one before it makes.
+    """
+    last = chain[-1]
+    kinds = {conv: kind_of(conv, last=conv is last) for conv in chain}
+    found = {conv: kind for conv, kind in kinds.items() if kind == "wino"}
+    if kinds[last] == "head" and len(chain) > 1 and chain[-2] in found and _whole_head(chain[-2], last):
+        found[last] = "head"
+    return found
 
 
 def _pack(op: Op, conv: Conv, kind: str, isa: Isa, peak: Float | None) -> list[NDArray[Any]]:
@@ -122,7 +154,7 @@ def _divide(op: Op, conv: Conv, kind: str, isa: Isa, threads: int) -> None:
     winograd = kind in ("wino", "wino16")
     tall, wide = (_tile(taps) if winograd else 1 for taps in conv.weight.shape[2:])
     if winograd:
-        op.block = _BLOCK_POSITIONS // positions_of(conv)
+        op.block = _BLOCK_POSITIONS // _positions(conv)
     else:
         op.block = _HEAD_PIXELS if kind == "head" else _BLOCK_PIXELS
     height, width = conv.out_size
@@ -166,10 +198,25 @@ def plan_chain(convolutions: Sequence[Conv], isa: Isa, threads: int, peaks: Mapp
         if i:
             # What one strip reads, and what one strip of the op before adds: see native/chain.c.
             op.ring = op.strip + op.kh - 1 + ops[i - 1].strip * ops[i - 1].shuffle
+    peak = (peaks or {}).get(convolutions[-1])
+    if kinds[-1] == "head" and peak is not None and kinds[-2:-1] == ["wino16"] and _whole_head(*convolutions[-2:]):
+        kinds[-1] = "head16"
+        arrays += _pack_whole_head(ops[count - 2], ops[count - 1], convolutions[-1], peak, isa)
     if _fuses(convolutions, kinds, isa):
         ops[count - 2].head, ops[count - 2].groups = ctypes.addressof(ops[count - 1]), 1
         count -= 1
     return Plan(convolutions, count, kinds, ops, arrays)
+
+
+def _pack_whole_head(stage: Op, head: Op, conv: Conv, peak: Float, isa: Isa) -> list[NDArray[Any]]:
+    """Give a head 16-bit products, and the stage before it integers to store; return what they point to."""
+    packed = pack_head16(conv.weight, peak, isa.lanes)
+    units = np.zeros(padded(stage.out_channels, isa.lanes), np.float32)
+    units[: stage.out_channels] = np.tile(packed.units, stage.shuffle**2)
+    head.kind = KINDS["head16"]
+    head.weights, head.scale = packed.weights.ctypes.data, packed.scale.ctypes.data
+    stage.units = units.ctypes.data
+    return [packed.weights, packed.scale, units]
 
 
 def _fuses(convolutions: Sequence[Conv], kinds: Sequence[str], isa: Isa) -> bool:
@@ -177,4 +224,4 @@ def _fuses(convolutions: Sequence[Conv], kinds: Sequence[str], isa: Isa) -> bool
     if len(kinds) < 2 or kinds[-1] != "head" or not kinds[-2].startswith("wino"):
         return False
     head = convolutions[-1].weight
-    return head.shape[2:] == (1, 1) and head.shape[1] % isa.lanes == 0
+    return (head.shape[0], *head.shape[2:]) == (3, 1, 1) and head.shape[1] % isa.lanes == 0

@@ -64,6 +64,17 @@ NK_INLINE vf vload_n(const float *p, int n) {
 #endif
 }
 
+/* Which lanes are read: the first n, n >= 1. */
+#if defined(NK_AVX512)
+typedef __mmask16 vlanes;
+NK_INLINE vlanes first_lanes(int n) { return (__mmask16)(n >= NK_LANES ? 0xffff : (1u << n) - 1); }
+NK_INLINE vf vload_lanes(const float *p, vlanes lanes) { return (vf)_mm512_maskz_loadu_ps(lanes, p); }
+#else
+typedef int vlanes;
+NK_INLINE vlanes first_lanes(int n) { return n; }
+NK_INLINE vf vload_lanes(const float *p, vlanes lanes) { return vload_n(p, lanes); }
+#endif
+
 /* Store lanes [first, first + n) to p. */
 NK_INLINE void vstore_part(float *p, vf v, int first, int n) {
 #if defined(NK_AVX512)
@@ -72,6 +83,17 @@ NK_INLINE void vstore_part(float *p, vf v, int first, int n) {
     float lanes[NK_LANES];
     vstore(lanes, v);
     memcpy(p, lanes + first, sizeof(float) * (size_t)n);
+#endif
+}
+
+/* The same of 16-bit integers. */
+NK_INLINE void vhstore_part(int16_t *p, vh v, int first, int n) {
+#if defined(NK_AVX512)
+    _mm256_mask_storeu_epi16(p - first, (__mmask16)(((1u << n) - 1) << first), (__m256i)v);
+#else
+    int16_t lanes[NK_LANES];
+    memcpy(lanes, &v, sizeof v);
+    memcpy(p, lanes + first, sizeof(int16_t) * (size_t)n);
 #endif
 }
 

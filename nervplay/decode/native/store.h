@@ -39,4 +39,20 @@ NK_INLINE void store_pixels(const nk_run *runs, int count, float *const *rows, i
     }
 }
 
+/* The same of pixels below each other as 16-bit integers, `units` of them to 1. */
+NK_INLINE void store_integers(const nk_run *runs, int count, float *const *rows, int down, size_t at, vf units,
+                              const vf *values, int n, const int m) {
+    vh whole[6];
+    NK_UNROLL for (int k = 0; k < m; k++) whole[k] = vshort(values[k] * units);
+    for (int i = 0; i < count; i++) {
+        float *const *to = rows + runs[i].row;
+        const size_t place = at + (size_t)runs[i].offset;
+        for (int k = 0; k < n; k++) {
+            int16_t *p = (int16_t *)(void *)to[k * down] + place;
+            if (runs[i].count == NK_LANES) *(vh_any *)p = whole[k];
+            else vhstore_part(p, whole[k], runs[i].first, runs[i].count);
+        }
+    }
+}
+
 #endif

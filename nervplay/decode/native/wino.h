@@ -25,6 +25,11 @@ typedef struct {
     float **out_rows;
 } nk_piece;
 
+typedef void nk_input(const nk_op *op, const nk_plan *p, const float *const *rows, int tile0, int tiles, void *values);
+typedef void nk_span(const nk_piece *w, int panel, int panels);
+/* The output of the vectors of a span, from `half` or the sums of the only line: `tiles` tiles from `first` on. */
+typedef void nk_finish(const nk_piece *w, const float *from, int vector, int vectors, int first, int tiles);
+
 /* Sums of one line of positions of at most NK_ROWS tiles from tile `first` on, for `count` vectors of a panel from
    `vector`. */
 static void multiply(const nk_piece *w, int first, int tiles, int line, int vector, int count, float *sums) {
@@ -43,20 +48,9 @@ static void multiply(const nk_piece *w, int first, int tiles, int line, int vect
     }
 }
 
-/* The output of the vectors of a span, from `half` or the sums of the only line: `tiles` tiles from `first` on. */
-NK_INLINE void finish(const nk_piece *w, const float *from, const int whole, int vector, int vectors, int first, int tiles,
-                      const int tall, const int wide) {
-    const nk_op *op = w->op;
-    if (!op->head)
-        store_tiles(op, w->plan, from, whole, vector, vectors, (w->tile0 + first) * wide, tiles, w->out_rows, w->rows, tall,
-                    wide);
-    else if (op->head->out_channels == 3)
-        head_tiles(op, w->plan, from, whole, vector, vectors, first, tiles, w->heads, 3, tall, wide);
-    else head_tiles(op, w->plan, from, whole, vector, vectors, first, tiles, w->heads, op->head->out_channels, tall, wide);
-}
-
 /* All of one span of panels. */
-NK_INLINE void run_span(const nk_piece *w, int panel, int panels, const int whole, const int tall, const int wide) {
+NK_INLINE void run_span(const nk_piece *w, int panel, int panels, const int whole, nk_finish *finish, const int tall,
+                        const int wide) {
     const nk_plan *p = w->plan;
     const int start = panel_start(panel, p->vectors), vectors = panel_start(panel + panels, p->vectors) - start;
     for (int line = 0; line < p->lines; line++) {
@@ -68,10 +62,61 @@ NK_INLINE void run_span(const nk_piece *w, int panel, int panels, const int whol
             }
             if (tall > 1 && wide > 1)
                 line_back(w->op, p, w->sums, whole, vectors, tiles, line, w->half + (size_t)first * p->tile_step, wide);
-            else finish(w, w->sums, whole, start, vectors, first, tiles, tall, wide);
+            else finish(w, w->sums, start, vectors, first, tiles);
         }
     }
-    if (tall > 1 && wide > 1) finish(w, w->half, whole, start, vectors, 0, w->tiles, tall, wide);
+    if (tall > 1 && wide > 1) finish(w, w->half, start, vectors, 0, w->tiles);
+}
+
+/* The parts of a stage for one size of tile, in float32 and with integers: functions of their own, for within one large
+   one the compiler takes long and runs out of registers. */
+typedef struct {
+    nk_input *input[2];
+    nk_span *span[2];
+} nk_shape;
+
+#define APART static __attribute__((noinline)) void
+#define PARTS(tall, wide, whole)                                                                                       \
+    APART input_##tall##x##wide##_##whole(const nk_op *op, const nk_plan *p, const float *const *rows, int tile0,      \
+                                          int tiles, void *values) {                                                   \
+        input_tiles(op, p, rows, tile0, tiles, values, whole ? INTEGERS : FLOATS, tall == 1 ? 1 : POINTS,              \
+                    wide == 1 ? 1 : POINTS);                                                                           \
+    }                                                                                                                  \
+    APART store_##tall##x##wide##_##whole(const nk_piece *w, const float *from, int vector, int vectors, int first,    \
+                                          int tiles) {                                                                 \
+        store_tiles(w->op, w->plan, from, whole, vector, vectors, (w->tile0 + first) * wide, tiles, w->out_rows,       \
+                    w->rows, tall, wide);                                                                              \
+    }                                                                                                                  \
+    APART head_##tall##x##wide##_##whole(const nk_piece *w, const float *from, int vector, int vectors, int first,     \
+                                         int tiles) {                                                                  \
+        head_tiles(w->op, w->plan, from, whole, vector, vectors, first, tiles, w->heads, tall, wide);                  \
+    }                                                                                                                  \
+    APART span_##tall##x##wide##_##whole(const nk_piece *w, int panel, int panels) {                                   \
+        run_span(w, panel, panels, whole,                                                                              \
+                 w->op->head ? head_##tall##x##wide##_##whole : store_##tall##x##wide##_##whole, tall, wide);          \
+    }
+#define SHAPE(tall, wide)                                                                                              \
+    PARTS(tall, wide, 0)                                                                                               \
+    PARTS(tall, wide, 1)                                                                                               \
+    static const nk_shape shape_##tall##x##wide = {{input_##tall##x##wide##_0, input_##tall##x##wide##_1},             \
+                                                   {span_##tall##x##wide##_0, span_##tall##x##wide##_1}};
+
+SHAPE(6, 6)
+SHAPE(4, 4)
+SHAPE(6, 1)
+SHAPE(1, 6)
+SHAPE(4, 1)
+SHAPE(1, 4)
+
+static const nk_shape *shape_of(const nk_op *op) {
+    switch (op->kh * 8 + op->kw) {
+    case 3 * 8 + 3: return &shape_6x6;
+    case 5 * 8 + 5: return &shape_4x4;
+    case 3 * 8 + 1: return &shape_6x1;
+    case 1 * 8 + 3: return &shape_1x6;
+    case 5 * 8 + 1: return &shape_4x1;
+    default: return &shape_1x4;
+    }
 }
 
 static int wino_pieces(const nk_op *op, int row0, int row1) {
@@ -80,18 +125,17 @@ static int wino_pieces(const nk_op *op, int row0, int row1) {
     return (row1 - row0 + p.tall - 1) / p.tall * ((across + op->block - 1) / op->block) * op->groups;
 }
 
-NK_INLINE void wino_run(const nk_op *op, const nk_map *in, nk_map *out, int row0, int row1, int piece, void *scratch,
-                        const int tall, const int wide) {
+static void wino_piece(const nk_op *op, const nk_map *in, nk_map *out, int row0, int row1, int piece, void *scratch) {
     const nk_plan p = plan_of(op);
-    const int across = (op->out_width + wide - 1) / wide, blocks = (across + op->block - 1) / op->block;
+    const nk_shape *shape = shape_of(op);
+    const int across = (op->out_width + p.wide - 1) / p.wide, blocks = (across + op->block - 1) / op->block;
     const int group = piece % op->groups, tile0 = piece / op->groups % blocks * op->block;
-    const int y = row0 + piece / op->groups / blocks * tall;
+    const int y = row0 + piece / op->groups / blocks * p.tall;
     const int tiles = across - tile0 < op->block ? across - tile0 : op->block;
-    const int valid = row1 - y < tall ? row1 - y : tall;
-    const int down = tall == 1 ? 1 : POINTS, sideways = wide == 1 ? 1 : POINTS;
+    const int valid = row1 - y < p.tall ? row1 - y : p.tall, whole = op->kind == NK_WINO16;
     const float *rows[POINTS];
     float *out_rows[6 * 16];
-    for (int r = 0; r < down; r++) {
+    for (int r = 0; r < p.down; r++) {
         const int from = y + r - op->top;
         rows[r] = from < 0 || from >= op->height ? NULL : nk_row(in, from);
     }
@@ -101,28 +145,12 @@ NK_INLINE void wino_run(const nk_op *op, const nk_map *in, nk_map *out, int row0
     float *values = half + (size_t)up_to(op->block, NK_ROWS) * p.tile_step;
     float *heads = values + (size_t)(p.lines * POINTS) * p.value_step;
     const nk_piece w = {op, &p, values, sums, half, heads, tile0, tiles, valid, out_rows};
-    const int whole = op->kind == NK_WINO16;
     if (op->head) memset(heads, 0, sizeof(float) * fused_floats(op, p.strands));
-    if (whole) input_tiles(op, &p, rows, tile0, tiles, values, INTEGERS, down, sideways);
-    else input_tiles(op, &p, rows, tile0, tiles, values, FLOATS, down, sideways);
+    shape->input[whole](op, &p, rows, tile0, tiles, values);
     const int panels = (p.vectors + NK_PANEL - 1) / NK_PANEL, end = panels * (group + 1) / op->groups;
-    for (int panel = panels * group / op->groups; panel < end; panel += p.span) {
-        const int span = end - panel < p.span ? end - panel : p.span;
-        if (whole) run_span(&w, panel, span, 1, tall, wide);
-        else run_span(&w, panel, span, 0, tall, wide);
-    }
-    if (op->head) fused_store(op, heads, out, y, tile0 * wide, tiles, valid, tall, wide);
-}
-
-static void wino_piece(const nk_op *op, const nk_map *in, nk_map *out, int row0, int row1, int piece, void *scratch) {
-    switch (op->kh * 8 + op->kw) {
-    case 3 * 8 + 3: wino_run(op, in, out, row0, row1, piece, scratch, 6, 6); break;
-    case 5 * 8 + 5: wino_run(op, in, out, row0, row1, piece, scratch, 4, 4); break;
-    case 3 * 8 + 1: wino_run(op, in, out, row0, row1, piece, scratch, 6, 1); break;
-    case 1 * 8 + 3: wino_run(op, in, out, row0, row1, piece, scratch, 1, 6); break;
-    case 5 * 8 + 1: wino_run(op, in, out, row0, row1, piece, scratch, 4, 1); break;
-    default: wino_run(op, in, out, row0, row1, piece, scratch, 1, 4); break;
-    }
+    for (int panel = panels * group / op->groups; panel < end; panel += p.span)
+        shape->span[whole](&w, panel, end - panel < p.span ? end - panel : p.span);
+    if (op->head) fused_store(op, heads, out, y, tile0 * p.wide, tiles, valid, p.tall, p.wide);
 }
 
 #endif

@@ -25,12 +25,14 @@ NK_INLINE void back(const float *from, size_t step, const float *axis, const int
 /* The first transform of line `line` of some tiles, where there are two. */
 NK_INLINE void line_back(const nk_op *op, const nk_plan *p, const float *sums, const int integers, int vectors, int tiles,
                          int line, float *half, const int wide) {
+    const size_t pitch = p->pitch, step = p->tile_step;
+    const float *axis = op->axes + NK_AXIS;
     for (int t = 0; t < tiles; t++) {
-        for (int j = 0; j < vectors; j++) {
-            float *to = half + (size_t)t * p->tile_step + (size_t)(j * wide * POINTS + line) * NK_LANES;
+        const float *from = sums + (size_t)t * pitch;
+        float *to = half + (size_t)t * step + (size_t)line * NK_LANES;
+        for (int j = 0; j < vectors; j++, from += NK_LANES, to += wide * POINTS * NK_LANES) {
             vf out[6];
-            back(sums + (size_t)t * p->pitch + (size_t)(j * NK_LANES), p->pitch * NK_ROWS, op->axes + NK_AXIS, integers,
-                 integers, out, wide);
+            back(from, pitch * NK_ROWS, axis, integers, integers, out, wide);
             NK_UNROLL for (int c = 0; c < wide; c++) vstore(to + (size_t)(c * POINTS) * NK_LANES, out[c]);
         }
     }
@@ -59,19 +61,23 @@ NK_INLINE void strand(const nk_op *op, const nk_plan *p, const float *from, cons
 
 /* Ask for the memory that a strand will be stored to: its rows are far from each other, and waiting for them costs more
    than the transform. */
-NK_INLINE void fetch_strand(float *const *rows, int step, int count, size_t at) {
-    for (int i = 0; i < count; i++) __builtin_prefetch(rows[i * step] + at, 1);
+NK_INLINE void fetch_strand(float *const *rows, int step, int count, size_t bytes) {
+    for (int i = 0; i < count; i++) __builtin_prefetch((char *)rows[i * step] + bytes, 1);
 }
 
 /* Store tiles where they lie inside the picture; x: column of the first. */
-NK_INLINE void store_tiles(const nk_op *op, const nk_plan *p, const float *from, const int integers, int vector,
-                           int vectors, int x, int tiles, float *const *out_rows, int rows, const int tall, const int wide) {
+NK_INLINE void store_tiles(const nk_op *shared_op, const nk_plan *shared_plan, const float *from, const int integers,
+                           int vector, int vectors, int x, int tiles, float *const *out_rows, int rows, const int tall,
+                           const int wide) {
+    const nk_op copy = *shared_op, *op = &copy; /* copies stay in registers, for no store can change them */
+    const nk_plan plan = *shared_plan, *p = &plan;
     const size_t each = (size_t)(op->out_channels / op->shuffle);
     nk_run runs[2 * NK_PANEL][NK_LANES];
     int found[2 * NK_PANEL];
-    for (int j = 0; j < vectors; j++) found[j] = find_runs(op, (vector + j) * NK_LANES, runs[j]);
+    for (int j = 0; j < vectors; j++) found[j] = find_runs(shared_op, (vector + j) * NK_LANES, runs[j]);
     /* Vectors that share cache lines one after the other, others tile by tile. */
-    const int shared = each % NK_LANES != 0;
+    const int shared = each % NK_LANES != 0, whole = integers && tall > 1 && wide > 1 && op->units;
+    const size_t bytes = whole ? sizeof(int16_t) : sizeof(float);
     for (int i = 0; i < tiles * vectors; i++) {
         const int t = shared ? i / vectors : i % tiles, j = shared ? i % vectors : i / tiles;
         const int x0 = x + t * wide, columns = op->out_width - x0 < wide ? op->out_width - x0 : wide;
@@ -79,17 +85,22 @@ NK_INLINE void store_tiles(const nk_op *op, const nk_plan *p, const float *from,
             const size_t at = (size_t)(x0 + c) * each;
             vf out[6];
             if (tall > 1 && !shared)
-                fetch_strand(out_rows + runs[j]->row, op->shuffle, rows, at + wide * each + (size_t)runs[j]->offset);
+                fetch_strand(out_rows + runs[j]->row, op->shuffle, rows, (at + wide * each + (size_t)runs[j]->offset) * bytes);
             strand(op, p, from, integers, vector + j, j, t, c, out, tall, wide);
-            if (tall > 1) store_pixels(runs[j], found[j], out_rows, op->shuffle, at, 0, out, rows, tall);
+            if (whole)
+                store_integers(runs[j], found[j], out_rows, op->shuffle, at, vload(op->units + (vector + j) * NK_LANES), out,
+                               rows, tall);
+            else if (tall > 1) store_pixels(runs[j], found[j], out_rows, op->shuffle, at, 0, out, rows, tall);
             else store_pixels(runs[j], found[j], out_rows, 0, at, each, out, columns, wide);
         }
     }
 }
 
 /* The same, handed to the head instead of stored; tile0: the first in the block. */
-NK_INLINE void head_tiles(const nk_op *op, const nk_plan *p, const float *from, const int integers, int vector, int vectors,
-                          int tile0, int tiles, float *heads, const int outputs, const int tall, const int wide) {
+NK_INLINE void head_tiles(const nk_op *shared_op, const nk_plan *shared_plan, const float *from, const int integers,
+                          int vector, int vectors, int tile0, int tiles, float *heads, const int tall, const int wide) {
+    const nk_op copy = *shared_op, *op = &copy;
+    const nk_plan plan = *shared_plan, *p = &plan;
     const int each = op->head->channels / NK_LANES, m = tall > 1 ? tall : wide, strands = tall > 1 ? wide : 1;
     const size_t step = fused_step(op);
     for (int j0 = 0, n; j0 < vectors; j0 += n) { /* neighbours of one place of the shuffle together */
@@ -101,13 +112,13 @@ NK_INLINE void head_tiles(const nk_op *op, const nk_plan *p, const float *from, 
             for (int c = 0; c < strands; c++) {
                 vf out[2 * NK_PANEL][6], products[FUSED_OUTPUTS][6] = {{{0}}};
                 for (int j = 0; j < n; j++) strand(op, p, from, integers, vector + j0 + j, j0 + j, t, c, out[j], tall, wide);
-                NK_UNROLL for (int o = 0; o < outputs; o++) {
+                NK_UNROLL for (int o = 0; o < FUSED_OUTPUTS; o++) {
                     for (int j = 0; j < n; j++) {
                         const vf weight = vload(weights + o * op->head->channels + j * NK_LANES);
                         NK_UNROLL for (int i = 0; i < m; i++) products[o][i] += out[j][i] * weight;
                     }
                 }
-                fused_add(products, outputs, m, sums + (size_t)c * step + (size_t)(t * FUSED_PIXELS), (size_t)strands * step);
+                fused_add(products, m, sums + (size_t)c * step + (size_t)(t * FUSED_PIXELS), (size_t)strands * step);
             }
         }
     }

@@ -13,20 +13,21 @@ enum nk_sink { FLOATS, INTEGERS, PEAKS };
    step through memory in a way that the processor does not foresee. */
 NK_INLINE void input_vector(const nk_op *op, const nk_plan *p, const float *const *rows, int x0, int channel, void *to,
                             const enum nk_sink sink, const int down, const int across) {
-    const int left = op->channels - channel, n = left < NK_LANES ? left : NK_LANES;
-    const int inside = x0 >= 0 && x0 + across <= op->width && n == NK_LANES;
+    const vlanes lanes = first_lanes(op->channels - channel);
     const size_t behind = (size_t)(p->wide * op->channels);
+    int inside = x0 >= 0 && x0 + across <= op->width;
+    for (int r = 0; r < down; r++) inside &= rows[r] != NULL;
     vf grid[POINTS][POINTS], line[POINTS], turned[POINTS];
     for (int c = 0; c < across; c++) {
         const int x = x0 + c;
         const size_t at = (size_t)x * (size_t)op->channels + (size_t)channel;
-        NK_UNROLL for (int r = 0; r < down; r++) {
-            if (inside) {
-                line[r] = rows[r] ? vload(rows[r] + at) : vset(0.0f);
-            } else {
-                line[r] = rows[r] && x >= 0 && x < op->width ? vload_n(rows[r] + at, n) : vset(0.0f);
-            }
-            if (across > 1 && c + p->wide >= across && rows[r]) __builtin_prefetch(rows[r] + at + behind, 0, 2);
+        if (inside) {
+            NK_UNROLL for (int r = 0; r < down; r++) line[r] = vload_lanes(rows[r] + at, lanes);
+            if (across > 1 && c + p->wide >= across)
+                NK_UNROLL for (int r = 0; r < down; r++) __builtin_prefetch(rows[r] + at + behind, 0, 2);
+        } else {
+            NK_UNROLL for (int r = 0; r < down; r++)
+                line[r] = rows[r] && x >= 0 && x < op->width ? vload_lanes(rows[r] + at, lanes) : vset(0.0f);
         }
         if (down > 1) transform_input(line, turned);
         NK_UNROLL for (int r = 0; r < down; r++) grid[r][c] = down > 1 ? turned[r] : line[r];
@@ -49,8 +50,10 @@ NK_INLINE void input_vector(const nk_op *op, const nk_plan *p, const float *cons
     }
 }
 
-NK_INLINE void input_tiles(const nk_op *op, const nk_plan *p, const float *const *rows, int tile0, int tiles, void *values,
-                           const enum nk_sink sink, const int down, const int across) {
+NK_INLINE void input_tiles(const nk_op *shared_op, const nk_plan *shared_plan, const float *const *rows, int tile0,
+                           int tiles, void *values, const enum nk_sink sink, const int down, const int across) {
+    const nk_op copy = *shared_op, *op = &copy; /* copies stay in registers, for no store can change them */
+    const nk_plan plan = *shared_plan, *p = &plan;
     const size_t each = sink == INTEGERS ? sizeof(int16_t) : sizeof(float);
     for (int t = 0; t < tiles; t++) {
         for (int c = 0; c < op->channels; c += NK_LANES) {

@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 from nervplay.decode.graph import Value
 from nervplay.decode.lowering import Conv
 from nervplay.decode.native.library import Isa, Pool, load
-from nervplay.decode.native.packing import padded
-from nervplay.decode.native.plan import kind_of, plan_chain, positions_of
+from nervplay.decode.native.plan import integer_candidates, kind_of, peak_shape, plan_chain
 
 ACTIVATIONS = {
     "none": lambda x: x,
@@ -77,7 +76,7 @@ def run(convs: list[Conv], x: np.ndarray, isa: Isa, threads: int = 1, **options:
     last = convs[-1]
     height, width = (size * last.shuffle for size in last.out_size)
     channels = len(last.bias) // last.shuffle**2
-    planes = plan.kinds[-1] == "head"
+    planes = plan.kinds[-1].startswith("head")
     out = np.full((channels, height, width) if planes else (height, width, channels), np.nan, np.float32)
     pool = Pool(threads)
     if plan.kinds == ["depthwise"]:
@@ -127,7 +126,7 @@ def test_products_of_16_bits(isa: Isa, kernel: tuple[int, int], channels: int) -
     conv = convolution(3, (47, 61), channels, 9, kernel, shuffle=2, activation="silu")
     x = picture(conv.size, channels)
     x[10:20] *= 10  # one bright part sets the unit for all
-    peak = np.zeros((positions_of(conv), padded(channels, 16)), np.float32)
+    peak = np.zeros(peak_shape(conv, "wino"), np.float32)
     load().nk_peak(isa.number, plan_chain([conv], isa, 1).ops, x.ctypes.data, peak.ctypes.data)
     plan = plan_chain([conv], isa, 1, {conv: peak})
     assert plan.kinds == ["wino16"]
@@ -243,3 +242,52 @@ def test_a_head_inside_the_last_stage(isa: Isa, kernel: tuple[int, int], channel
     one = run([stage, head], x, isa)
     np.testing.assert_allclose(one, expected(head, expected(stage, x)), atol=1e-4)
     assert run([stage, head], x, isa, 3).tobytes() == one.tobytes()
+
+
+def whole_head(
+    seed: int, size: tuple[int, int], channels: int, kernel: tuple[int, int]
+) -> tuple[list[Conv], np.ndarray]:
+    """Return a stage with a head of 3x3 behind it, and an input."""
+    stage = convolution(seed, size, 5, channels, kernel, shuffle=2, activation="gelu")
+    head = convolution(seed + 1, (2 * size[0], 2 * size[1]), channels, 3, (3, 3), activation="half_tanh")
+    return [stage, head], picture(size, 5)
+
+
+def peaks_of(convs: list[Conv], x: np.ndarray, isa: Isa) -> dict[Conv, np.ndarray]:
+    """Return what calibration would measure of a stage and its head on one picture."""
+    stage, head = convs
+    peak = np.zeros(peak_shape(stage, "wino"), np.float32)
+    load().nk_peak(isa.number, plan_chain([stage], isa, 1).ops, x.ctypes.data, peak.ctypes.data)
+    return {stage: peak, head: np.abs(expected(stage, x)).max(axis=(0, 1)).astype(np.float32)}
+
+
+@pytest.mark.parametrize("kernel", [(3, 3), (5, 5)])
+@pytest.mark.parametrize("channels", [2, 14, 28, 32, 40])
+def test_a_head_of_16_bits(isa: Isa, kernel: tuple[int, int], channels: int) -> None:
+    convs, x = whole_head(30, (23, 45), channels, kernel)
+    assert list(integer_candidates(convs).values()) == ["wino", "head"]
+    peaks = peaks_of(convs, x, isa)
+    assert plan_chain(convs, isa, 1, peaks).kinds == ["wino16", "head16"]
+    out, exact = run(convs, x, isa, peaks=peaks), expected(convs[1], expected(convs[0], x))
+    assert 0 < np.abs(out - exact).max() < 4e-3
+    assert run(convs, x, isa, 3, peaks=peaks).tobytes() == out.tobytes()
+
+
+def test_a_head_of_16_bits_saturates(isa: Isa) -> None:
+    convs, x = whole_head(32, (23, 45), 28, (3, 3))
+    peaks = peaks_of(convs, x, isa)
+    exact = expected(convs[1], expected(convs[0], x))
+    twice = {convs[0]: peaks[convs[0]], convs[1]: 0.55 * peaks[convs[1]]}
+    np.testing.assert_allclose(run(convs, x, isa, peaks=twice), exact, atol=4e-3)
+    far = run(convs, x, isa, peaks={convs[0]: peaks[convs[0]], convs[1]: 1e-3 * peaks[convs[1]]})
+    bias = ACTIVATIONS["half_tanh"](torch.from_numpy(convs[1].bias)).numpy()
+    assert np.abs(far - bias).max() < 0.05, "a sum beyond 32 bits would be large"
+
+
+def test_a_head_of_16_bits_needs_integers_before_it(isa: Isa) -> None:
+    convs, x = whole_head(34, (23, 45), 28, (3, 3))
+    peaks = peaks_of(convs, x, isa)
+    assert plan_chain(convs, isa, 1, {convs[1]: peaks[convs[1]]}).kinds == ["wino", "head"]
+    assert plan_chain(convs[1:], isa, 1, peaks).kinds == ["head"]
+    odd, line = whole_head(36, (23, 45), 15, (3, 3))[0], whole_head(38, (23, 45), 16, (1, 3))[0]
+    assert list(integer_candidates(odd).values()) == list(integer_candidates(line).values()) == ["wino"]
