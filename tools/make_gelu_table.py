@@ -43,7 +43,7 @@ class Table(NamedTuple):
         return self.end / (self.pieces - (0.51 if self.centred else 0.0))
 
 
-TABLES = {"GELU": Table(5.5, 32, 3, False), "ROUGH": Table(4.8, 16, 2, True)}
+TABLES = {"GELU": Table(5.5, 32, 3, True), "ROUGH": Table(4.8, 16, 2, True)}
 
 
 def table(which: Table) -> NDArray[np.float32]:

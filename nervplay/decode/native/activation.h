@@ -42,12 +42,21 @@ NK_INLINE vf vexp(vf x) {
 NK_INLINE vf vsigmoid(vf x) { return vrecip(1.0f + vexp(-x)); }
 
 #if defined(NK_AVX512)
+/* The place of |x| among pieces of a table, as the number of the nearest whole piece and the way from there. Adding `big`
+   rounds to whole pieces and leaves their number in the low bits, which is where permutations look. */
+NK_INLINE vf piece_of(vf x, const float end, const float width, vf *way) {
+    const vf big = vset(12582912.0f), scale = vset(1.0f / width);
+    vf a = (vf)_mm512_range_ps((__m512)x, _mm512_set1_ps(end), 0x0a); /* the smaller magnitude, without its sign */
+    vf rounded = a * scale + big;
+    *way = a * scale - (rounded - big);
+    return rounded;
+}
+
 /* x Phi(x) = max(x, 0) + h(|x|), h even and 0 beyond GELU_END: cubics on 32 pieces, coefficients in registers. */
 NK_INLINE vf vgelu(vf x) {
-    vf a = vmin(vabs(x) * (GELU_PIECES / GELU_END), vset(GELU_PIECES - 1e-5f));
-    __m512i piece = _mm512_cvttps_epi32((__m512)a);
-    vf t = a - (vf)_mm512_cvtepi32_ps(piece);
-#define COEFFICIENT(k) ((vf)_mm512_permutex2var_ps(_mm512_loadu_ps(GELU[k]), piece, _mm512_loadu_ps(GELU[k] + 16)))
+    vf t, piece = piece_of(x, GELU_END, GELU_WIDTH, &t);
+#define COEFFICIENT(k) \
+    ((vf)_mm512_permutex2var_ps(_mm512_loadu_ps(GELU[k]), (__m512i)piece, _mm512_loadu_ps(GELU[k] + 16)))
     vf p = COEFFICIENT(3);
     p = p * t + COEFFICIENT(2);
     p = p * t + COEFFICIENT(1);
@@ -56,14 +65,10 @@ NK_INLINE vf vgelu(vf x) {
     return vmax(vset(0.0f), x) + p;
 }
 
-/* The same within 1.6e-4, by parabolas on as many pieces as a register has lanes. Adding `big` rounds to whole pieces and
-   leaves their number in the low bits, which is where the permutation looks. */
+/* The same within 1.6e-4, by parabolas on as many pieces as a register has lanes. */
 NK_INLINE vf vgelu_rough(vf x) {
-    const vf big = vset(12582912.0f), scale = vset(1.0f / ROUGH_WIDTH);
-    vf a = (vf)_mm512_range_ps((__m512)x, _mm512_set1_ps(ROUGH_END), 0x0a); /* the smaller magnitude, without its sign */
-    vf rounded = a * scale + big;
-    vf t = a * scale - (rounded - big);
-#define COEFFICIENT(k) ((vf)_mm512_permutexvar_ps((__m512i)rounded, _mm512_loadu_ps(ROUGH[k])))
+    vf t, piece = piece_of(x, ROUGH_END, ROUGH_WIDTH, &t);
+#define COEFFICIENT(k) ((vf)_mm512_permutexvar_ps((__m512i)piece, _mm512_loadu_ps(ROUGH[k])))
     vf p = COEFFICIENT(2);
     p = p * t + COEFFICIENT(1);
     p = p * t + COEFFICIENT(0);

@@ -12,11 +12,11 @@
 
 #define FUSED_PIXELS 8 /* of a strand: at most 6, and as many as `vsum_each` makes */
 #define FUSED_OUTPUTS 3
-#define FUSED_CHUNK 8 /* vectors that are activated together */
+#define FUSED_CHUNK 4 /* vectors that are activated together */
 
 /* From one strand to the next. */
 static size_t fused_step(const nk_op *op) {
-    return (size_t)up_to(op->block * FUSED_PIXELS, FUSED_CHUNK * NK_LANES);
+    return (size_t)up_to(op->block * FUSED_PIXELS, NK_LANES);
 }
 
 static size_t fused_floats(const nk_op *op, int strands) {
@@ -32,32 +32,53 @@ NK_INLINE void fused_add(vf (*products)[6], const int m, float *sums, size_t ste
     }
 }
 
-/* Bias, activation, and out into the planes. x: first column of the block, before the shuffle; strands lie side by side
-   and go down where a tile is taller than 1. */
-static void fused_store(const nk_op *op, float *heads, nk_map *out, int y, int x, int tiles, int rows, int tall, int wide) {
-    const nk_op *head = op->head;
-    const int s = op->shuffle, width = op->out_width * s, strands = tall > 1 ? wide : 1;
-    const int chunks = (tiles * FUSED_PIXELS + FUSED_CHUNK * NK_LANES - 1) / (FUSED_CHUNK * NK_LANES);
-    const size_t plane = (size_t)(op->out_height * s) * (size_t)width, step = fused_step(op);
-    for (int place = 0; place < s * s; place++) {
-        for (int o = 0; o < FUSED_OUTPUTS; o++) {
-            float *sums = heads + (size_t)((place * FUSED_OUTPUTS + o) * strands) * step;
-            for (int i = 0; i < strands * chunks; i++) {
-                float *at = sums + (size_t)(i / chunks) * step + (size_t)(i % chunks * FUSED_CHUNK * NK_LANES);
-                vf v[FUSED_CHUNK];
-                NK_UNROLL for (int k = 0; k < FUSED_CHUNK; k++) v[k] = vload(at + k * NK_LANES) + head->bias[o];
-                activate(v, FUSED_CHUNK, head->act, head->slope, 0);
-                NK_UNROLL for (int k = 0; k < FUSED_CHUNK; k++) vstore(at + k * NK_LANES, v[k]);
-            }
-            for (int r = 0; r < rows; r++) {
-                float *to = out->base + (size_t)o * plane + (size_t)((y + r) * s + place / s) * (size_t)width + place % s;
-                for (int t = 0; t < tiles; t++) {
-                    const int x0 = x + t * wide, columns = op->out_width - x0 < wide ? op->out_width - x0 : wide;
-                    const float *from = sums + t * FUSED_PIXELS + (tall > 1 ? r : 0);
-                    for (int c = 0; c < columns; c++) to[(x0 + c) * s] = tall > 1 ? from[(size_t)c * step] : from[c];
-                }
-            }
+/* Bias and activation of `count` neighbours in a plane. */
+static void fused_finish(const nk_op *head, float bias, float *to, int count) {
+    int k = 0;
+    for (; k + FUSED_CHUNK * NK_LANES <= count; k += FUSED_CHUNK * NK_LANES) {
+        vf v[FUSED_CHUNK];
+        NK_UNROLL for (int i = 0; i < FUSED_CHUNK; i++) v[i] = vload(to + k + i * NK_LANES) + bias;
+        activate(v, FUSED_CHUNK, head->act, head->slope, 0);
+        NK_UNROLL for (int i = 0; i < FUSED_CHUNK; i++) vstore(to + k + i * NK_LANES, v[i]);
+    }
+    for (; k < count; k += NK_LANES) {
+        const int n = count - k < NK_LANES ? count - k : NK_LANES;
+        vf v = vload_n(to + k, n) + bias;
+        activate(&v, 1, head->act, head->slope, 0);
+        vstore_part(to + k, v, 0, n);
+    }
+}
+
+/* Sums of one row of pixels of the block into a plane: `s` places side by side, `pixels` of each, every `wide`-th of
+   which lies in the same strand, or all in one. */
+static void fused_row(const float *sums, size_t place, size_t step, int s, int pixels, int wide, int strands, float *to) {
+    for (int j = 0; j < s; j++) {
+        for (int c = 0; c < wide; c++) {
+            const float *from = sums + (size_t)j * place + (strands > 1 ? (size_t)c * step : (size_t)c);
+            for (int x = c; x < pixels; x += wide, from += FUSED_PIXELS) to[x * s + j] = *from;
         }
+    }
+}
+
+/* All sums of a block into the planes. x: its first column, before the shuffle; strands lie side by side and go down where
+   a tile is taller than 1. Rows are far from each other, so the memory of each is asked for before the one in front of it
+   is computed. */
+static void fused_store(const nk_op *op, const float *heads, nk_map *out, int y, int x, int tiles, int rows, int tall,
+                        int wide) {
+    const nk_op *head = op->head;
+    const int s = op->shuffle, strands = tall > 1 ? wide : 1, left = op->out_width - x;
+    const int pixels = left < tiles * wide ? left : tiles * wide, count = rows * s;
+    const size_t width = (size_t)(op->out_width * s), plane = (size_t)(op->out_height * s) * width, step = fused_step(op);
+    const size_t place = (size_t)(FUSED_OUTPUTS * strands) * step;
+    for (int n = 0; n < FUSED_OUTPUTS * count; n++) {
+        const int o = n / count, row = n % count, ahead = n + 1 < FUSED_OUTPUTS * count ? n + 1 : n;
+        float *corner = out->base + (size_t)(y * s) * width + (size_t)(x * s);
+        float *next = corner + (size_t)(ahead / count) * plane + (size_t)(ahead % count) * width;
+        float *to = corner + (size_t)o * plane + (size_t)row * width;
+        for (int k = 0; k < pixels * s; k += 16) __builtin_prefetch(next + k, 1);
+        const float *sums = heads + (size_t)(row % s * s) * place + (size_t)(o * strands) * step + (size_t)(row / s);
+        fused_row(sums, place, step, s, pixels, wide, strands, to);
+        fused_finish(head, head->bias[o], to, pixels * s);
     }
 }
 

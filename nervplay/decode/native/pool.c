@@ -7,6 +7,9 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
 
 /* How often a thread looks for new work before it sleeps: some tens of microseconds. */
 #define SPINS 4000
@@ -113,11 +116,18 @@ void nk_pool_free(nk_pool *pool) {
     free(pool);
 }
 
+/* Rows of a map are far from each other: with pages of 4 KiB each would need a translation of its own. */
+#define HUGE_PAGE ((size_t)2 << 20)
+
 void *nk_pool_memory(nk_pool *pool, size_t size) {
     if (size > pool->size) {
+        const size_t whole = size < HUGE_PAGE ? size : (size + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
         free(pool->memory);
-        pool->size = posix_memalign(&pool->memory, 4096, size) ? 0 : size;
+        pool->size = posix_memalign(&pool->memory, size < HUGE_PAGE ? 4096 : HUGE_PAGE, whole) ? 0 : whole;
         if (!pool->size) pool->memory = NULL;
+#if defined(__linux__)
+        else if (whole >= HUGE_PAGE) madvise(pool->memory, whole, MADV_HUGEPAGE); /* in vain where there are none */
+#endif
     }
     return pool->memory;
 }

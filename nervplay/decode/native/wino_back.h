@@ -111,7 +111,11 @@ NK_INLINE void head_tiles(const nk_op *shared_op, const nk_plan *shared_plan, co
         for (int t = 0; t < tiles; t++) {
             for (int c = 0; c < strands; c++) {
                 vf out[2 * NK_PANEL][6], products[FUSED_OUTPUTS][6] = {{{0}}};
-                for (int j = 0; j < n; j++) strand(op, p, from, integers, vector + j0 + j, j0 + j, t, c, out[j], tall, wide);
+                for (int j = 0; j < n; j++) {
+                    vf v[6];
+                    strand(op, p, from, integers, vector + j0 + j, j0 + j, t, c, v, tall, wide);
+                    NK_UNROLL for (int i = 0; i < m; i++) out[j][i] = v[i];
+                }
                 NK_UNROLL for (int o = 0; o < FUSED_OUTPUTS; o++) {
                     for (int j = 0; j < n; j++) {
                         const vf weight = vload(weights + o * op->head->channels + j * NK_LANES);
