@@ -12,6 +12,7 @@ import click
 from app.cli.command import command as nervplay_command
 from app.cli.decoding import open_logged
 from app.cli.effort import Effort, effort_options, ending_words, progress_words
+from app.cli.finishing import finish
 from app.cli.fitting import Network, choose_network, cut, parse_parameters, sound_of
 from app.cli.goal import Goal, encode_goal, goal_options
 from app.cli.long import Cutting, LongJob, check_parts, encode_long, plan_spans, segment_options, whole_clip
@@ -20,6 +21,7 @@ from app.cli.options import (
     SIZE,
     SOURCE,
     TARGET,
+    calibrate_option,
     check_suffix,
     check_target,
     device_option,
@@ -37,7 +39,7 @@ from nervplay.codec.rate import RateTuned
 from nervplay.decode import resolve_device
 from nervplay.decode.loss import told
 from nervplay.errors import OutputError, OutputExistsError, UsageError
-from nervplay.metrics import Report
+from nervplay.metrics import Report, Series
 from nervplay.models import VideoModel
 from nervplay.training import FitResult, Progress, build_for_training, fit, resume_path, stop_on_signals
 from nervplay.video import FrameSource, VideoSpec
@@ -95,6 +97,7 @@ _LOG = logging.getLogger(__name__)
     "--audio", type=click.Choice(["copy", "none"]), default="copy", show_default=True, help="The clip's sound."
 )
 @click.option("--resume", is_flag=True, help="Go on with the stopped fit of this target.")
+@calibrate_option
 @click.option(
     "--save-every", type=click.FloatRange(min=0), default=5.0, show_default=True, metavar="S", help="Seconds."
 )
@@ -122,6 +125,7 @@ def command(
     rate_lambda: float | None,
     audio: str,
     resume: bool,
+    calibrate: bool,
     save_every: float,
     effort: Effort,
     goal: Goal | None,
@@ -201,6 +205,9 @@ def command(
             )
         _write(target, video, overwrite=overwrite, unsaved=unsaved)
         summary = _measure(target, clip, device)
+    limit = goal.limit(clip.spec) if goal is not None else None
+    file_bytes = finish(target, video, psnr_db=_psnr(summary).mean, calibrate=calibrate, most_bytes=limit)
+    summary = replace(summary, file_bytes=file_bytes)
     _clear(left)
     note(summary_line(target, summary))
     if as_json:
@@ -322,9 +329,14 @@ def _measure(target: Path, clip: FrameSource, device: str) -> Report:
         return measure(decoder, clip, video.file_bytes, ["psnr"])
 
 
+def _psnr(report: Report) -> Series:
+    series = report.metrics["psnr"]
+    assert series is not None
+    return series
+
+
 def _summary(target: Path, network: Network, report: Report) -> dict[str, Any]:
-    psnr = report.metrics["psnr"]
-    assert psnr is not None
+    psnr = _psnr(report)
     return {
         "path": str(target),
         "architecture": network.architecture,

@@ -18,7 +18,9 @@ def test_a_size_in_bytes_is_kept(nervplay, small_clip: Path, tmp_path: Path) -> 
     assert "chosen: " in ran.err
     summary = json.loads(ran.out)
     assert summary["preset"] is None
-    assert peek_nerv(target).recipe["bits"] in (6, 7, 8)
+    recipe = peek_nerv(target).recipe
+    assert recipe["bits"] in (6, 7, 8)
+    assert recipe["psnr_db"] == pytest.approx(summary["psnr_db"], abs=0.006)
     assert [path.name for path in tmp_path.iterdir()] == ["a.nerv"]
 
 
