@@ -98,6 +98,9 @@ def command(
     video = open_nerv(file)
     limits = _limits(video, target_bytes, target_bpp, target_psnr)
     settings = Settings(prune=prune, bits=bits, embed_bits=embed_bits, qat_epochs=qat_epochs, device=device)
+    if calibrate and (settings, limits, source) == (Settings(device=device), Limits(), None):
+        _only_calibrate(target, video, overwrite=overwrite, as_json=as_json)
+        return
     with _reference(file, source, video, device) as reference:
         compressed, details = video.file, _details([], {})
         if not calibrate or (settings, limits) != (Settings(device=device), Limits()):
@@ -114,7 +117,17 @@ def command(
     note(f"{summary_line(target, report)} against {against}; it was {human_bytes(video.file_bytes)}")
     if as_json:
         before = {"reference": "source" if source else "input", "file_bytes_before": video.file_bytes}
-        emit_json({**before, **_summary(target, report), **details})
+        measured = {"bpp": report.bpp, "psnr_db": _mean(report)}
+        emit_json({**before, **_summary(target), **measured, **details})
+
+
+def _only_calibrate(target: Path, video: NeuralVideo, *, overwrite: bool, as_json: bool) -> None:
+    """Write the file as it is, with its calibration; there is nothing to measure."""
+    write_nerv(target, video.file, overwrite=overwrite)
+    size = finish(target, video.file, psnr_db=fitted_db(video.file.recipe), calibrate=True)
+    note(f"{target}: {human_bytes(size)}; it was {human_bytes(video.file_bytes)}")
+    if as_json:
+        emit_json({"file_bytes_before": video.file_bytes, **_summary(target)})
 
 
 def _allowance(video: NeuralVideo) -> dict[str, Chunk]:
@@ -188,13 +201,11 @@ def _mean(report: Report) -> float:
     return series.mean
 
 
-def _summary(target: Path, report: Report) -> dict[str, Any]:
+def _summary(target: Path) -> dict[str, Any]:
     header = peek_nerv(target)
     return {
         "path": str(target),
-        "file_bytes": report.file_bytes,
-        "bpp": report.bpp,
-        "psnr_db": _mean(report),
+        "file_bytes": header.file_bytes,
         "weights_sha256": header.weights_sha256,
         "int8_bytes": header.section_bytes["int8"],
     }

@@ -88,6 +88,7 @@ def test_a_calibrated_file_needs_none(
     added = summary["int8_bytes"]
     assert 0 < added < summary["file_bytes"] - fitted_nerv.stat().st_size < added + 150
     assert f"int8 {added:,}" in nervplay("info", ready).out
+    assert fitted_db(read_nerv(ready).recipe) == fitted_db(before.recipe)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "there"))
     steps: list[tuple[int, int]] = []
     told = lambda *step: steps.append(step)  # noqa: E731 - short
