@@ -150,10 +150,10 @@ class NativeDecoder(PreparedDecoder[Program]):
     def _calibrated(self, bench: "_Workbench", carried: bytes | None) -> Calibration:
         return calibrate(bench, len(self), self._need, self._calibration, kind=RECORD, carried=carried)
 
-    def calibration_record(self) -> tuple[str, bytes]:
-        """Return name and content of what a file can carry of the calibration; see `PreparedDecoder`."""
+    def calibration_record(self) -> bytes:
+        """Return what a file can carry of the calibration; see `PreparedDecoder`."""
         with self._bench() as bench:
-            return RECORD, to_record(bench, self._calibrated(bench, None).peaks)
+            return to_record(bench, self._calibrated(bench, None).peaks)
 
     def _compiled(self, lowered: Lowered, peaks: Mapping[Conv, Float] | None) -> Program:
         return Program(self._graph, lowered, isa=self._isa, pool=self._pool, threads=self._threads or 1, peaks=peaks)
@@ -256,18 +256,25 @@ class _Workbench:
 
     def sizes(self, conv: Conv) -> Sequence[tuple[int, int]]:
         """Return (count, bits) of what a file carries of a convolution: its peaks, channel by channel."""
-        return [(positions_of(conv) * conv.weight.shape[1], _PEAK_BITS)]
+        return [(int(np.prod(self._shape(conv)[:-1])) * conv.weight.shape[1], _PEAK_BITS)]
 
     def to_codes(self, conv: Conv, found: Float) -> Sequence[NDArray[Any]]:
         """Return peaks as powers of the root of 2, each the next above."""
-        return [to_powers(found[:, : conv.weight.shape[1]].T.ravel(), _PEAKS_PER_OCTAVE, _PEAK_BITS)]
+        channels = conv.weight.shape[1]
+        by_channel = found[..., :channels].reshape(-1, channels).T
+        return [to_powers(by_channel.ravel(), _PEAKS_PER_OCTAVE, _PEAK_BITS)]
 
     def from_codes(self, conv: Conv, codes: Sequence[NDArray[Any]]) -> Float:
         """Return peaks, float32 (positions, padded channels)."""
-        positions, channels = positions_of(conv), conv.weight.shape[1]
-        peak = np.zeros((positions, padded(channels, 16)), np.float32)
-        peak[:, :channels] = from_powers(codes[0], _PEAKS_PER_OCTAVE, _PEAK_BITS).reshape(channels, positions).T
+        peak, channels = np.zeros(self._shape(conv), np.float32), conv.weight.shape[1]
+        values = from_powers(codes[0], _PEAKS_PER_OCTAVE, _PEAK_BITS).reshape(channels, -1).T
+        peak[..., :channels] = values.reshape(*peak.shape[:-1], channels)
         return peak
+
+    @staticmethod
+    def _shape(conv: Conv) -> tuple[int, ...]:
+        """Return the shape of the peaks of a convolution, channels last."""
+        return positions_of(conv), padded(conv.weight.shape[1], 16)
 
     def measure(self, index: int) -> None:
         """Run a frame and raise the peaks of each of these convolutions."""
@@ -277,9 +284,7 @@ class _Workbench:
             wanted = places.get(conv.source)
             if wanted is None or wanted.weight.shape != conv.weight.shape:
                 return
-            peak = self._peaks.setdefault(
-                wanted, np.zeros((positions_of(conv), padded(conv.weight.shape[1], 16)), np.float32)
-            )
+            peak = self._peaks.setdefault(wanted, np.zeros(self._shape(conv), np.float32))
             ops = plan_chain([conv], self._isa, 1).ops
             for picture in maps:
                 load().nk_peak(self._isa.number, ops, picture.data_ptr(), peak.ctypes.data)

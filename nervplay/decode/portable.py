@@ -15,14 +15,16 @@ from nervplay.bitstream.sections import calibration_section, is_calibration
 from nervplay.codec import NeuralVideo
 from nervplay.decode.calibration import Progress
 from nervplay.decode.cuda.decoder import CudaDecoder
+from nervplay.decode.native_decoder import RECORD as W8A16
 from nervplay.decode.opening import open_decoder
 from nervplay.decode.prepared import PreparedDecoder
+from nervplay.decode.w8a8 import RECORD as W8A8
 from nervplay.errors import CapabilityError
 
 __all__ = ["with_calibration", "without_calibration"]
 
-_BACKENDS: Final = ("native", "cuda", "openvino")
-"""Those that calibrate, each after those that it would rather learn from."""
+_BACKENDS: Final = (("native", W8A16), ("cuda", W8A8), ("openvino", W8A8))
+"""Those that calibrate, and what it is called; of two that share it the first one that is here does it."""
 
 
 def without_calibration(file: NervFile) -> NervFile:
@@ -46,13 +48,13 @@ def with_calibration(video: NeuralVideo, *, threads: int | None = None, progress
         part = video.segment(number)
         records: dict[str, bytes] = {}
         reasons = []
-        for backend in _BACKENDS:
+        for backend, name in _BACKENDS:
+            if name in records:
+                continue
             try:
-                name, record = _record(part, backend, threads, progress)
+                records[name] = _record(part, backend, threads, progress)
             except CapabilityError as error:
                 reasons.append(str(error))
-            else:
-                records.setdefault(name, record)
         if not records:
             raise CapabilityError(f"there is nothing to calibrate here: {reasons[0]}")
         chunks[calibration_section(number)] = Chunk(encode_calibration(weights_sha256((segment,)), records))
@@ -60,8 +62,8 @@ def with_calibration(video: NeuralVideo, *, threads: int | None = None, progress
     return replace(bare, extras={**bare.extras, **chunks})
 
 
-def _record(part: NeuralVideo, backend: str, threads: int | None, progress: Progress | None) -> tuple[str, bytes]:
-    """Return name and content of the record of a backend.
+def _record(part: NeuralVideo, backend: str, threads: int | None, progress: Progress | None) -> bytes:
+    """Return the record of a backend.
 
     Raises:
         CapabilityError: it is not here, or cannot run this network in integers.

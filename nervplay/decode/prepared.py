@@ -67,10 +67,8 @@ class PreparedDecoder(TorchDecoder, Generic[Made]):
         """Return frame `index`, float32 (1, 3, H, W), by the program of the precision in use."""
 
     @abstractmethod
-    def calibration_record(self) -> tuple[str, bytes]:
-        """Return name and content of what a file can carry of the calibration of "int8" (`carried`); may have to
-        calibrate, which calls `progress`.
-        """
+    def calibration_record(self) -> bytes:
+        """Return what a file can carry of the calibration of "int8" (`carried`); it may have to be made for this."""
 
     def prepare(self, precision: str) -> None:
         """Make a precision ready, so that a later `set_precision` takes no time; callable from any thread.

@@ -216,8 +216,8 @@ class CudaDecoder(TorchDecoder):
             raise CapabilityError(f"no int8 for this {reference.architecture}: {self._obstacle}; use bf16")
         return self._graph, self._engine or triton_engine()
 
-    def calibration_record(self) -> tuple[str, bytes]:
-        """Return name and content of what a file can carry of the calibration of "int8" (`carried`).
+    def calibration_record(self) -> bytes:
+        """Return what a file can carry of the calibration of "int8" (`carried`).
 
         Raises:
             CapabilityError: no integer products here.
@@ -229,7 +229,7 @@ class CudaDecoder(TorchDecoder):
         with on_device(self._device), allow_tf32(allowed=False):
             bench = DeviceBench(graph, self._lowered, self._device, engine, portable=True)
             found = calibrate(bench, len(self), self._need, self._progress, kind=f"{RECORD} {KIND} cuda")
-        return RECORD, to_record(bench, found.peaks)
+        return to_record(bench, found.peaks)
 
     def _lane(self, network: Callable[[Tensor], Tensor], *, tf32: bool) -> Lane:
         """Return a lane that replays a graph, or one without where the driver refuses to record."""

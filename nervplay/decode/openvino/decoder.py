@@ -129,11 +129,11 @@ class OpenvinoDecoder(PreparedDecoder[OpenvinoProgram]):
     def _kind() -> str:
         return f"{KIND} openvino{' bfloat16' if has_bfloat16() else ''}"
 
-    def calibration_record(self) -> tuple[str, bytes]:
-        """Return name and content of what a file can carry of the calibration; see `PreparedDecoder`."""
+    def calibration_record(self) -> bytes:
+        """Return what a file can carry of the calibration; see `PreparedDecoder`."""
         bench = self._bench(portable=True)
         found = calibrate(bench, len(self), self._need, self._progress, kind=f"{RECORD} {self._kind()}")
-        return RECORD, to_record(bench, found.peaks)
+        return to_record(bench, found.peaks)
 
     def _run(self, index: int) -> Tensor:
         """Return frame `index`, float32 (1, 3, H, W)."""
