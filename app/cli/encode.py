@@ -32,7 +32,7 @@ from app.cli.output import emit_json, note, progress
 from app.cli.stages import CONVOLUTIONS_FORM
 from app.core.clips import source_record
 from ffmpeg_bridge import open_source
-from nervplay.bitstream import NervFile, clear_leftovers, write_nerv
+from nervplay.bitstream import Audio, NervFile, clear_leftovers, write_nerv
 from nervplay.bitstream.layout import MAX_BITS
 from nervplay.codec import Precision, open_nerv, pack
 from nervplay.codec.rate import RateTuned
@@ -182,36 +182,46 @@ def command(
         else:
             if left.exists() and not resume:
                 left.unlink()
-            model = build_for_training(network.architecture, network.config, network.recipe)
-            paying = RateTuned(model, rate_lambda, bits=min(bits, MAX_BITS)) if rate_lambda is not None else None
-            fitted = _fit(
-                network,
-                paying or model,
-                clip,
-                left,
-                device=device,
-                save_every=save_every,
-                time_limit=effort.time_limit,
-                frame_memory=effort.frame_memory,
-            )
-            unsaved = fitted.unsaved
-            facts = {"preset": network.preset, "training": network.recipe.to_json(), **asdict(precision)}
-            facts |= told(fitted.psnr_db)
-            facts |= {"rate_lambda": rate_lambda} if paying else {}
-            record = source_record(source, transform)
-            tensors = paying.quantised() if paying else None
-            video = pack(
-                model, clip.spec, precision=precision, source=record, recipe=facts, audio=sound, tensors=tensors
-            )
+            video, unsaved = _encode_whole(job, network, clip, left, sound, rate_lambda=rate_lambda)
         _write(target, video, overwrite=overwrite, unsaved=unsaved)
         summary = _measure(target, clip, device)
+    _clear(left)
     limit = goal.limit(clip.spec) if goal is not None else None
     file_bytes = finish(target, video, psnr_db=_psnr(summary).mean, calibrate=calibrate, most_bytes=limit)
     summary = replace(summary, file_bytes=file_bytes)
-    _clear(left)
     note(summary_line(target, summary))
     if as_json:
         emit_json(_summary(target, network, summary))
+
+
+def _encode_whole(
+    job: LongJob, network: Network, clip: FrameSource, state: Path, sound: Audio | None, *, rate_lambda: float | None
+) -> tuple[NervFile, OutputError | None]:
+    """Fit one network for the whole clip; return its file, and why the finished state could not be saved, if so.
+
+    Raises:
+        Interrupted: stopped; the state is saved.
+    """
+    precision = job.precision
+    model = build_for_training(network.architecture, network.config, network.recipe)
+    paying = RateTuned(model, rate_lambda, bits=min(precision.bits, MAX_BITS)) if rate_lambda is not None else None
+    fitted = _fit(
+        network,
+        paying or model,
+        clip,
+        state,
+        device=job.device,
+        save_every=job.save_every,
+        time_limit=job.time_limit,
+        frame_memory=job.frame_memory,
+    )
+    facts = {"preset": network.preset, "training": network.recipe.to_json(), **asdict(precision)}
+    facts |= told(fitted.psnr_db)
+    facts |= {"rate_lambda": rate_lambda} if paying else {}
+    record = source_record(job.source, job.transform)
+    tensors = paying.quantised() if paying else None
+    file = pack(model, clip.spec, precision=precision, source=record, recipe=facts, audio=sound, tensors=tensors)
+    return file, fitted.unsaved
 
 
 def _check_choice(preset: str | None, arch: str | None, size: str | None, goal: Goal | None) -> None:
