@@ -16,7 +16,7 @@ from app.core.cache import Key
 from app.core.player import Player
 from app.core.slot import OpenRequest, Slot
 from app.workers.media import Media
-from nervplay.errors import NervplayError
+from nervplay.errors import Interrupted, NervplayError
 
 __all__ = ["SideWorker"]
 
@@ -150,6 +150,8 @@ class SideWorker(threading.Thread):
             elif self._media is not None:
                 stages = self._media.time_stages()
                 self._post(lambda: self._player.staged(self._slot, stages))
+        except Interrupted:
+            return  # `open`, `close` and `stop` interrupt, and what they want comes next
         except Exception as error:  # noqa: BLE001 - PyTorch and drivers raise what they like; the thread must live on
             message = _words(error)
             self._post(lambda: self._player.failed(self._slot, message))

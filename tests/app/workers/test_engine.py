@@ -308,5 +308,24 @@ def test_closing_ends_a_calibration(qtbot, make_engine, small_nerv: Path, calibr
     assert not list(tmp_path.rglob("*.npz*"))
 
 
+def test_a_source_that_opens_in_int8_says_how_far_it_is_and_can_be_given_up(
+    qtbot, make_engine, small_nerv: Path, small_clip: Path, calibrating
+) -> None:
+    begun, go_on = calibrating
+    player, messages = make_engine(opener=open_any, metrics=False), []
+    player.events.on("message", lambda: messages.append(player.message) if "int8" in player.message else None)
+    slot = player.slots[0]
+    player.open(slot, parse_source(str(small_nerv)), precision="int8")
+    qtbot.waitUntil(begun.is_set, timeout=20_000)
+    player.open(slot, parse_source(str(small_clip)))
+    go_on.set()
+    qtbot.waitUntil(lambda: slot.is_open and not slot.opening, timeout=20_000)
+    assert slot.facts.kind == "video"
+    assert not messages, "the one that was given up has nothing to say"
+    player.open(slot, parse_source(str(small_nerv)), precision="int8")
+    qtbot.waitUntil(lambda: slot.facts.precision == "int8", timeout=20_000)
+    assert messages[0].startswith("int8 is being prepared: ")
+
+
 def threads(name: str) -> list[threading.Thread]:
     return [thread for thread in threading.enumerate() if thread.name == name]
