@@ -176,7 +176,7 @@ def command(
             choose=choose,
         )
         if goal is not None:
-            video = encode_goal(goal, left, whole_clip(job, clip.spec), clip, sound)
+            video = encode_goal(goal, left, whole_clip(job, clip.spec), clip, sound, calibrate=calibrate)
         elif long:
             video = encode_long(job, clip, plan_spans(clip, cutting), sound)
         else:

@@ -79,8 +79,9 @@ class _Told(NamedTuple):
     stopped: threading.Event
 
 
-def _say_nothing(_part: float) -> None:
-    """Nobody asked how far it is."""
+def _nobody() -> _Told:
+    """Return what stands for nobody: a further segment of a clip is calibrated when its turn comes."""
+    return _Told(lambda _part: None, threading.Event())
 
 
 class DecoderMedia(Media):
@@ -156,8 +157,10 @@ class NeuralMedia(DecoderMedia):
         progress: Callable[[float], None] | None = None,
         stopped: threading.Event | None = None,
     ) -> None:
-        self._told = _Told(progress or _say_nothing, stopped or threading.Event())
+        nobody = _nobody()
+        self._told = _Told(progress or nobody.progress, stopped or nobody.stopped)
         decoder = open_decoder(video, device=device, precision=precision or "fp32", progress=self._calibrating)
+        self._told = _nobody()
         cost = measure_cost(
             video.architecture, get_architecture(video.architecture).config.from_config(video.file.config)
         )
@@ -196,7 +199,6 @@ class NeuralMedia(DecoderMedia):
             if device == self.facts.device:
                 self._decoder.set_precision(precision)
             else:
-                self._told = _Told(_say_nothing, threading.Event())
                 fresh = open_decoder(self._video, device=device, precision=precision, progress=self._calibrating)
                 self._decoder.close()
                 self._decoder = fresh
@@ -221,7 +223,10 @@ class NeuralMedia(DecoderMedia):
             Interrupted: it was stopped; nothing of it is left.
         """
         self._told = _Told(progress, stopped)
-        self._decoder.prepare(precision)
+        try:
+            self._decoder.prepare(precision)
+        finally:
+            self._told = _nobody()
 
     def _calibrating(self, done: int, total: int) -> None:
         """Pass on how far a calibration is, from the thread that does it."""
