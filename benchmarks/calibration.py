@@ -255,7 +255,7 @@ def measure(name: str, count: int) -> list[tuple[object, ...]]:
         for way, backend, record in (("carried", "openvino", W8A8), ("native", "native", W8A16)):
             decoder = open_decoder(ready, device="cpu", backend=backend, precision="int8", threads=1)
             draw = stack.enter_context(decoder).float_frame
-            rest = decoder.backend_note.rpartition(", ")[2].removesuffix(" in the others")
+            rest = decoder.backend_note.partition(" in the others")[0].rpartition(", ")[2]
             ways[way] = Way(draw, ladder.share_of(records[record]), rest)
         judge = Judge(video, source)
         seconds = turns({way: it.draw for way, it in ways.items()}, count)
