@@ -3,22 +3,25 @@
     python -m benchmarks.calibration [--models hnerv-bunny,FILE.nerv,...] [--fit FOLDER] [--output FILE]
 
 hnerv-bunny is the video that the HNeRV authors published, if the golden files lie beside the checkout. --fit makes
-small networks of other architectures first, those that are not in the folder yet: 16 frames at 320x160, 30 epochs.
+small networks of every architecture that decodes in integers first, those that are not in the folder yet: 16 frames
+at 320x160, 900 epochs or four minutes.
 
-Rows, each with all that stands above it, by OpenVINO; convolutions with less than 0.5 % of the products are floats:
+Rows, the first five each with all that stands above it; by OpenVINO, all that is large in integers (what has less than
+0.5 % of the products stays in floats), the rest in bfloat16 where the processor has it:
 
-    min-max          one unit per map and per output of the weights, from the largest values
-    clipping         both of least squared error
-    bias             corrected by the measured means
-    channels         one unit per channel of a map
-    reconstruction   weights rounded by the covariance of their inputs
-    calibrated       what a user gets: convolutions go back to bfloat16 or float32 until `loss.need` is met
-    float            nothing in integers: bfloat16 where the processor has it
-    native           our kernels, W8A16, as a user gets them
+    min-max       one unit per map and per output of the weights, from the largest values
+    +clipping     both of least squared error
+    +bias         corrected by the measured means
+    +units        one unit per channel of a map
+    +weights      weights rounded by the covariance of their inputs
+    chosen        what a user gets: the rest in float32, and convolutions in floats, where `loss.need` asks for it
+    carried       what a user gets of a file that brings its calibration
+    float         nothing in integers
+    native        our kernels, W8A16, as a user gets them
 
-Columns: share of all products in integers; PSNR against float32, of all frames compared together and of the worst (peak
-1); what the video loses against its source, in dB, mean and worst frame; frames per second of one thread's own time,
-relative to all integers ("reconstruction").
+Columns: share of all products in integers; what the rest is computed in; PSNR against float32, of all frames compared
+together and of the worst (peak 1); what the video loses against its source, in dB, mean and worst frame; frames per
+second of one thread's own time, and the same relative to all integers ("+weights").
 """
 
 import argparse
@@ -30,7 +33,10 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -43,24 +49,35 @@ from ffmpeg_bridge import open_source
 from nervplay.codec import NeuralVideo, open_nerv, pack
 from nervplay.decode import open_decoder
 from nervplay.decode.calibration import MEASURED, calibrate, spread
+from nervplay.decode.carried import carried_records, every_convolution
 from nervplay.decode.graph import trace
 from nervplay.decode.loss import fitted_db, need, told
 from nervplay.decode.lowering import Conv, lower
+from nervplay.decode.native.library import load as load_kernels
+from nervplay.decode.native_decoder import RECORD as W8A16
 from nervplay.decode.observed import Moments, Spread, as_rows
 from nervplay.decode.openvino.bench import OpenvinoBench
 from nervplay.decode.openvino.program import OpenvinoProgram
 from nervplay.decode.openvino.runtime import has_bfloat16
 from nervplay.decode.openvino.translate import write
+from nervplay.decode.portable import with_calibration
 from nervplay.decode.quantise import Integers, Units, in_steps, weights8
 from nervplay.decode.reconstruct import corrected, fit_units, integers
 from nervplay.decode.tiles import Tiles
+from nervplay.decode.w8a8 import RECORD as W8A8
 from nervplay.decode.w8a8 import channels_of, importance
 from nervplay.video import FrameSource
 from nervplay.video.spec import VideoSpec
 from nervplay.video.transform import FrameTransform
 
-FITTED = ("nerv", "e-nerv", "hnerv", "snerv", "hinerv", "pnerv", "dnerv", "nerv-lrconv")
-COLUMNS = ("model", "way", "int_share", "db_mean", "db_worst", "loss_mean", "loss_worst", "x_all_int8")
+FITTED = (
+    "nerv", "e-nerv", "hnerv", "snerv", "snerv-t", "hinerv", "srnerv", "pnerv", "dnerv", "nerv-lrconv", "nerv-ghost",
+    "nerv-binary",
+)  # fmt: skip
+COLUMNS = (
+    "model", "way", "int_share", "rest", "db_mean", "db_worst", "loss_mean", "loss_worst", "fps", "x_all_int8"
+)  # fmt: skip
+ALL_INTEGERS = "+weights"
 COMPARED = 8
 Frame = NDArray[np.float32]
 Draw = Callable[[int], Frame]
@@ -69,7 +86,8 @@ Draw = Callable[[int], Frame]
 def fit_missing(folder: Path) -> list[str]:
     """Fit the small networks that are not in a folder; return all their files."""
     folder.mkdir(parents=True, exist_ok=True)
-    options = ["--frames", "0:16", "--scale", "320x160", "--epochs", "30", "--device", "cpu", "--resume"]
+    options = ["--frames", "0:16", "--scale", "320x160", "--epochs", "900", "--time-limit", "4m", "--speed", "fast"]
+    options += ["--audio", "none", "--device", "cpu", "--resume"]
     files = [folder / f"{name}-tiny.nerv" for name in FITTED]
     for file in files:
         if not file.exists():
@@ -112,21 +130,27 @@ class Ladder:
                 self.apart[conv].add(as_rows(maps))
                 self.pooled[conv].add(as_rows(maps).reshape(-1, 1))
 
-    def share(self, convs: Iterable[Conv]) -> float:
+    def share(self, convs: Iterable[Conv]) -> str:
         """Return the part of all products of convolutions and linear layers that these have."""
-        all_of_them = [conv for step in self.lowered.steps if isinstance(step, list) for conv in step]
-        return sum(conv.multiplications for conv in convs) / sum(conv.multiplications for conv in all_of_them)
+        every = every_convolution(self.lowered)
+        return f"{sum(conv.multiplications for conv in convs) / sum(conv.multiplications for conv in every):.3f}"
+
+    def share_of(self, record: bytes) -> str:
+        """Return the part of all products that a record says to be in integers."""
+        every = every_convolution(self.lowered)  # fewer than 128: their number takes one byte
+        flags = np.unpackbits(np.frombuffer(record[1:], np.uint8), count=len(every), bitorder="little")
+        return self.share(conv for conv, flag in zip(every, flags, strict=True) if flag)
 
     def ways(self) -> Iterator[tuple[str, dict[Conv, Integers]]]:
         """Yield the ways by name, and the integers of each convolution."""
         yield "min-max", {conv: rounded(conv, self._largest(conv), clip=False) for conv in self.convs}
         clipped = {conv: rounded(conv, self._one_unit(conv)) for conv in self.convs}
-        yield "clipping", clipped
-        yield "bias", {conv: self._corrected(conv, found) for conv, found in clipped.items()}
+        yield "+clipping", clipped
+        yield "+bias", {conv: self._corrected(conv, found) for conv, found in clipped.items()}
         units = {conv: self._units(conv) for conv in self.convs}
-        yield "channels", {conv: self._corrected(conv, rounded(conv, units[conv])) for conv in self.convs}
+        yield "+units", {conv: self._corrected(conv, rounded(conv, units[conv])) for conv in self.convs}
         seen = {conv: (self.apart[conv], self.moments[conv]) for conv in self.convs}
-        yield "reconstruction", {conv: integers(conv, units[conv], *seen[conv]) for conv in self.convs}
+        yield ALL_INTEGERS, {conv: integers(conv, units[conv], *seen[conv]) for conv in self.convs}
 
     def _corrected(self, conv: Conv, found: Integers) -> Integers:
         return corrected(conv, found, self.apart[conv], self.moments[conv])
@@ -147,7 +171,7 @@ class Ladder:
 
     def program(self, found: Mapping[Conv, Integers]) -> OpenvinoProgram:
         """Return what runs the network with these integers."""
-        return self.bench.program({conv: item.to_bytes() for conv, item in found.items()})
+        return self.bench.program({conv: item.to_bytes() for conv, item in found.items()}, self.bench.rests()[0])
 
 
 def rounded(conv: Conv, units: Units, *, clip: bool = True) -> Integers:
@@ -202,29 +226,45 @@ def drawing(program: OpenvinoProgram) -> Draw:
     return lambda index: program.run(index)[0].numpy()
 
 
+class Way(NamedTuple):
+    """One way to compute a network: what draws its frames, its share of integer products, what the rest is in."""
+
+    draw: Draw
+    share: str
+    rest: str
+
+
+def ways_of(ladder: Ladder, video: NeuralVideo) -> dict[str, Way]:
+    """Return all ways but those of decoders, by name."""
+    fastest = ladder.bench.rests()[0]
+    ways = {way: Way(drawing(ladder.program(found)), ladder.share(found), fastest) for way, found in ladder.ways()}
+    kept = calibrate(ladder.bench, video.spec.frame_count, need(fitted_db(video.file.recipe)), kind="benchmark")
+    ways["chosen"] = Way(drawing(ladder.bench.program(*kept)), ladder.share(kept.peaks), kept.rest)
+    floats = OpenvinoProgram(ladder.graph, write(ladder.graph, ladder.lowered), 1, bfloat16=fastest == "bfloat16")
+    return ways | {"float": Way(drawing(floats), "0.000", fastest)}
+
+
 def measure(name: str, count: int) -> list[tuple[object, ...]]:
     """Return the rows of one network."""
     video, source = opened(name)
-    ladder, least = Ladder(video), need(fitted_db(video.file.recipe))
-    draws: dict[str, Draw] = {}
-    shares: dict[str, float] = {}
-    for way, found in ladder.ways():
-        draws[way], shares[way] = drawing(ladder.program(found)), ladder.share(found)
-    kept = calibrate(ladder.bench, video.spec.frame_count, least, kind=f"benchmark {time.time()}")
-    draws["calibrated"], shares["calibrated"] = drawing(ladder.bench.program(kept)), ladder.share(kept)
-    floats = OpenvinoProgram(ladder.graph, write(ladder.graph, ladder.lowered), 1, bfloat16=has_bfloat16())
-    draws["float"], shares["float"] = drawing(floats), 0.0
-    with source, open_decoder(video, device="cpu", backend="native", precision="int8", threads=1) as native:
-        draws["native"] = native.float_frame
+    ladder = Ladder(video)
+    ways = ways_of(ladder, video)
+    ready = replace(video, file=with_calibration(video, threads=1))
+    records = carried_records(ready.file)
+    with source, ExitStack() as stack:
+        for way, backend, record in (("carried", "openvino", W8A8), ("native", "native", W8A16)):
+            decoder = open_decoder(ready, device="cpu", backend=backend, precision="int8", threads=1)
+            draw = stack.enter_context(decoder).float_frame
+            rest = decoder.backend_note.partition(" in the others")[0].rpartition(", ")[2]
+            ways[way] = Way(draw, ladder.share_of(records[record]), rest)
         judge = Judge(video, source)
-        seconds = turns(draws, count)
-        whole = seconds["reconstruction"]
+        seconds = turns({way: it.draw for way, it in ways.items()}, count)
         return [
             (
-                Path(name).stem, way, f"{shares[way]:.3f}" if way in shares else "-", *judge.figures(draw),
-                f"{whole / seconds[way]:.3f}",
+                Path(name).stem, way, it.share, it.rest, *judge.figures(it.draw), f"{1 / seconds[way]:.2f}",
+                f"{seconds[ALL_INTEGERS] / seconds[way]:.3f}",
             )
-            for way, draw in draws.items()
+            for way, it in ways.items()
         ]  # fmt: skip
 
 
@@ -239,6 +279,7 @@ def main() -> None:
     names = list(filter(None, options.models.split(","))) + (fit_missing(options.fit) if options.fit else [])
     rows: list[tuple[object, ...]] = []
     print("\t".join(COLUMNS), flush=True)
+    load_kernels()  # they are in the user's cache
     with tempfile.TemporaryDirectory() as cache:
         os.environ["XDG_CACHE_HOME"] = cache  # the user's has nothing to do with this
         for name in names:

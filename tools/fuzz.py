@@ -25,6 +25,9 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tools")]
 from nerv_mutants import mutant  # noqa: E402 - found only behind the line that names its folder
 
 from nervplay.bitstream import box, encode_nerv, head, read_nerv, sections, strict_json, weights_sha256  # noqa: E402 - likewise
+from nervplay.bitstream.arrays import decode_arrays  # noqa: E402 - likewise
+from nervplay.bitstream.calibration import decode_calibration  # noqa: E402 - likewise
+from nervplay.bitstream.segment import RowBudget  # noqa: E402 - likewise
 from nervplay.errors import BitstreamError  # noqa: E402 - likewise
 
 SECONDS_PER_FILE = 60  # of wall time: a busy machine may let a process wait for some
@@ -54,10 +57,21 @@ def read_one(data: bytes) -> None:
         if "\n" in str(error):
             raise AssertionError("an error of more than one line") from error
         return
+    for chunk in file.extras.values():
+        read_calibration(chunk.data)
     if len(data) % _SELDOM == 0 and weights_sha256(read_nerv(encode_nerv(file)).segments) != weights_sha256(
         file.segments
     ):
         raise AssertionError("a file that was read is written differently")
+
+
+def read_calibration(data: bytes) -> None:
+    """Read a chunk as a calibration of whatever weights it is of, its arrays as some that might be."""
+    try:
+        for record in decode_calibration(data, data[:16].hex().ljust(64, "0")).values():
+            decode_arrays(record[2:], [(64 * 21, 8), (7, 10), (30, 8)], "x.int8", RowBudget())
+    except BitstreamError:
+        return
 
 
 def mutate(data: bytes, most: int, seed: int) -> bytes:

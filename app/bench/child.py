@@ -3,7 +3,7 @@
 in   {"kind": "peaks", "device": D, "threads": N or null}
      {"kind": "decode", "file": NERV, "device": D, "backend": B, "precision": P, "threads": N or null,
       "stream": [I, ...], "seeks": [I, ...], "keep": [I, ...], "folder": DIR}
-out  {"done": 3} ...   {"result": {...}}   or {"unavailable": "why"}
+out  {"calibrating": 0.5} ...   {"done": 1} ...   {"result": {...}}   or {"unavailable": "why"}
 
 Kept frames are written to the folder as I.npy, float32 (3, H, W), after everything was measured.
 """
@@ -47,7 +47,11 @@ def run_job(job: dict[str, Any]) -> dict[str, Any]:
         return measure_peaks(job["device"], job["threads"])
     options = {name: job[name] for name in ("device", "backend", "precision", "threads")}
     began = time.perf_counter()
-    with open_decoder(job["file"], **options) as decoder:
+
+    def calibrating(done: int, total: int) -> None:
+        _say({"calibrating": done / total})
+
+    with open_decoder(job["file"], **options, progress=calibrating) as decoder:
         decoder.frame(0)
         result: dict[str, Any] = {"first": time.perf_counter() - began}
         result |= _measured(decoder, job["stream"], job["seeks"])

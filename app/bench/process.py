@@ -12,12 +12,17 @@ from nervplay.errors import CapabilityError
 __all__ = ["run_child"]
 
 
-def run_child(job: dict[str, Any], progress: Callable[[], None] | None = None) -> dict[str, Any]:
+def run_child(
+    job: dict[str, Any],
+    progress: Callable[[], None] | None = None,
+    calibrating: Callable[[float], None] | None = None,
+) -> dict[str, Any]:
     """Return the result of a job; see `app.bench.child` for both.
 
     Args:
         job: what to do.
         progress: called after each frame.
+        calibrating: told how far the calibration of INT8 is, 0 .. 1, where one is made.
 
     Raises:
         CapabilityError: it cannot be done here, or the process was ended from outside; the message says why.
@@ -39,7 +44,10 @@ def run_child(job: dict[str, Any], progress: Callable[[], None] | None = None) -
                     return result
                 if "unavailable" in words:
                     raise CapabilityError(words["unavailable"])
-                if progress is not None:
+                if "calibrating" in words:
+                    if calibrating is not None:
+                        calibrating(words["calibrating"])
+                elif progress is not None:
                     progress()
             code = process.wait()
             complaints.seek(0)

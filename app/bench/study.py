@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import partial
 from itertools import accumulate, repeat
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,7 @@ REFERENCE = ("cpu", "torch", "fp32")
 COMPARED = 4
 """Frames whose quality is measured; floats of 3840x2160 take 100 MB each."""
 _NOTHING: dict[str, list[int]] = {"stream": [], "seeks": [], "keep": []}
+Tell = Callable[[float, str], None]
 _PRODUCTS = {"INT16": "FP32", "FP16": "BF16"}
 """Arithmetic without a peak of its own, and whose stands in: PyTorch has no product of INT16, and FP16 is as fast."""
 
@@ -133,7 +135,7 @@ def run_bench(
     wish: Wish,
     *,
     source: FrameSource | None = None,
-    progress: Callable[[float, str], None] | None = None,
+    progress: Tell | None = None,
 ) -> Bench:
     """Measure a file.
 
@@ -169,13 +171,8 @@ def run_bench(
             tell(0, "reference")
             floats.fill(job | _NOTHING | {"keep": bench.compared}, REFERENCE)
         for number, configuration in enumerate(configurations):
-            what = " ".join(configuration)
-            tell(number, what)
-            steps = accumulate(repeat(1 / (1.5 * wish.frames + 2)), initial=float(number))
             try:
-                if configuration[2] == "int8":  # the first use of a file is calibrated, once for ever: not measured
-                    floats.fill(job | _NOTHING, configuration)
-                told = floats.fill(job, configuration, lambda steps=steps, what=what: tell(next(steps), what))  # type: ignore[misc]
+                told = _measured(floats, job, configuration, wish.frames, partial(_from, tell, number))
             except CapabilityError as error:
                 missing.setdefault((*configuration[:2], str(error)), []).append(configuration[2])
                 continue
@@ -186,6 +183,28 @@ def run_bench(
     return bench
 
 
+def _from(tell: Tell, number: int, part: float, what: str) -> None:
+    """Tell how far it is within one configuration."""
+    tell(number + part, what)
+
+
+def _measured(
+    floats: "_Floats", job: dict[str, Any], configuration: tuple[str, str, str], frames: int, tell: Tell
+) -> dict[str, Any]:
+    """Return what the child of a configuration told.
+
+    Raises:
+        CapabilityError: it cannot be done here.
+    """
+    what = " ".join(configuration)
+    tell(0, what)
+    if configuration[2] == "int8":  # the first use of a file is calibrated, once for ever: not measured
+        calibrating = lambda part: tell(0, f"{what}, calibrating {part:.0%}")  # noqa: E731 - a line
+        floats.fill(job | _NOTHING, configuration, calibrating=calibrating)
+    steps = accumulate(repeat(1 / (1.5 * frames + 2)))
+    return floats.fill(job, configuration, lambda: tell(next(steps), what))
+
+
 class _Floats:
     """Frames before rounding, in files that the children write: those of the reference, those of another."""
 
@@ -193,7 +212,11 @@ class _Floats:
         self._folder, self._indices = folder, indices
 
     def fill(
-        self, job: dict[str, Any], configuration: tuple[str, str, str], progress: Callable[[], None] | None = None
+        self,
+        job: dict[str, Any],
+        configuration: tuple[str, str, str],
+        progress: Callable[[], None] | None = None,
+        calibrating: Callable[[float], None] | None = None,
     ) -> dict[str, Any]:
         """Run a job and return what it told; its frames are there afterwards.
 
@@ -205,7 +228,7 @@ class _Floats:
         for old in folder.iterdir():
             old.unlink()
         names = dict(zip(("device", "backend", "precision"), configuration, strict=True))
-        return run_child(job | names | {"folder": str(folder)}, progress)
+        return run_child(job | names | {"folder": str(folder)}, progress, calibrating)
 
     def _of(self, configuration: tuple[str, str, str]) -> Path:
         return self._folder / ("reference" if configuration == REFERENCE else "other")

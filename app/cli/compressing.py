@@ -9,13 +9,14 @@ from typing import Any
 from app.cli.compress_part import parts_of
 from app.cli.output import Reporter, note, progress
 from app.cli.words import human_bytes
-from nervplay.bitstream import NervFile
+from nervplay.bitstream import Chunk, NervFile
 from nervplay.bitstream.layout import StoredTensor
 from nervplay.codec import NeuralVideo
 from nervplay.codec.allocate import Choice, Hull
 from nervplay.codec.offers import Offers
 from nervplay.codec.search import Search, Trial
 from nervplay.decode import resolve_device
+from nervplay.decode.loss import STAND_IN, retold
 from nervplay.errors import UsageError
 from nervplay.training import Progress, Recipe, stop_on_signals
 from nervplay.video import Frame, FrameSource
@@ -71,12 +72,14 @@ class Compression:
         reference: the frames that quality is measured against, as many as the file has.
         settings: how to compress.
         limits: what to keep to.
+        allowance: chunks as large as those that are added behind the search; they count where sizes are compared.
     """
 
     video: NeuralVideo
     reference: FrameSource
     settings: Settings
     limits: Limits
+    allowance: Mapping[str, Chunk] = field(default_factory=dict)
     trials: list[dict[str, Any]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -84,7 +87,7 @@ class Compression:
         each = -(-_MEASURED_FRAMES // len(self._parts))
         self._samples = [part.sample(each) for part in self._parts]
         self._frames = list(self.reference.frames(itertools.chain.from_iterable(self._samples)))
-        self._search = Search(self._file, self._quality, self._tell)
+        self._search = Search(self._complete, self._quality, self._tell)
 
     def run(self) -> tuple[NervFile, Mapping[str, Choice]]:
         """Return the compressed file and how each of its tensors is stored; those of segment N are called "N/NAME".
@@ -164,7 +167,14 @@ class Compression:
             replace(segment, tensors=part.named(tensors))
             for segment, part in zip(file.segments, self._parts, strict=True)
         ]
-        return replace(file, segments=tuple(segments), recipe={**file.recipe, "compression": record})
+        # what it was compared with its source, and what was found of its weights, is no longer true
+        recipe = {**retold(file.recipe, None), "compression": record}
+        return replace(file, segments=tuple(segments), recipe=recipe, extras={})
+
+    def _complete(self, tensors: Mapping[str, StoredTensor]) -> NervFile:
+        """Return a file as large as it will be."""
+        file = self._file(tensors)
+        return replace(file, recipe={**file.recipe, **STAND_IN}, extras=self.allowance)
 
     def _quality(self, tensors: Mapping[str, StoredTensor]) -> float:
         return self._mean_psnr(tensors, self._samples, self._frames)

@@ -9,12 +9,12 @@ from app.cli.output import progress
 from nervplay.codec import NeuralVideo
 from nervplay.decode import Decoder, open_decoder
 
-__all__ = ["open_logged"]
+__all__ = ["CalibrationBar", "open_logged"]
 
 _LOG = logging.getLogger(__name__)
 
 
-class _CalibrationBar:
+class CalibrationBar:
     """A bar on stderr while a file is calibrated for "int8", which its first use does; for each of its segments."""
 
     def __init__(self) -> None:
@@ -22,6 +22,7 @@ class _CalibrationBar:
         self._show: Callable[[float], None] | None = None
 
     def __call__(self, done: int, total: int) -> None:
+        """Show that `done` of `total` steps are done."""
         if self._show is None:
             self._show = self._shown.enter_context(progress("calibrating int8", total, "steps"))
         self._show(done)
@@ -43,7 +44,7 @@ def open_logged(video: NeuralVideo | Path, *, device: str, precision: str = "fp3
         precision: one of `nervplay.decode.PRECISIONS`.
         backend: one of `nervplay.decode.BACKENDS`.
     """
-    bar = _CalibrationBar()
+    bar = CalibrationBar()
     try:
         decoder = open_decoder(video, device=device, precision=precision, backend=backend, progress=bar)
     finally:

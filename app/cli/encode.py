@@ -12,6 +12,7 @@ import click
 from app.cli.command import command as nervplay_command
 from app.cli.decoding import open_logged
 from app.cli.effort import Effort, effort_options, ending_words, progress_words
+from app.cli.finishing import finish
 from app.cli.fitting import Network, choose_network, cut, parse_parameters, sound_of
 from app.cli.goal import Goal, encode_goal, goal_options
 from app.cli.long import Cutting, LongJob, check_parts, encode_long, plan_spans, segment_options, whole_clip
@@ -20,6 +21,7 @@ from app.cli.options import (
     SIZE,
     SOURCE,
     TARGET,
+    calibrate_option,
     check_suffix,
     check_target,
     device_option,
@@ -30,14 +32,14 @@ from app.cli.output import emit_json, note, progress
 from app.cli.stages import CONVOLUTIONS_FORM
 from app.core.clips import source_record
 from ffmpeg_bridge import open_source
-from nervplay.bitstream import NervFile, clear_leftovers, write_nerv
+from nervplay.bitstream import Audio, NervFile, clear_leftovers, write_nerv
 from nervplay.bitstream.layout import MAX_BITS
 from nervplay.codec import Precision, open_nerv, pack
 from nervplay.codec.rate import RateTuned
 from nervplay.decode import resolve_device
 from nervplay.decode.loss import told
 from nervplay.errors import OutputError, OutputExistsError, UsageError
-from nervplay.metrics import Report
+from nervplay.metrics import Report, Series
 from nervplay.models import VideoModel
 from nervplay.training import FitResult, Progress, build_for_training, fit, resume_path, stop_on_signals
 from nervplay.video import FrameSource, VideoSpec
@@ -95,6 +97,7 @@ _LOG = logging.getLogger(__name__)
     "--audio", type=click.Choice(["copy", "none"]), default="copy", show_default=True, help="The clip's sound."
 )
 @click.option("--resume", is_flag=True, help="Go on with the stopped fit of this target.")
+@calibrate_option
 @click.option(
     "--save-every", type=click.FloatRange(min=0), default=5.0, show_default=True, metavar="S", help="Seconds."
 )
@@ -122,6 +125,7 @@ def command(
     rate_lambda: float | None,
     audio: str,
     resume: bool,
+    calibrate: bool,
     save_every: float,
     effort: Effort,
     goal: Goal | None,
@@ -172,39 +176,52 @@ def command(
             choose=choose,
         )
         if goal is not None:
-            video = encode_goal(goal, left, whole_clip(job, clip.spec), clip, sound)
+            video = encode_goal(goal, left, whole_clip(job, clip.spec), clip, sound, calibrate=calibrate)
         elif long:
             video = encode_long(job, clip, plan_spans(clip, cutting), sound)
         else:
             if left.exists() and not resume:
                 left.unlink()
-            model = build_for_training(network.architecture, network.config, network.recipe)
-            paying = RateTuned(model, rate_lambda, bits=min(bits, MAX_BITS)) if rate_lambda is not None else None
-            fitted = _fit(
-                network,
-                paying or model,
-                clip,
-                left,
-                device=device,
-                save_every=save_every,
-                time_limit=effort.time_limit,
-                frame_memory=effort.frame_memory,
-            )
-            unsaved = fitted.unsaved
-            facts = {"preset": network.preset, "training": network.recipe.to_json(), **asdict(precision)}
-            facts |= told(fitted.psnr_db)
-            facts |= {"rate_lambda": rate_lambda} if paying else {}
-            record = source_record(source, transform)
-            tensors = paying.quantised() if paying else None
-            video = pack(
-                model, clip.spec, precision=precision, source=record, recipe=facts, audio=sound, tensors=tensors
-            )
+            video, unsaved = _encode_whole(job, network, clip, left, sound, rate_lambda=rate_lambda)
         _write(target, video, overwrite=overwrite, unsaved=unsaved)
         summary = _measure(target, clip, device)
     _clear(left)
+    limit = goal.limit(clip.spec) if goal is not None else None
+    file_bytes = finish(target, video, psnr_db=_psnr(summary).mean, calibrate=calibrate, most_bytes=limit)
+    summary = replace(summary, file_bytes=file_bytes)
     note(summary_line(target, summary))
     if as_json:
         emit_json(_summary(target, network, summary))
+
+
+def _encode_whole(
+    job: LongJob, network: Network, clip: FrameSource, state: Path, sound: Audio | None, *, rate_lambda: float | None
+) -> tuple[NervFile, OutputError | None]:
+    """Fit one network for the whole clip; return its file, and why the finished state could not be saved, if so.
+
+    Raises:
+        Interrupted: stopped; the state is saved.
+    """
+    precision = job.precision
+    model = build_for_training(network.architecture, network.config, network.recipe)
+    paying = RateTuned(model, rate_lambda, bits=min(precision.bits, MAX_BITS)) if rate_lambda is not None else None
+    fitted = _fit(
+        network,
+        paying or model,
+        clip,
+        state,
+        device=job.device,
+        save_every=job.save_every,
+        time_limit=job.time_limit,
+        frame_memory=job.frame_memory,
+    )
+    facts = {"preset": network.preset, "training": network.recipe.to_json(), **asdict(precision)}
+    facts |= told(fitted.psnr_db)
+    facts |= {"rate_lambda": rate_lambda} if paying else {}
+    record = source_record(job.source, job.transform)
+    tensors = paying.quantised() if paying else None
+    file = pack(model, clip.spec, precision=precision, source=record, recipe=facts, audio=sound, tensors=tensors)
+    return file, fitted.unsaved
 
 
 def _check_choice(preset: str | None, arch: str | None, size: str | None, goal: Goal | None) -> None:
@@ -322,9 +339,14 @@ def _measure(target: Path, clip: FrameSource, device: str) -> Report:
         return measure(decoder, clip, video.file_bytes, ["psnr"])
 
 
+def _psnr(report: Report) -> Series:
+    series = report.metrics["psnr"]
+    assert series is not None
+    return series
+
+
 def _summary(target: Path, network: Network, report: Report) -> dict[str, Any]:
-    psnr = report.metrics["psnr"]
-    assert psnr is not None
+    psnr = _psnr(report)
     return {
         "path": str(target),
         "architecture": network.architecture,

@@ -25,6 +25,7 @@ __all__ = ["Goal", "encode_goal", "goal_options"]
 
 _START_BPP = 0.1  # weights at 8 bits of the first network that is tried for a quality
 _HEAD_BYTES = 1024  # what the facts about clip and fit may add to a file
+_CALIBRATION_SHARE = 32  # of a file, one part, is what its calibration takes at most; left out where it is more
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
@@ -89,7 +90,9 @@ def goal_options(function: Function) -> Function:
     return wrapped
 
 
-def encode_goal(goal: Goal, folder: Path, pattern: Part, clip: FrameSource, audio: Audio | None) -> NervFile:
+def encode_goal(
+    goal: Goal, folder: Path, pattern: Part, clip: FrameSource, audio: Audio | None, *, calibrate: bool = False
+) -> NervFile:
     """Search for the network that meets a goal and return its file.
 
     Args:
@@ -98,6 +101,7 @@ def encode_goal(goal: Goal, folder: Path, pattern: Part, clip: FrameSource, audi
         pattern: the whole clip as one part; its network is replaced.
         clip: the clip as it is encoded.
         audio: its sound.
+        calibrate: whether there is to be room for a calibration.
 
     Raises:
         UsageError: the goal cannot be met by this architecture.
@@ -116,7 +120,7 @@ def encode_goal(goal: Goal, folder: Path, pattern: Part, clip: FrameSource, audi
             show(now.epoch - 1 + now.step / now.steps, name + progress_words(now))
 
         attempts = Attempts(folder, pattern, clip, configure, report=report, stop=stop)
-        made = _search(goal, attempts, pattern, clip.spec, audio)
+        made = _search(goal, attempts, pattern, clip.spec, audio, calibrate=calibrate)
     outcome, choice = made.outcome, made.choice
     note(
         f"chosen: {human_count(choice.parameters)} parameters at {choice.bits} bits, "
@@ -127,10 +131,13 @@ def encode_goal(goal: Goal, folder: Path, pattern: Part, clip: FrameSource, audi
     return replace(read_nerv(made.path), audio=audio)
 
 
-def _search(goal: Goal, attempts: Attempts, pattern: Part, spec: VideoSpec, audio: Audio | None) -> Made:
+def _search(
+    goal: Goal, attempts: Attempts, pattern: Part, spec: VideoSpec, audio: Audio | None, *, calibrate: bool
+) -> Made:
     limit = goal.limit(spec)
     if limit is not None:
-        return reach_bytes(attempts, limit, extra=(len(audio.data) if audio else 0) + _HEAD_BYTES)
+        extra = (len(audio.data) if audio else 0) + _HEAD_BYTES
+        return reach_bytes(attempts, limit, extra=extra + (limit // _CALIBRATION_SHARE if calibrate else 0))
     assert goal.psnr_db is not None
     start = max(1000, int(_START_BPP * spec.pixels / 8))
     return reach_psnr(attempts, goal.psnr_db, start=start, bits=pattern.precision.bits)

@@ -18,6 +18,7 @@ __all__ = [
     "TARGET",
     "audio_option",
     "backend_option",
+    "calibrate_option",
     "check_suffix",
     "check_target",
     "check_target_folder",
@@ -164,6 +165,15 @@ def device_option(function: Function) -> Function:
         default="auto",
         metavar="auto|cpu|cuda|cuda:N",
         help="Where the network runs (auto: CUDA if present).",
+    )(function)
+
+
+def calibrate_option(function: Function) -> Function:
+    """Add --calibrate: the file brings what its integer products need."""
+    return click.option(
+        "--calibrate",
+        is_flag=True,
+        help="Find out what int8 needs and put it into the file (some kilobytes): its first use then takes no time.",
     )(function)
 
 

@@ -13,6 +13,7 @@ import click
 
 from app.cli.command import command as nervplay_command
 from app.cli.effort import Effort, effort_options
+from app.cli.finishing import finish
 from app.cli.fitting import Network, choose_network, cut
 from app.cli.long import Cutting, LongJob, run_parts, whole_clip
 from app.cli.options import SIZE, SOURCE, TARGET, device_option, json_option
@@ -167,6 +168,7 @@ def _finish(part: Part, folder: Path, target: Path, clip: FrameSource) -> Rung:
         report = evaluate(decoder, clip, video.file_bytes, metrics=("psnr",))
     psnr = report.metrics["psnr"]
     assert psnr is not None
+    report = replace(report, file_bytes=finish(target, video.file, psnr_db=psnr.mean))
     size = target.stem.rpartition("-")[2]
     return Rung(target.name, size, part.precision.bits, report.file_bytes, report.bpp, psnr.mean)
 

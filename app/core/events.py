@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 __all__ = ["EVENTS", "Events"]
 
-EVENTS = ("clip", "frame", "message", "metrics", "options", "probe", "transport", "view")
+EVENTS = ("clip", "frame", "message", "metrics", "options", "preparing", "probe", "transport", "view")
 """clip: what is open, or a figure of it. frame: another picture is on the screen. message: a line for the user.
-metrics: new values. options: settings and switches. probe: another pixel under the cursor. transport: playing, speed,
-loop. view: mode, zoom, wipe, gain, measured region."""
+metrics: new values. options: settings and switches. preparing: how far a precision is made ready. probe: another pixel
+under the cursor. transport: playing, speed, loop. view: mode, zoom, wipe, gain, measured region."""
 
 
 class Events:

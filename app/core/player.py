@@ -256,6 +256,11 @@ class Player(Measuring):
         self.events.emit("metrics")
         self.tick()
 
+    def prepared(self, slot: Slot, precision: str, part: float) -> None:
+        """Take how far a precision is made ready, 0 .. 1, or "" when that has ended; called by the backend."""
+        slot.preparing = (precision, part) if slot.facts is not None else ("", 0.0)
+        self.events.emit("preparing")
+
     def time_stages(self) -> None:
         """Measure the stages of the network."""
         if self.neural is not None:

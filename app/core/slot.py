@@ -68,6 +68,8 @@ class Slot:
         self.device = ""
         self.opening = False
         self.pending_precision = ""
+        self.preparing = ("", 0.0)
+        """A precision that is made ready, and how far that is, 0 .. 1; no name where there is none."""
         self.cache = PictureCache()
         self.stats = DecodeStats()
         self.working: Key | None = None
@@ -96,7 +98,7 @@ class Slot:
         """Forget the source and its pictures."""
         self.ref, self.facts, self.like, self.record = None, None, None, {}
         self.offset, self.precision, self.device, self.pending_precision = 0, "", "", ""
-        self.opening, self.stages = False, ()
+        self.opening, self.stages, self.preparing = False, (), ("", 0.0)
         self.cache.clear()
         self.stats.clear()
 
@@ -116,7 +118,9 @@ class Backend(Protocol):
         ...
 
     def set_precision(self, slot: Slot, precision: str, device: str) -> None:
-        """Switch arithmetic or device; ends in `Player.switched` or `Player.failed`."""
+        """Switch arithmetic or device; ends in `Player.switched` or `Player.failed`. What takes long is told to
+        `Player.prepared`, and frames go on being decoded as before.
+        """
         ...
 
     def time_stages(self, slot: Slot) -> None:

@@ -2,7 +2,7 @@
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QStandardItemModel
-from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QSizePolicy, QWidget
+from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QProgressBar, QSizePolicy, QWidget
 
 from app.core.facts import Choice
 from app.core.player import Player
@@ -35,9 +35,15 @@ class SourceBar(QWidget):
             row.addWidget(label)
             row.addWidget(self.sources[number], 1)
         row.addWidget(self.precision)
+        self.preparing = QProgressBar()
+        self.preparing.setAccessibleName("How far a precision is made ready")
+        self.preparing.setFixedWidth(110)
+        self.preparing.hide()
+        row.addWidget(self.preparing)
         row.addWidget(self.device)
         for event in ("clip", "options"):
             player.events.on(event, self.refresh)
+        player.events.on("preparing", self._show_preparing)
         self.refresh()
 
     def _source_box(self, number: int) -> QComboBox:
@@ -70,6 +76,14 @@ class SourceBar(QWidget):
         facts = neural.facts if neural is not None else None
         self._fill(self.precision, facts.precisions if facts else (), facts.precision if facts else "")
         self._fill(self.device, facts.devices if facts else (), facts.device if facts else "")
+
+    def _show_preparing(self) -> None:
+        """Show how far INT8 of the network is, beside the precision; playing goes on meanwhile."""
+        neural = self._player.neural
+        precision, part = neural.preparing if neural is not None else ("", 0.0)
+        self.preparing.setVisible(bool(precision))
+        self.preparing.setFormat(f"{precision.upper()} %p %")
+        self.preparing.setValue(round(100 * part))
 
     @staticmethod
     def _fill(box: QComboBox, choices: tuple[Choice, ...], current: str) -> None:

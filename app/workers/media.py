@@ -1,6 +1,8 @@
 """An opened source as a decode thread uses it: pictures by key, in the form that canvases take."""
 
+import threading
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 
 import numpy as np
 
@@ -61,10 +63,36 @@ class Media(ABC):
         """
         raise CapabilityError(f"{self.facts.title} is no neural video and has no precision {precision} on {device}")
 
+    def slow(self, precision: str, device: str) -> bool:
+        """Return whether a switch would keep the thread from decoding for long: `prepare` comes first then."""
+        del precision, device
+        return False
+
+    def prepare(self, precision: str, progress: Callable[[float], None], stopped: threading.Event) -> None:
+        """Make a precision of the present device ready, from another thread, while pictures go on being made.
+
+        Nothing has to be done by default.
+
+        Args:
+            precision: for which `slow` is true.
+            progress: told how far it is, 0 .. 1.
+            stopped: when it is set, this ends early.
+
+        Raises:
+            NervplayError: it cannot be had; `switch` will say so, too.
+            Interrupted: it was stopped.
+        """
+        del precision, progress, stopped
+
     @property
     def unprobed(self) -> bool:
         """Whether `probe` has anything left to find out; nothing by default."""
         return False
+
+    @property
+    def next_probe(self) -> str:
+        """The precision that `probe` tries next."""
+        return ""
 
     def probe(self) -> bool:
         """Find out one thing that `switch` would refuse; True where `facts` changed."""

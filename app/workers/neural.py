@@ -1,9 +1,11 @@
 """A neural video in the player: its figures, its decoder, and the switch of precision and device while it plays."""
 
+import threading
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from fractions import Fraction
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -15,7 +17,7 @@ from app.workers.media import Media, to_picture
 from nervplay.bitstream import NervFile, QuantisedTensor
 from nervplay.codec import NeuralVideo
 from nervplay.decode import GPU_PRECISIONS, PRECISIONS, Decoder, open_decoder
-from nervplay.errors import CapabilityError
+from nervplay.errors import CapabilityError, Interrupted
 from nervplay.models import get_architecture
 from nervplay.models.cost import measure_cost
 from nervplay.video.source import Frame
@@ -70,6 +72,18 @@ def _others(precision: str) -> list[str]:
     return [name for name in PRECISIONS if name != precision]
 
 
+class _Told(NamedTuple):
+    """Who hears how far a calibration is, and what ends it."""
+
+    progress: Callable[[float], None]
+    stopped: threading.Event
+
+
+def _nobody() -> _Told:
+    """Return what stands for nobody: a further segment of a clip is calibrated when its turn comes."""
+    return _Told(lambda _part: None, threading.Event())
+
+
 class DecoderMedia(Media):
     """Anything that decodes by the `Decoder` contract.
 
@@ -122,9 +136,12 @@ class NeuralMedia(DecoderMedia):
         address: where on the Hub it came from, with the commit; empty for other files.
         precision: arithmetic; empty for FP32.
         device: "auto", "cpu", "cuda", ...
+        progress: told how far INT8 is made ready, 0 .. 1, where it is opened in that.
+        stopped: when it is set, opening in INT8 ends early.
 
     Raises:
         CapabilityError: a precision or device that is not here.
+        Interrupted: it was stopped.
     """
 
     def __init__(
@@ -137,8 +154,13 @@ class NeuralMedia(DecoderMedia):
         address: str = "",
         precision: str = "",
         device: str = "auto",
+        progress: Callable[[float], None] | None = None,
+        stopped: threading.Event | None = None,
     ) -> None:
-        decoder = open_decoder(video, device=device, precision=precision or "fp32")
+        nobody = _nobody()
+        self._told = _Told(progress or nobody.progress, stopped or nobody.stopped)
+        decoder = open_decoder(video, device=device, precision=precision or "fp32", progress=self._calibrating)
+        self._told = _nobody()
         cost = measure_cost(
             video.architecture, get_architecture(video.architecture).config.from_config(video.file.config)
         )
@@ -177,7 +199,7 @@ class NeuralMedia(DecoderMedia):
             if device == self.facts.device:
                 self._decoder.set_precision(precision)
             else:
-                fresh = open_decoder(self._video, device=device, precision=precision)
+                fresh = open_decoder(self._video, device=device, precision=precision, progress=self._calibrating)
                 self._decoder.close()
                 self._decoder = fresh
                 self.facts = replace(self.facts, precisions=_precisions(fresh.device))
@@ -188,6 +210,35 @@ class NeuralMedia(DecoderMedia):
             raise
         decoder = self._decoder
         self.facts = replace(self.facts, precision=decoder.precision, device=decoder.device, backend=decoder.backend)
+
+    def slow(self, precision: str, device: str) -> bool:
+        """Return whether it is INT8 of the present device, which the first use of a file calibrates."""
+        return precision == "int8" and device == self.facts.device
+
+    def prepare(self, precision: str, progress: Callable[[float], None], stopped: threading.Event) -> None:
+        """Make a precision of the present device ready; see `Media.prepare`.
+
+        Raises:
+            CapabilityError: not here.
+            Interrupted: it was stopped; nothing of it is left.
+        """
+        self._told = _Told(progress, stopped)
+        try:
+            self._decoder.prepare(precision)
+        finally:
+            self._told = _nobody()
+
+    def _calibrating(self, done: int, total: int) -> None:
+        """Pass on how far a calibration is, from the thread that does it."""
+        told = self._told
+        if told.stopped.is_set():
+            raise Interrupted("another source was asked for; int8 was not made ready")
+        told.progress(done / total)
+
+    @property
+    def next_probe(self) -> str:
+        """The precision that `probe` tries next."""
+        return self._unprobed[0] if self._unprobed else ""
 
     @property
     def unprobed(self) -> bool:

@@ -39,11 +39,12 @@ def open_any(
         return _open_anchor(request, cancelled, progress)
     if ref.kind is Kind.HUB:
         fetched = fetch(ref.text, cancelled, progress)
-        return _open_nerv(request, fetched.path, fetched.address)
+        return _open_nerv(request, fetched.path, cancelled, progress, fetched.address)
     path = Path(ref.text)
     if not path.exists():
         raise MissingInputError(f"'{path}' does not exist; check the spelling (relative to {Path.cwd()})")
-    return _open_nerv(request, path) if ref.kind is Kind.NERV else _open_official(request, path)
+    opener = _open_nerv if ref.kind is Kind.NERV else _open_official
+    return opener(request, path, cancelled, progress)
 
 
 def aligned(source: FrameSource, like: Alignment | None) -> FrameSource:
@@ -103,7 +104,13 @@ def _open_anchor(request: OpenRequest, cancelled: threading.Event, progress: Cal
     return _open_clip(request.ref, path, None)
 
 
-def _open_nerv(request: OpenRequest, path: Path, address: str = "") -> Media:
+def _open_nerv(
+    request: OpenRequest,
+    path: Path,
+    cancelled: threading.Event,
+    progress: Callable[[str], None],
+    address: str = "",
+) -> Media:
     """Open a .nerv file; `address` says where on the Hub it came from."""
     from app.workers.neural import NeuralMedia
     from nervplay.codec import open_nerv
@@ -116,10 +123,19 @@ def _open_nerv(request: OpenRequest, path: Path, address: str = "") -> Media:
         address=address,
         precision=request.precision,
         device=request.device,
+        progress=_percent(progress),
+        stopped=cancelled,
     )
 
 
-def _open_official(request: OpenRequest, path: Path) -> Media:
+def _percent(progress: Callable[[str], None]) -> Callable[[float], None]:
+    """Return what tells in words how far INT8 is made ready."""
+    return lambda part: progress(f"int8 is being prepared: {part:.0%}")
+
+
+def _open_official(
+    request: OpenRequest, path: Path, cancelled: threading.Event, progress: Callable[[str], None]
+) -> Media:
     """Open a checkpoint of an official code; the reference clip supplies what it lacks."""
     from app.workers.neural import NeuralMedia
     from app.workers.official import open_checkpoint
@@ -134,4 +150,6 @@ def _open_official(request: OpenRequest, path: Path) -> Media:
         kind=request.ref.kind.value,
         precision=request.precision,
         device=request.device,
+        progress=_percent(progress),
+        stopped=cancelled,
     )

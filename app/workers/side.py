@@ -4,6 +4,7 @@ Orders are few and kept in a queue; wishes (which pictures) are replaced by newe
 into the slot's cache; what it learns goes to the player through `post`, on the player's thread.
 """
 
+import contextlib
 import logging
 import threading
 import time
@@ -15,7 +16,7 @@ from app.core.cache import Key
 from app.core.player import Player
 from app.core.slot import OpenRequest, Slot
 from app.workers.media import Media
-from nervplay.errors import NervplayError
+from nervplay.errors import Interrupted, NervplayError
 
 __all__ = ["SideWorker"]
 
@@ -61,6 +62,10 @@ class SideWorker(threading.Thread):
         self._media: Media | None = None
         self._stopping = False
         self._cancelled = threading.Event()
+        self._preparer: threading.Thread | None = None
+        self._stop_preparer = threading.Event()
+        self._prepared: set[str] = set()
+        self._pending: tuple[str, str] | None = None
 
     # Called from the player's thread
 
@@ -145,6 +150,8 @@ class SideWorker(threading.Thread):
             elif self._media is not None:
                 stages = self._media.time_stages()
                 self._post(lambda: self._player.staged(self._slot, stages))
+        except Interrupted:
+            return  # `open`, `close` and `stop` interrupt, and what they want comes next
         except Exception as error:  # noqa: BLE001 - PyTorch and drivers raise what they like; the thread must live on
             message = _words(error)
             self._post(lambda: self._player.failed(self._slot, message))
@@ -169,10 +176,16 @@ class SideWorker(threading.Thread):
         self._post(lambda: self._player.opened(self._slot, request.ref, facts, alignment))
 
     def _switch(self, precision: str, device: str) -> None:
-        """Change arithmetic or device, and forget the pictures of the old kind."""
+        """Change arithmetic or device, and forget the pictures of the old kind; at once, or when it is prepared."""
         if self._media is None:
             return
-        before = self._media.facts
+        before, self._pending = self._media.facts, None
+        if self._media.slow(precision, device) and precision not in self._prepared:
+            self._pending = (precision, device)
+            self._prepare(precision)
+            return
+        if device != before.device:
+            self._end_preparing()
         try:
             self._media.switch(precision, device)
         finally:
@@ -180,6 +193,43 @@ class SideWorker(threading.Thread):
             if (facts.precision, facts.device) != (before.precision, before.device):
                 self._slot.cache.clear()
             self._post(lambda: self._player.switched(self._slot, facts))
+
+    def _prepare(self, precision: str) -> None:
+        """Make a precision ready in a thread beside this one, which goes on decoding."""
+        if self._is_preparing:
+            return
+        assert self._media is not None
+        self._stop_preparer = threading.Event()
+        arguments = (self._media, precision, self._stop_preparer)
+        self._preparer = threading.Thread(target=self._run_preparer, args=arguments, name="nervplay-prepare")
+        self._preparer.start()
+
+    def _run_preparer(self, media: Media, precision: str, stopped: threading.Event) -> None:
+        """Runs in a thread of its own; then the switch that waits for it is carried out, or the probe."""
+        player, slot = self._player, self._slot
+        # what goes wrong is said by the switch, which tries it again
+        with contextlib.suppress(Exception):
+            media.prepare(precision, lambda part: self._post(lambda: player.prepared(slot, precision, part)), stopped)
+        self._post(lambda: player.prepared(slot, "", 0.0))
+        with self._condition:
+            if stopped.is_set():
+                return
+            self._prepared.add(precision)
+            if self._pending is not None:
+                self._tell(_Order.SWITCH, *self._pending)
+            self._condition.notify()
+
+    @property
+    def _is_preparing(self) -> bool:
+        return self._preparer is not None and self._preparer.is_alive()
+
+    def _end_preparing(self) -> None:
+        """Stop what is made ready, wait for it, and forget it."""
+        self._stop_preparer.set()
+        if self._preparer is not None:
+            self._preparer.join()
+        self._preparer, self._pending = None, None
+        self._prepared.clear()
 
     def _decode(self, key: Key) -> None:
         """Decode one picture into the cache."""
@@ -213,13 +263,16 @@ class SideWorker(threading.Thread):
 
     def _may_probe(self) -> bool:
         """Whether to try a precision now: while playing, a moment without wishes is no idle one."""
-        return self._unprobed and not self._player.transport.playing
+        return self._unprobed and not self._player.transport.playing and not self._is_preparing
 
     def _probe(self) -> None:
         """Use an idle moment to find out whether a precision is here."""
         if self._may_probe():
             assert self._media is not None
-            if self._media.probe():
+            precision = self._media.next_probe
+            if self._media.slow(precision, self._media.facts.device) and precision not in self._prepared:
+                self._prepare(precision)
+            elif self._media.probe():
                 facts = self._media.facts
                 self._post(lambda: self._player.switched(self._slot, facts))
 
@@ -227,6 +280,7 @@ class SideWorker(threading.Thread):
         self._post(lambda: self._player.say(words))
 
     def _close_media(self) -> None:
+        self._end_preparing()
         if self._media is not None:
             self._media.close()
             self._media = None

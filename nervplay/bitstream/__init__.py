@@ -4,7 +4,7 @@ docs/spec/nerv-format.md describes the format; `layout.py` is the place to begin
 """
 
 from nervplay.bitstream.atomic import atomic_write, clear_leftovers, replacing
-from nervplay.bitstream.layout import FORMAT, VERSION, Audio, NervFile, QuantisedTensor, Segment, weights_sha256
+from nervplay.bitstream.layout import FORMAT, VERSION, Audio, Chunk, NervFile, QuantisedTensor, Segment, weights_sha256
 from nervplay.bitstream.reader import NervHeader, peek_nerv, read_nerv
 from nervplay.bitstream.writer import encode_nerv, write_nerv
 
@@ -12,6 +12,7 @@ __all__ = [
     "FORMAT",
     "VERSION",
     "Audio",
+    "Chunk",
     "NervFile",
     "NervHeader",
     "QuantisedTensor",

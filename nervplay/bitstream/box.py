@@ -8,10 +8,9 @@ import math
 import struct
 import zlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any, BinaryIO, Final, NamedTuple
 
-from nervplay.bitstream.layout import FORMAT, VERSION
+from nervplay.bitstream.layout import FORMAT, VERSION, Chunk
 from nervplay.bitstream.limits import (
     MAX_CHUNKS,
     MAX_FILE_BYTES,
@@ -24,7 +23,7 @@ from nervplay.bitstream.refusal import damaged, newer
 from nervplay.bitstream.strict_json import dump_json, parse_json
 from nervplay.errors import BitstreamError
 
-__all__ = ["IGNORABLE", "Box", "Chunk", "build_box", "printable_name"]
+__all__ = ["IGNORABLE", "Box", "build_box", "printable_name"]
 
 IGNORABLE: Final = "x."
 """Chunks whose names start so may be ignored."""
@@ -36,21 +35,6 @@ _ITEM_BYTES: Final = {
 _LENGTH: Final = struct.Struct("<Q")
 _ALIGNMENT: Final = 8
 _NOT_NERV: Final = "not a .nerv file"
-
-
-@dataclass(frozen=True)
-class Chunk:
-    """A chunk to be written: bytes, with safetensors' name of their type and the shape.
-
-    Args:
-        data: the content.
-        dtype: "U8" or "F32".
-        shape: of the content; one dimension of all bytes when None.
-    """
-
-    data: bytes
-    dtype: str = "U8"
-    shape: tuple[int, ...] | None = None
 
 
 class _Place(NamedTuple):
@@ -202,6 +186,15 @@ class Box:
     def shape(self, name: str) -> tuple[int, ...]:
         """Return the shape of the chunk `name`."""
         return self._places[name].shape
+
+    def whole(self, name: str) -> Chunk:
+        """Return the chunk `name` of whatever type.
+
+        Raises:
+            BitstreamError: no such chunk, or one whose checksum does not fit.
+        """
+        dtype, shape = (self._places[name].dtype, self.shape(name)) if name in self._places else ("U8", ())
+        return Chunk(self.read(name, dtype), dtype, None if dtype == "U8" and len(shape) == 1 else shape)
 
     def read(self, name: str, dtype: str = "U8") -> bytes:
         """Return the content of the chunk `name`.

@@ -1,7 +1,7 @@
-"""The .nerv file, version 1.1: what is in it, in memory and by name. docs/spec/nerv-format.md is the written twin.
+"""The .nerv file, version 1.3: what is in it, in memory and by name. docs/spec/nerv-format.md is the written twin.
 
     safetensors box
-    ├── __metadata__   format "nervplay", format_version "1.1", crc32 of every chunk
+    ├── __metadata__   format "nervplay", format_version "1.3", crc32 of every chunk
     ├── head.z         deflated strict JSON: the fields of `Head`, names never positions
     ├── scales         per tensor, in table order: minimum[], scale[], little-endian float16 or float32
     ├── maps           optional: those of float16, entropy-coded, which then are not in `scales`
@@ -9,6 +9,7 @@
     ├── f.0000.NAME    a plain float32 tensor (bits = 32) of a segment; one chunk each
     ├── audio          optional: a small media file, packets copied from the source
     ├── poster.webp    optional: a still
+    ├── x.int8.0000 .. optional: calibration of integer products, per segment (`calibration`)
     └── x.*            ignored by readers that do not know them; any other unknown name means "update nervplay"
 
 A weight is an integer code in the file: value = minimum + scale * code, multiplied and then added in float32, two
@@ -30,6 +31,7 @@ __all__ = [
     "MAX_BITS",
     "VERSION",
     "Audio",
+    "Chunk",
     "NervFile",
     "QuantisedTensor",
     "Segment",
@@ -38,7 +40,7 @@ __all__ = [
 ]
 
 FORMAT = "nervplay"
-VERSION = (1, 2)
+VERSION = (1, 3)
 """What this version reads and writes; clause 10 of the specification tells what each version brought."""
 MAX_BITS = 16
 
@@ -131,6 +133,21 @@ class Audio:
     codec: str
 
 
+@dataclass(frozen=True)
+class Chunk:
+    """A chunk of the box: bytes, with safetensors' name of their type and the shape.
+
+    Args:
+        data: the content.
+        dtype: "U8", "F32", ...
+        shape: of the content; one dimension of all bytes when None.
+    """
+
+    data: bytes
+    dtype: str = "U8"
+    shape: tuple[int, ...] | None = None
+
+
 @dataclass(frozen=True, kw_only=True)
 class NervFile:
     """Everything a .nerv file says, entropy coding undone, weights still integers.
@@ -145,6 +162,8 @@ class NervFile:
         recipe: how the network was fitted and compressed, JSON-plain; for people and for `info`, never for decoding.
         audio: sound, or None.
         poster: a WebP still, or None.
+        extras: chunks `x.`..., by name, those that nobody knows here among them. They may speak of the weights: who
+            changes these leaves them out.
     """
 
     video: VideoSpec
@@ -156,6 +175,7 @@ class NervFile:
     recipe: Mapping[str, Any] = field(default_factory=dict)
     audio: Audio | None = None
     poster: bytes | None = None
+    extras: Mapping[str, Chunk] = field(default_factory=dict)
 
 
 def weights_sha256(segments: tuple[Segment, ...]) -> str:

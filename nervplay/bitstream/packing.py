@@ -127,6 +127,15 @@ class ByteCursor:
                 return value
         raise damaged(f"{self._what} holds an ill-formed integer")
 
+    def rest(self) -> bytes:
+        """Return all that is left."""
+        return self.take(len(self._raw) - self._next)
+
+    @property
+    def at_end(self) -> bool:
+        """Whether nothing is left."""
+        return self._next == len(self._raw)
+
     def finish(self) -> None:
         """Check that nothing is left.
 

@@ -8,7 +8,7 @@ import math
 import os
 import stat
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -16,10 +16,10 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from nervplay.bitstream.box import Box
+from nervplay.bitstream.box import IGNORABLE, Box
 from nervplay.bitstream.head import SCALE_DTYPES, Head, SegmentEntry, TensorEntry, unpack_head
 from nervplay.bitstream.kernels import zero_points
-from nervplay.bitstream.layout import Audio, NervFile, QuantisedTensor, Segment, StoredTensor, weights_sha256
+from nervplay.bitstream.layout import Audio, Chunk, NervFile, QuantisedTensor, Segment, StoredTensor, weights_sha256
 from nervplay.bitstream.limits import weight_allowance
 from nervplay.bitstream.maps import decode_maps
 from nervplay.bitstream.packing import ByteCursor
@@ -32,6 +32,7 @@ from nervplay.bitstream.sections import (
     SCALES,
     check_sections,
     float_section,
+    is_calibration,
     segment_section,
 )
 from nervplay.bitstream.segment import CodedTensor, RowBudget, decode_segment
@@ -62,8 +63,8 @@ class NervHeader:
         audio_container: FFmpeg's name of the audio's container, None without sound.
         audio_codec: FFmpeg's name of the audio's codec, None without sound.
         file_bytes: size of the file.
-        section_bytes: bytes by kind; "weights", "scales", "head", "audio", "poster", "other" (ignored sections) and
-            "container" (header of the box) sum to `file_bytes`.
+        section_bytes: bytes by kind; "weights", "scales", "head", "audio", "poster", "int8" (calibration), "other"
+            (ignored sections) and "container" (header of the box) sum to `file_bytes`.
     """
 
     version: tuple[int, int]
@@ -146,6 +147,7 @@ def read_nerv(source: NervSource) -> NervFile:
             recipe=head.recipe,
             audio=audio,
             poster=box.read(POSTER) if box.chunk_bytes(POSTER) else None,
+            extras=_extras(box),
         )
 
 
@@ -190,11 +192,22 @@ def _head(box: Box) -> Head:
     return head
 
 
+def _extras(box: Box) -> dict[str, Chunk]:
+    """Return the chunks `x.`... that are whole: no frame depends on them, and a damaged one is as good as none."""
+    extras = {}
+    for name in box.names:
+        if name.startswith(IGNORABLE):
+            with suppress(BitstreamError):
+                extras[name] = box.whole(name)
+    return extras
+
+
 def _section_bytes(box: Box) -> dict[str, int]:
     named = {"head": HEAD, "scales": SCALES, "audio": AUDIO, "poster": POSTER}
     sizes = {kind: box.chunk_bytes(name) for kind, name in named.items()}
     sizes["scales"] += box.chunk_bytes(MAPS)
     sizes["weights"] = sum(box.chunk_bytes(name) for name in box.names if name.startswith(("seg.", "f.")))
+    sizes["int8"] = sum(box.chunk_bytes(name) for name in box.names if is_calibration(name))
     sizes["container"] = box.header_bytes
     sizes["other"] = box.size - sum(sizes.values())
     return sizes

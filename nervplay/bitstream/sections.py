@@ -7,7 +7,18 @@ from nervplay.bitstream.box import IGNORABLE
 from nervplay.bitstream.head import Head
 from nervplay.bitstream.refusal import damaged, newer
 
-__all__ = ["AUDIO", "HEAD", "MAPS", "POSTER", "SCALES", "check_sections", "float_section", "segment_section"]
+__all__ = [
+    "AUDIO",
+    "HEAD",
+    "MAPS",
+    "POSTER",
+    "SCALES",
+    "calibration_section",
+    "check_sections",
+    "float_section",
+    "is_calibration",
+    "segment_section",
+]
 
 HEAD: Final = "head.z"
 SCALES: Final = "scales"
@@ -16,11 +27,22 @@ AUDIO: Final = "audio"
 POSTER: Final = "poster.webp"
 _KNOWN: Final = (HEAD, SCALES, MAPS, AUDIO, POSTER)
 _KNOWN_PREFIXES: Final = ("seg.", "f.")
+_CALIBRATION: Final = f"{IGNORABLE}int8."
 
 
 def segment_section(number: int) -> str:
     """Return the name of the coded weights of segment `number`: "seg.0000"."""
     return f"seg.{number:04d}"
+
+
+def calibration_section(number: int) -> str:
+    """Return the name of the calibration of segment `number`: "x.int8.0000"."""
+    return f"{_CALIBRATION}{number:04d}"
+
+
+def is_calibration(name: str) -> bool:
+    """Return whether a chunk of this name is the calibration of a segment."""
+    return name.startswith(_CALIBRATION)
 
 
 def float_section(number: int, tensor: str) -> str:

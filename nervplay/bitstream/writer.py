@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from nervplay import __version__
 from nervplay.bitstream.atomic import replacing
-from nervplay.bitstream.box import Chunk, build_box
+from nervplay.bitstream.box import IGNORABLE, build_box, printable_name
 from nervplay.bitstream.head import (
     FLOAT_BITS,
     SCALE_DTYPES,
@@ -25,6 +25,7 @@ from nervplay.bitstream.layout import (
     FORMAT,
     MAX_BITS,
     VERSION,
+    Chunk,
     NervFile,
     QuantisedTensor,
     Segment,
@@ -160,6 +161,10 @@ def _extras(file: NervFile) -> Iterator[tuple[str, Chunk]]:
             if not data:
                 raise UsageError(f"the section '{name}' has no bytes; leave it out with None")
             yield name, Chunk(data)
+    for name, chunk in file.extras.items():
+        if not name.startswith(IGNORABLE) or not printable_name(name) or not chunk.data:
+            raise UsageError(f"the chunk '{name[:40]}' cannot ride along; it needs bytes, and a name like x.name")
+        yield name, chunk
 
 
 def _little(array: NDArray[np.generic]) -> str:

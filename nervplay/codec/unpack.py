@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 
 from nervplay.bitstream import NervFile, QuantisedTensor, read_nerv, weights_sha256
+from nervplay.bitstream.sections import calibration_section
 from nervplay.errors import BitstreamError, UnknownNameError, UsageError, VersionError
 from nervplay.models import ModelConfig, VideoModel, build_model, get_architecture
 from nervplay.models.cost import measure_cost
@@ -71,14 +72,15 @@ class NeuralVideo:
 
 
 def segment_file(file: NervFile, number: int) -> NervFile:
-    """Return the file of one segment alone: a clip of the frames that its network knows, without sound and still.
+    """Return the file of one segment alone: a clip of the frames that its network knows, without sound and still, with
+    its own calibration.
 
     Args:
         file: any file.
         number: 0 .. len(file.segments) - 1.
     """
     segment = file.segments[number]
-    known = segment.known_count
+    known, calibrated = segment.known_count, calibration_section(number)
     return replace(
         file,
         video=replace(file.video, frame_count=known),
@@ -86,6 +88,7 @@ def segment_file(file: NervFile, number: int) -> NervFile:
         segments=(replace(segment, first_frame=0, frame_count=known, lead=0, tail=0, config={}),),
         audio=None,
         poster=None,
+        extras={calibration_section(0): file.extras[calibrated]} if calibrated in file.extras else {},
     )
 
 

@@ -89,6 +89,10 @@ class DecoderBase(ABC):
                 return
             yield self.yuv_frame(index, planes)
 
+    def prepare(self, precision: str) -> None:
+        """Check the name of a precision: nothing is prepared here; see `Decoder.prepare`."""
+        self._check_precision(precision)
+
     def stage_times(self, index: int = 0) -> tuple[StageTime, ...]:
         """Return the time of a whole frame, which is all that is known here; see `Decoder.stage_times`."""
         rounds = []

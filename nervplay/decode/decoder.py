@@ -147,6 +147,17 @@ class Decoder(Protocol):
         """
         ...
 
+    def prepare(self, precision: str) -> None:
+        """Make a precision ready, so that `set_precision` takes no time; callable from any thread, while frames go on
+        being decoded. The first "int8" of a file is calibrated. Nothing happens where there is nothing to prepare.
+
+        Raises:
+            UnknownNameError: not one of `PRECISIONS`.
+            CapabilityError: not available in this backend.
+            UsageError: the decoder is closed.
+        """
+        ...
+
     def set_precision(self, precision: str) -> None:
         """Change the arithmetic; the next frame uses it.
 

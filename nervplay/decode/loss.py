@@ -11,7 +11,18 @@ import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-__all__ = ["DEFAULT_DB", "LOSS_DB", "WORST_LOSS_DB", "Need", "fitted_db", "loss_db", "need", "told"]
+__all__ = [
+    "DEFAULT_DB",
+    "LOSS_DB",
+    "STAND_IN",
+    "WORST_LOSS_DB",
+    "Need",
+    "fitted_db",
+    "loss_db",
+    "need",
+    "retold",
+    "told",
+]
 
 LOSS_DB = 0.08
 """What a video may lose, in dB. 0.10 are allowed, but the errors are not quite independent: where 0.091 followed from
@@ -22,6 +33,10 @@ DEFAULT_DB = 40.0
 """Taken for a video that does not say how good it is: few neural videos are better."""
 _RECIPE_KEY = "psnr_db"
 """Where a file's recipe tells the PSNR of its network against the source, in dB."""
+
+
+STAND_IN: Mapping[str, float] = {_RECIPE_KEY: 98.76543}
+"""Takes as much room in a recipe as `told`, and a little more."""
 
 
 class Need(NamedTuple):
@@ -56,6 +71,12 @@ def told(video_db: float) -> dict[str, float]:
     """Return what a file's recipe says of its PSNR, to two decimals; nothing of one that is not plausible."""
     value = round(video_db, 2) if math.isfinite(video_db) else math.nan
     return {} if fitted_db({_RECIPE_KEY: value}) is None else {_RECIPE_KEY: value}
+
+
+def retold(recipe: Mapping[str, Any], video_db: float | None) -> dict[str, Any]:
+    """Return a file's recipe that says this of its PSNR, in dB, and nothing of it where nobody knows."""
+    rest = {name: value for name, value in recipe.items() if name != _RECIPE_KEY}
+    return rest | ({} if video_db is None else told(video_db))
 
 
 def fitted_db(recipe: Mapping[str, Any]) -> float | None:

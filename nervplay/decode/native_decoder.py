@@ -15,7 +15,7 @@ with as many threads.
 import logging
 import os
 from collections.abc import Mapping, Sequence
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,8 @@ from torch import Tensor
 
 from nervplay.decode.buffers import check_buffer
 from nervplay.decode.calibration import Progress, calibrate
+from nervplay.decode.calibration_cache import Calibration
+from nervplay.decode.carried import Records, every_convolution, from_powers, to_powers, to_record
 from nervplay.decode.decoder import GPU_PRECISIONS
 from nervplay.decode.graph import Graph, UntraceableError, trace
 from nervplay.decode.lowering import Conv, Lowered, lower
@@ -45,6 +47,10 @@ Float = NDArray[np.float32]
 
 _LOG = logging.getLogger(__name__)
 
+RECORD = "w8a16 1"
+"""Name of what is cached and what a file carries; another number when that changes."""
+_PEAK_BITS, _PEAKS_PER_OCTAVE = 8, 2
+
 
 def core_count() -> int:
     """Return the number of processor cores that this process may use."""
@@ -64,6 +70,7 @@ class NativeDecoder(PreparedDecoder[Program]):
         tiles: the rectangles that frames are made in; None for whole frames.
         note: why this backend was taken, in one line; empty where it was asked for.
         video_db: PSNR of the video against its source, for `loss.need`; None where nobody knows.
+        carried: what the file tells of its calibration.
 
     Raises:
         CapabilityError: no kernels here, or a network that they cannot run; the message says why.
@@ -82,8 +89,9 @@ class NativeDecoder(PreparedDecoder[Program]):
         tiles: Tiles | None = None,
         note: str = "",
         video_db: float | None = None,
+        carried: Records | None = None,
     ) -> None:
-        self._why = note
+        self._why, self._carried = note, carried or {}
         self._isa = kernels(instructions)
         tiles = tiles or Tiles.whole(spec.height, spec.width)
         try:
@@ -131,12 +139,23 @@ class NativeDecoder(PreparedDecoder[Program]):
         """Return what computes 16-bit products or float32."""
         peaks = None
         if name == "int8":
-            with _Workbench(self._graph, self._lowered, self._isa, self._threads or 1, self._tiles) as bench:
-                peaks = calibrate(bench, len(self), self._need, self._calibration)
+            with self._bench() as bench:
+                peaks = self._calibrated(bench, self._carried.get(RECORD)).peaks
         program = self._compiled(self._lowered, peaks)
         if name == "int8":
             self._integers = program.integer_products
         return program
+
+    def _bench(self) -> "_Workbench":
+        return _Workbench(self._graph, self._lowered, self._isa, self._threads or 1, self._tiles)
+
+    def _calibrated(self, bench: "_Workbench", carried: bytes | None) -> Calibration:
+        return calibrate(bench, len(self), self._need, self._calibration, kind=RECORD, carried=carried)
+
+    def calibration_record(self) -> bytes:
+        """Return what a file can carry of the calibration; see `PreparedDecoder`."""
+        with self._bench() as bench:
+            return to_record(bench, self._calibrated(bench, None).peaks)
 
     def _compiled(self, lowered: Lowered, peaks: Mapping[Conv, Float] | None) -> Program:
         return Program(self._graph, lowered, isa=self._isa, pool=self._pool, threads=self._threads or 1, peaks=peaks)
@@ -230,6 +249,35 @@ class _Workbench:
         """Return the convolutions that could have 16-bit products, in order of execution."""
         return list(self._candidates)
 
+    def numbered(self) -> Sequence[Conv]:
+        """Return all convolutions of the network, in order of execution."""
+        return every_convolution(self._whole)
+
+    def rests(self) -> Sequence[str]:
+        """Return what the rest is computed in."""
+        return ("float32",)
+
+    def sizes(self, conv: Conv) -> Sequence[tuple[int, int]]:
+        """Return (count, bits) of what a file carries of a convolution: its peaks, channel by channel."""
+        return [(int(np.prod(self._shape(conv)[:-1])) * conv.weight.shape[1], _PEAK_BITS)]
+
+    def to_codes(self, conv: Conv, found: Float) -> Sequence[NDArray[Any]]:
+        """Return peaks as powers of the root of 2, each the next above."""
+        channels = conv.weight.shape[1]
+        by_channel = found[..., :channels].reshape(-1, channels).T
+        return [to_powers(by_channel.ravel(), _PEAKS_PER_OCTAVE, _PEAK_BITS)]
+
+    def from_codes(self, conv: Conv, codes: Sequence[NDArray[Any]]) -> Float:
+        """Return peaks, float32 (positions, padded channels)."""
+        peak, channels = np.zeros(self._shape(conv), np.float32), conv.weight.shape[1]
+        values = from_powers(codes[0], _PEAKS_PER_OCTAVE, _PEAK_BITS).reshape(channels, -1).T
+        peak[..., :channels] = values.reshape(*peak.shape[:-1], channels)
+        return peak
+
+    def _shape(self, conv: Conv) -> tuple[int, ...]:
+        """Return the shape of the peaks of a convolution, channels last."""
+        return peak_shape(conv, self._candidates[conv])
+
     def measure(self, index: int) -> None:
         """Run a frame and raise the peaks of each of these convolutions."""
         places = {conv.source: conv for conv in self.convolutions()}
@@ -238,9 +286,8 @@ class _Workbench:
             wanted = places.get(conv.source)
             if wanted is None or wanted.weight.shape != conv.weight.shape:
                 return
-            kind = self._candidates[wanted]
-            peak = self._peaks.setdefault(wanted, np.zeros(peak_shape(conv, kind), np.float32))
-            if kind == "head":
+            peak = self._peaks.setdefault(wanted, np.zeros(self._shape(wanted), np.float32))
+            if self._candidates[wanted] == "head":
                 np.maximum(peak, maps.abs().amax(dim=(0, 1, 2)).numpy(), out=peak)
                 return
             ops = plan_chain([conv], self._isa, 1).ops
@@ -252,10 +299,10 @@ class _Workbench:
             program.run(item)
 
     def found(self, conv: Conv) -> Float:
-        """Return the largest magnitudes of a convolution's input, transformed as its products need it."""
-        return self._peaks[conv]
+        """Return the largest magnitudes of a convolution's input, as its products need and a file would carry them."""
+        return self.from_codes(conv, self.to_codes(conv, self._peaks[conv]))
 
-    def frame(self, index: int, peaks: Mapping[Conv, Float]) -> Tensor:
+    def frame(self, index: int, peaks: Mapping[Conv, Float], rest: str = "float32") -> Tensor:  # noqa: ARG002 - one
         """Return a frame, (1, 3, H, W), in which the convolutions of `peaks` have 16-bit products."""
         return self._tiles.join(map(self._program(self._whole, peaks, None).run, self._tiles.items(index)))
 

@@ -99,15 +99,17 @@ class Moments:
 
     Args:
         conv: the convolution. Of a depthwise one, whose outputs read a few values each, only means are kept.
+        products: whether second moments are wanted.
     """
 
-    def __init__(self, conv: Conv) -> None:
+    def __init__(self, conv: Conv, *, products: bool = True) -> None:
         self._conv = conv
         self._taps = conv.weight.shape[2] * conv.weight.shape[3]
         channels = conv.weight.shape[0] if conv.depthwise else conv.weight.shape[1]
         group = max(_LARGEST_BLOCK // self._taps, 1) * self._taps
         inner = channels * self._taps
-        self.blocks = [] if conv.depthwise else [slice(a, min(a + group, inner)) for a in range(0, inner, group)]
+        apart = conv.depthwise or not products
+        self.blocks = [] if apart else [slice(a, min(a + group, inner)) for a in range(0, inner, group)]
         self._sum = torch.zeros(inner)
         self._products = [torch.zeros(block.stop - block.start, block.stop - block.start) for block in self.blocks]
         self._seen = self._maps = 0

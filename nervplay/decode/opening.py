@@ -7,6 +7,7 @@ import torch
 
 from nervplay.codec import NeuralVideo, open_nerv
 from nervplay.decode.calibration import Progress
+from nervplay.decode.carried import carried_records
 from nervplay.decode.cuda.decoder import CudaDecoder
 from nervplay.decode.cuda.usable import why_not_usable
 from nervplay.decode.decoder import PRECISIONS, Decoder
@@ -159,6 +160,7 @@ def _open_on_gpu(
             precision=precision,
             progress=progress,
             video_db=fitted_db(video.file.recipe),
+            carried=carried_records(video.file),
         )
     except CapabilityError as error:
         if fallback is None:
@@ -181,7 +183,7 @@ def _open_on_cpu(
     Raises:
         CapabilityError: a precision or backend that is not available here.
     """
-    video_db = fitted_db(video.file.recipe)
+    video_db, carried = fitted_db(video.file.recipe), carried_records(video.file)
     if backend == "openvino":
         return OpenvinoDecoder(
             video.model,
@@ -191,6 +193,7 @@ def _open_on_cpu(
             progress=progress,
             tiles=tiles,
             video_db=video_db,
+            carried=carried,
         )
     if backend != "torch-fast":
         try:
@@ -203,6 +206,7 @@ def _open_on_cpu(
                 note=note,
                 tiles=tiles,
                 video_db=video_db,
+                carried=carried,
             )
         except CapabilityError as error:
             if backend == "native" or precision == "int8":

@@ -66,6 +66,10 @@ class PreparedDecoder(TorchDecoder, Generic[Made]):
     def _run(self, index: int) -> Tensor:
         """Return frame `index`, float32 (1, 3, H, W), by the program of the precision in use."""
 
+    @abstractmethod
+    def calibration_record(self) -> bytes:
+        """Return what a file can carry of the calibration of "int8" (`carried`); it may have to be made for this."""
+
     def prepare(self, precision: str) -> None:
         """Make a precision ready, so that a later `set_precision` takes no time; callable from any thread.
 
@@ -76,6 +80,8 @@ class PreparedDecoder(TorchDecoder, Generic[Made]):
         """
         self._check_precision(precision)
         name = self._computed(precision)
+        if name in self._programs:
+            return  # another one, which is being made, may take long
         with self._preparing:  # frames go on being decoded meanwhile
             if name not in self._programs:
                 self._programs[name] = self._program(name)

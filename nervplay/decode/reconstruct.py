@@ -24,7 +24,7 @@ from nervplay.decode.lowering import Conv
 from nervplay.decode.observed import Moments, Spread
 from nervplay.decode.quantise import Integers, Units, in_steps, quantised, restored, weights8
 
-__all__ = ["corrected", "fit_units", "integers", "round_weights"]
+__all__ = ["corrected", "fit_units", "integers", "round_weights", "rounded"]
 
 Float = NDArray[np.float32]
 Double = NDArray[np.float64]
@@ -140,6 +140,17 @@ def corrected(conv: Conv, found: Integers, spread: Spread, moments: Moments) -> 
         mean, seen = mean.reshape(-1, taps), seen.reshape(-1, taps)
     added = (exact * mean - coarse * seen).sum(axis=1)
     return found._replace(bias=np.asarray(conv.bias + added, np.float32))
+
+
+def rounded(conv: Conv, units: Units) -> Integers:
+    """Return a convolution in integers, each weight rounded by itself and nothing corrected.
+
+    Args:
+        conv: the convolution in floats.
+        units: of its input.
+    """
+    weight = in_steps(conv.weight, units, depthwise=conv.depthwise)
+    return Integers(units, *weights8(weight), conv.bias)
 
 
 def integers(conv: Conv, units: Units, spread: Spread, moments: Moments) -> Integers:

@@ -20,7 +20,7 @@ from nervplay.decode.decoder import Decoder
 from nervplay.decode.planes import write_yuv
 from nervplay.decode.rounding import round_frame
 from nervplay.decode.stages import StageTime
-from nervplay.errors import CapabilityError
+from nervplay.errors import CapabilityError, UsageError
 from nervplay.video.source import Frame, Planes
 from nervplay.video.spec import VideoSpec
 
@@ -86,6 +86,21 @@ class SegmentedDecoder(DecoderBase):
     def continuous_time(self) -> bool:
         """Whether `frame_at` can give pictures between two frames."""
         return self._continuous
+
+    def prepare(self, precision: str) -> None:
+        """Make a precision ready in the segments that are open; the others do it when their turn comes.
+
+        Raises:
+            UnknownNameError: not one of `PRECISIONS`.
+            CapabilityError: not available in this backend.
+            UsageError: the decoder is closed.
+        """
+        self._check_precision(precision)
+        for decoder in list(self._open.values()):
+            try:
+                decoder.prepare(precision)
+            except UsageError:  # frames went on, and it was closed for another segment
+                self._check_open()
 
     def set_precision(self, precision: str) -> None:
         """Change the arithmetic; the next frame uses it.

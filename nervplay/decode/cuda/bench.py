@@ -7,19 +7,20 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from nervplay.decode.carried import every_convolution
 from nervplay.decode.cuda.engines import Engine
 from nervplay.decode.cuda.packing import takes
 from nervplay.decode.cuda.program import DeviceProgram
 from nervplay.decode.graph import Graph
 from nervplay.decode.lowering import Conv, Lowered
-from nervplay.decode.w8a8 import Observer, integers_from
+from nervplay.decode.w8a8 import Observer, PortableBench, integers_from
 
 __all__ = ["DeviceBench"]
 
 Found = NDArray[np.uint8]
 
 
-class DeviceBench:
+class DeviceBench(PortableBench):
     """Runs a network on a device to look at what goes into its convolutions (`calibration.Bench`).
 
     Args:
@@ -27,18 +28,20 @@ class DeviceBench:
         lowered: the same, as steps.
         device: where it runs.
         engine: computes packed convolutions.
+        portable: whether a file is to carry what is found; see `w8a8.Observer`.
     """
 
-    def __init__(self, graph: Graph, lowered: Lowered, device: torch.device, engine: Engine) -> None:
+    def __init__(
+        self, graph: Graph, lowered: Lowered, device: torch.device, engine: Engine, *, portable: bool = False
+    ) -> None:
         self._graph, self._lowered, self._device, self._engine = graph, lowered, device, engine
-        convs = [conv for step in lowered.steps if isinstance(step, list) for conv in step]
-        self._convs = [conv for conv in convs if takes(conv)]
-        self._observer = Observer(self._convs)
+        super().__init__(lowered, [conv for conv in every_convolution(lowered) if takes(conv)])
+        self._observer = Observer(self._convs, portable=portable)
         self._exact = DeviceProgram(graph, lowered, device=device, watch=self._look)
 
-    def convolutions(self) -> Sequence[Conv]:
-        """Return the convolutions that could have integer products, in order of execution."""
-        return self._convs
+    def rests(self) -> Sequence[str]:
+        """Return what the rest is computed in: convolutions in bfloat16, which counts as the engine's own."""
+        return ("float32",)
 
     @torch.inference_mode()
     def measure(self, index: int) -> None:
@@ -54,7 +57,7 @@ class DeviceBench:
         return self._observer.settle(conv)
 
     @torch.inference_mode()
-    def frame(self, index: int, peaks: Mapping[Conv, Found]) -> Tensor:
+    def frame(self, index: int, peaks: Mapping[Conv, Found], rest: str = "float32") -> Tensor:  # noqa: ARG002 - there is one
         """Return a frame, (1, 3, H, W), with integer products in the convolutions of `peaks`; float32 for none."""
         position = torch.tensor([index], device=self._device)
         if not peaks:

@@ -28,6 +28,7 @@ from torch import Tensor
 
 from nervplay.decode.buffers import check_buffer, deliver
 from nervplay.decode.calibration import Progress, calibrate
+from nervplay.decode.carried import Records, to_record
 from nervplay.decode.cuda.bench import DeviceBench
 from nervplay.decode.cuda.engines import Engine, triton_engine
 from nervplay.decode.cuda.lanes import Lane, Pending, allow_tf32, on_device
@@ -40,7 +41,7 @@ from nervplay.decode.planes import check_planes
 from nervplay.decode.stages import ROUNDS, StageTime, best_of
 from nervplay.decode.torch_decoder import TorchDecoder
 from nervplay.decode.torch_fast import lay_channels_last
-from nervplay.decode.w8a8 import KIND, integers_from
+from nervplay.decode.w8a8 import KIND, RECORD, integers_from
 from nervplay.errors import CapabilityError, UsageError
 from nervplay.models import VideoModel
 from nervplay.video.source import Frame, Planes
@@ -98,6 +99,7 @@ class CudaDecoder(TorchDecoder):
         progress: told how far the calibration of "int8" is, when it has to be made.
         engine: computes convolutions of integers; None for the Triton kernel.
         video_db: PSNR of the video against its source, for `loss.need`; None where nobody knows.
+        carried: what the file tells of its calibration.
 
     Raises:
         UnknownNameError: a precision that does not exist.
@@ -114,8 +116,10 @@ class CudaDecoder(TorchDecoder):
         progress: Progress | None = None,
         engine: Engine | None = None,
         video_db: float | None = None,
+        carried: Records | None = None,
     ) -> None:
         self._progress, self._engine, self._need = progress, engine, need(video_db)
+        self._carried = carried or {}
         self._preparing = threading.Lock()
         self._ready: dict[str, _Ready] = {}
         self._changes = 0
@@ -161,6 +165,8 @@ class CudaDecoder(TorchDecoder):
                     f"precision {precision} needs a GPU of compute capability 8.0; this one has "
                     f"{capability[0]}.{capability[1]}; use fp16 or fp32"
                 )
+        if precision in self._ready:
+            return  # another one, which is being made, may take long
         with self._preparing:  # frames go on being decoded meanwhile
             if precision in self._ready:
                 return
@@ -181,12 +187,11 @@ class CudaDecoder(TorchDecoder):
 
     def _integers(self, reference: VideoModel) -> _Ready:
         """Return the network as a program with convolutions of integers; calibrates it, the first time."""
-        if self._graph is None:
-            raise CapabilityError(f"no int8 for this {reference.architecture}: {self._obstacle}; use bf16")
-        graph, engine = self._graph, self._engine or triton_engine()
+        graph, engine = self._integer_network(reference)
         with on_device(self._device), allow_tf32(allowed=False):
             bench = DeviceBench(graph, self._lowered, self._device, engine)
-            found = calibrate(bench, len(self), self._need, self._progress, kind=f"{KIND} cuda")
+            carried = self._carried.get(RECORD)
+            found = calibrate(bench, len(self), self._need, self._progress, kind=f"{KIND} cuda", carried=carried).peaks
         count = len(bench.convolutions())
         left = sorted(set(self._lowered.unsupported))
         words = f"8-bit weights times 8-bit inputs (W8A8) in {len(found)} of {count} convolutions" + (
@@ -200,6 +205,31 @@ class CudaDecoder(TorchDecoder):
             return self._lane(program, tf32=False)
 
         return _Ready(self._converted(reference, torch.float32), words, lane)
+
+    def _integer_network(self, reference: VideoModel) -> tuple[Graph, Engine]:
+        """Return what computes integer products.
+
+        Raises:
+            CapabilityError: nothing can, for this network or here.
+        """
+        if self._graph is None:
+            raise CapabilityError(f"no int8 for this {reference.architecture}: {self._obstacle}; use bf16")
+        return self._graph, self._engine or triton_engine()
+
+    def calibration_record(self) -> bytes:
+        """Return what a file can carry of the calibration of "int8" (`carried`).
+
+        Raises:
+            CapabilityError: no integer products here.
+            UsageError: the decoder is closed.
+        """
+        self._check_open()
+        assert self._reference is not None
+        graph, engine = self._integer_network(self._reference)
+        with on_device(self._device), allow_tf32(allowed=False):
+            bench = DeviceBench(graph, self._lowered, self._device, engine, portable=True)
+            found = calibrate(bench, len(self), self._need, self._progress, kind=f"{RECORD} {KIND} cuda")
+        return to_record(bench, found.peaks)
 
     def _lane(self, network: Callable[[Tensor], Tensor], *, tf32: bool) -> Lane:
         """Return a lane that replays a graph, or one without where the driver refuses to record."""

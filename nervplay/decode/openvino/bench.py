@@ -1,6 +1,7 @@
 """Calibration of eight-bit products (W8A8): `calibration.calibrate` asks, this measures.
 
-What goes back to floats goes to bfloat16 where the processor has it: that adds 0.01 dB of error.
+What has no integer products is computed in bfloat16, where the processor has it and the video can bear it: of an
+E-NeRV, whose norms multiply small differences, bfloat16 alone is 41 dB from float32.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,12 +11,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from nervplay.decode.carried import every_convolution
 from nervplay.decode.graph import Graph
 from nervplay.decode.lowering import Conv, Lowered
 from nervplay.decode.openvino.program import OpenvinoProgram
 from nervplay.decode.openvino.translate import write
 from nervplay.decode.tiles import Tiles
-from nervplay.decode.w8a8 import Observer, integers_from
+from nervplay.decode.w8a8 import Observer, PortableBench, integers_from
 
 __all__ = ["OpenvinoBench", "candidates"]
 
@@ -27,12 +29,12 @@ _LEAST_SHARE = 200
 
 def candidates(lowered: Lowered) -> list[Conv]:
     """Return the convolutions that could be integers, in order of execution."""
-    convs = [conv for step in lowered.steps if isinstance(step, list) for conv in step]
+    convs = every_convolution(lowered)
     total = sum(conv.multiplications for conv in convs)
     return [conv for conv in convs if conv.multiplications * _LEAST_SHARE >= total]
 
 
-class OpenvinoBench:
+class OpenvinoBench(PortableBench):
     """Runs a network to look at what goes into its convolutions (`calibration.Bench`).
 
     Args:
@@ -40,20 +42,30 @@ class OpenvinoBench:
         lowered: the same, each convolution by itself.
         threads: processor cores to use.
         tiles: the rectangles that frames are made in.
-        bfloat16: whether the other operations of a frame with integer products are computed in bfloat16.
+        bfloat16: whether the processor has it.
+        portable: whether a file is to carry what is found; see `w8a8.Observer`.
     """
 
-    def __init__(self, graph: Graph, lowered: Lowered, threads: int, tiles: Tiles, *, bfloat16: bool = False) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        lowered: Lowered,
+        threads: int,
+        tiles: Tiles,
+        *,
+        bfloat16: bool = False,
+        portable: bool = False,
+    ) -> None:
+        super().__init__(lowered, candidates(lowered))
         self._bfloat16 = bfloat16
         self._graph, self._lowered, self._threads, self._tiles = graph, lowered, threads, tiles
-        self._convs = candidates(lowered)
-        self._observer = Observer(self._convs)
+        self._observer = Observer(self._convs, portable=portable)
         self._looking: OpenvinoProgram | None = None
-        self._latest: tuple[frozenset[Conv], OpenvinoProgram] | None = None
+        self._latest: tuple[tuple[frozenset[Conv], str], OpenvinoProgram] | None = None
 
-    def convolutions(self) -> Sequence[Conv]:
-        """Return the convolutions that could have integer products, in order of execution."""
-        return self._convs
+    def rests(self) -> Sequence[str]:
+        """Return what the rest may be computed in, the fastest first."""
+        return ("bfloat16", "float32") if self._bfloat16 else ("float32",)
 
     def measure(self, index: int) -> None:
         """Run a frame in float32 and look at the inputs of these convolutions."""
@@ -69,13 +81,14 @@ class OpenvinoBench:
         self._looking = None
         return self._observer.settle(conv)
 
-    def frame(self, index: int, peaks: Mapping[Conv, Found]) -> Tensor:
-        """Return a frame, (1, 3, H, W), with integer products in the convolutions of `peaks`; float32 for none."""
-        if self._latest is None or self._latest[0] != peaks.keys():
-            self._latest = frozenset(peaks), self.program(peaks)
+    def frame(self, index: int, peaks: Mapping[Conv, Found], rest: str = "float32") -> Tensor:
+        """Return a frame, (1, 3, H, W), with integer products in the convolutions of `peaks`."""
+        wanted = frozenset(peaks), rest
+        if self._latest is None or self._latest[0] != wanted:
+            self._latest = wanted, self.program(peaks, rest)
         return self._tiles.join(map(self._latest[1].run, self._tiles.items(index)))
 
-    def program(self, peaks: Mapping[Conv, Found]) -> OpenvinoProgram:
-        """Return what makes frames with integer products in the convolutions of `peaks`; in float32 for none."""
+    def program(self, peaks: Mapping[Conv, Found], rest: str = "float32") -> OpenvinoProgram:
+        """Return what makes frames with integer products in the convolutions of `peaks`."""
         written = write(self._graph, self._lowered, quantised=integers_from(peaks))
-        return OpenvinoProgram(self._graph, written, self._threads, bfloat16=self._bfloat16 and bool(peaks))
+        return OpenvinoProgram(self._graph, written, self._threads, bfloat16=rest == "bfloat16")

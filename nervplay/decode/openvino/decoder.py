@@ -4,13 +4,14 @@ Precisions, by what is really computed:
     fp32    float32; frames within 1e-4 of the reference
     bf16    bfloat16 products with float32 sums, where the processor has them
     int8    8-bit weights times 8-bit inputs with 32-bit sums (W8A8) in the convolutions that calibration allows, the
-            rest in bfloat16, or float32 where the processor lacks that
+            rest in bfloat16, or float32 where the processor lacks that or the video cannot bear it
 """
 
 from torch import Tensor
 
 from nervplay.decode.base import DecoderBase
 from nervplay.decode.calibration import Progress, calibrate
+from nervplay.decode.carried import Records, to_record
 from nervplay.decode.graph import UntraceableError, trace
 from nervplay.decode.lowering import lower
 from nervplay.decode.native_decoder import core_count
@@ -22,7 +23,7 @@ from nervplay.decode.prepared import PreparedDecoder
 from nervplay.decode.stages import StageTime
 from nervplay.decode.tiles import Tiles
 from nervplay.decode.torch_decoder import torch_threads
-from nervplay.decode.w8a8 import KIND
+from nervplay.decode.w8a8 import KIND, RECORD
 from nervplay.errors import CapabilityError
 from nervplay.models import VideoModel
 from nervplay.video.spec import VideoSpec
@@ -43,6 +44,7 @@ class OpenvinoDecoder(PreparedDecoder[OpenvinoProgram]):
         progress: told how far the calibration of "int8" is, when it has to be made.
         tiles: the rectangles that frames are made in; None for whole frames.
         video_db: PSNR of the video against its source, for `loss.need`; None where nobody knows.
+        carried: what the file tells of its calibration.
 
     Raises:
         CapabilityError: OpenVINO is not here, or the network has no counterpart there; a precision it lacks.
@@ -59,11 +61,12 @@ class OpenvinoDecoder(PreparedDecoder[OpenvinoProgram]):
         progress: Progress | None = None,
         tiles: Tiles | None = None,
         video_db: float | None = None,
+        carried: Records | None = None,
     ) -> None:
         openvino()
         tiles = tiles or Tiles.whole(spec.height, spec.width)
-        self._progress = progress
-        self._rest = "bfloat16" if has_bfloat16() else "float32"
+        self._progress, self._carried = progress, carried or {}
+        self._rest = "float32"
         try:
             self._graph = trace(tiles.flat(model))
             self._lowered = lower(self._graph, 1)
@@ -104,12 +107,33 @@ class OpenvinoDecoder(PreparedDecoder[OpenvinoProgram]):
         threads = self._threads or 1
         if name != "int8":
             return OpenvinoProgram(self._graph, self._floats, threads, bfloat16=name == "bf16")
-        kind = f"{KIND} openvino, {self._rest}"
-        bench = OpenvinoBench(self._graph, self._lowered, threads, self._tiles, bfloat16=has_bfloat16())
-        found = calibrate(bench, len(self), self._need, self._progress, kind=kind)
-        program = bench.program(found)
-        self._integers = program.integer_products()
+        bench = self._bench()
+        found = calibrate(
+            bench, len(self), self._need, self._progress, kind=self._kind(), carried=self._carried.get(RECORD)
+        )
+        program = bench.program(found.peaks, found.rest)
+        self._integers, self._rest = program.integer_products(), found.rest
         return program
+
+    def _bench(self, *, portable: bool = False) -> OpenvinoBench:
+        return OpenvinoBench(
+            self._graph,
+            self._lowered,
+            self._threads or 1,
+            self._tiles,
+            bfloat16=has_bfloat16(),
+            portable=portable,
+        )
+
+    @staticmethod
+    def _kind() -> str:
+        return f"{KIND} openvino{' bfloat16' if has_bfloat16() else ''}"
+
+    def calibration_record(self) -> bytes:
+        """Return what a file can carry of the calibration; see `PreparedDecoder`."""
+        bench = self._bench(portable=True)
+        found = calibrate(bench, len(self), self._need, self._progress, kind=f"{RECORD} {self._kind()}")
+        return to_record(bench, found.peaks)
 
     def _run(self, index: int) -> Tensor:
         """Return frame `index`, float32 (1, 3, H, W)."""

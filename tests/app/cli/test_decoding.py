@@ -45,14 +45,14 @@ def test_an_interrupted_calibration_leaves_nothing(
     bars: list[list[float | str]], small_nerv: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    heard = decoding._CalibrationBar.__call__
+    heard = decoding.CalibrationBar.__call__
 
-    def interrupted(self: decoding._CalibrationBar, done: int, total: int) -> None:
+    def interrupted(self: decoding.CalibrationBar, done: int, total: int) -> None:
         heard(self, done, total)
         if done == 3:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(decoding._CalibrationBar, "__call__", interrupted)
+    monkeypatch.setattr(decoding.CalibrationBar, "__call__", interrupted)
     with pytest.raises(KeyboardInterrupt):
         decoding.open_logged(small_nerv, device="cpu", precision="int8")
     assert bars[0][1:] == [1, 2, 3, "gone"]

@@ -5,20 +5,25 @@ from pathlib import Path
 
 import pytest
 
-from nervplay.bitstream import peek_nerv
+from nervplay.bitstream import peek_nerv, read_nerv
 
 QUICK = ("--epochs", "4", "--audio", "none", "--device", "cpu")
 
 
 def test_a_size_in_bytes_is_kept(nervplay, small_clip: Path, tmp_path: Path) -> None:
     target = tmp_path / "a.nerv"
-    ran = nervplay("encode", small_clip, target, "--arch", "hnerv", "--target-bytes", "30000", *QUICK, "--json")
+    ran = nervplay(
+        "encode", small_clip, target, "--arch", "hnerv", "--target-bytes", "30000", *QUICK, "--calibrate", "--json"
+    )
     assert ran.code == 0, ran.err
+    assert set(read_nerv(target).extras) == {"x.int8.0000"}, "there is room for it"
     assert 0.8 * 30000 < target.stat().st_size <= 30000
     assert "chosen: " in ran.err
     summary = json.loads(ran.out)
     assert summary["preset"] is None
-    assert peek_nerv(target).recipe["bits"] in (6, 7, 8)
+    recipe = peek_nerv(target).recipe
+    assert recipe["bits"] in (6, 7, 8)
+    assert recipe["psnr_db"] == pytest.approx(summary["psnr_db"], abs=0.006)
     assert [path.name for path in tmp_path.iterdir()] == ["a.nerv"]
 
 

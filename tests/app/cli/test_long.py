@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from app.encoding.parts import parts_folder
-from nervplay.bitstream import peek_nerv
+from nervplay.bitstream import peek_nerv, read_nerv
 from nervplay.decode import open_decoder
 
 TINY = ("--preset", "hnerv-tiny")
@@ -25,12 +25,16 @@ def spans(path: Path) -> list[tuple[int, int, int, int]]:
 
 def test_equal_parts(nervplay, small_clip: Path, tmp_path: Path) -> None:
     target = tmp_path / "a.nerv"
-    ran = nervplay("encode", small_clip, target, *TINY, "--epochs", "2", "--segments", "3", "--overlap", "1", "--json")
+    cut = ("--segments", "3", "--overlap", "1")
+    ran = nervplay("encode", small_clip, target, *TINY, "--epochs", "2", *cut, "--calibrate", "--json")
     assert ran.code == 0, ran.err
+    assert set(read_nerv(target).extras) == {"x.int8.0000", "x.int8.0001", "x.int8.0002"}
+    assert json.loads(ran.out)["file_bytes"] == target.stat().st_size
     assert spans(target) == [(0, 3, 0, 1), (3, 3, 1, 1), (6, 4, 1, 0)]
     assert [path.name for path in tmp_path.iterdir()] == ["a.nerv"]
     report = json.loads(nervplay("eval", target, small_clip, "--json", "--device", "cpu").out)
     assert json.loads(ran.out)["psnr_db"] == pytest.approx(report["metrics"]["psnr"]["mean"])
+    assert peek_nerv(target).recipe["psnr_db"] == pytest.approx(report["metrics"]["psnr"]["mean"], abs=0.006)
     facts = json.loads(nervplay("info", target, "--json").out)
     assert [part["frame_count"] for part in facts["segments"]] == [3, 3, 4]
     assert "3 of 3 to 4 frames, 4 frames blended at seams" in nervplay("info", target).out

@@ -82,6 +82,16 @@ def test_source_bar(pair_window, qtbot) -> None:
     sources.device.activated.emit(0)
 
 
+def test_the_source_bar_shows_how_far_int8_is(pair_window) -> None:
+    player, bar = pair_window.player, pair_window.sources.preparing
+    assert not bar.isVisible()
+    player.prepared(player.slots[1], "int8", 0.45)
+    assert bar.isVisible()
+    assert bar.text() == "INT8 45 %"
+    player.prepared(player.slots[1], "", 0.0)
+    assert not bar.isVisible()
+
+
 def test_transport_bar(pair_window, qtbot) -> None:
     bar, player = pair_window.transport, pair_window.player
     player.seek(4)

@@ -2,11 +2,16 @@
 
 import threading
 import time
+from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from app.core.sources import parse_source
+from app.workers.opening import open_any
+from nervplay.decode import native_decoder
+from nervplay.decode.native.library import load
 from nervplay.decode.testing import read_index
 
 
@@ -227,3 +232,100 @@ def test_the_clock_is_looked_at_when_a_frame_is_due_and_not_before(qtbot, make_e
         player.transport.until_next = lambda left=left: left
         player.backend._arm()
         assert player.backend._timer.interval() == milliseconds
+
+
+@pytest.fixture
+def calibrating(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[tuple[threading.Event, threading.Event]]:
+    """An empty cache, and a calibration that says when it has begun, and waits."""
+    load()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    begun, go_on, real = threading.Event(), threading.Event(), native_decoder.calibrate
+
+    def waiting(bench, count, need, progress, **rest):
+        def tell(done: int, total: int) -> None:
+            if done == 1:
+                begun.set()
+                go_on.wait(30)
+            progress(done, total)
+
+        return real(bench, count, need, tell, **rest)
+
+    monkeypatch.setattr(native_decoder, "calibrate", waiting)
+    yield begun, go_on
+    go_on.set()
+
+
+def test_playing_goes_on_while_int8_is_made_ready(qtbot, make_engine, small_nerv: Path, calibrating) -> None:
+    begun, go_on = calibrating
+    player = make_engine(opener=open_any, metrics=False)
+    slot, told = player.slots[0], []
+    player.events.on("preparing", lambda: told.append(slot.preparing))
+    player.open(slot, parse_source(str(small_nerv)))
+    qtbot.waitUntil(lambda: slot.is_open and 0 in slot.cache, timeout=20_000)
+    player.set_precision("int8")
+    qtbot.waitUntil(begun.is_set, timeout=20_000)
+    slot.cache.clear()
+    player.seek(7)
+    qtbot.waitUntil(lambda: 7 in slot.cache, timeout=20_000)
+    assert slot.facts.precision == "fp32"
+    go_on.set()
+    qtbot.waitUntil(lambda: slot.facts.precision == "int8", timeout=20_000)
+    qtbot.waitUntil(lambda: slot.preparing[0] == "" and told[-1] == ("", 0.0), timeout=20_000)
+    parts = [part for name, part in told if name == "int8"]
+    assert parts == sorted(parts)
+    assert parts[0] < 0.2
+    assert parts[-1] == 1
+
+
+def test_the_newest_choice_counts(qtbot, make_engine, small_nerv: Path, calibrating) -> None:
+    begun, go_on = calibrating
+    player = make_engine(opener=open_any, metrics=False)
+    slot = player.slots[0]
+    player.open(slot, parse_source(str(small_nerv)))
+    qtbot.waitUntil(lambda: slot.is_open, timeout=20_000)
+    player.set_precision("int8")
+    qtbot.waitUntil(begun.is_set, timeout=20_000)
+    player.set_precision("bf16")
+    qtbot.waitUntil(lambda: slot.facts.precision == "bf16", timeout=20_000)
+    go_on.set()
+    qtbot.waitUntil(lambda: not threads("nervplay-prepare"), timeout=20_000)
+    qtbot.wait(100)
+    assert slot.facts.precision == "bf16"
+
+
+def test_closing_ends_a_calibration(qtbot, make_engine, small_nerv: Path, calibrating, tmp_path: Path) -> None:
+    begun, go_on = calibrating
+    player = make_engine(opener=open_any, metrics=False)
+    slot = player.slots[0]
+    player.open(slot, parse_source(str(small_nerv)))
+    qtbot.waitUntil(lambda: slot.is_open, timeout=20_000)
+    player.set_precision("int8")
+    qtbot.waitUntil(begun.is_set, timeout=20_000)
+    player.close_slot(slot)
+    go_on.set()
+    qtbot.waitUntil(lambda: not threads("nervplay-prepare"), timeout=20_000)
+    assert slot.preparing == ("", 0.0)
+    assert not list(tmp_path.rglob("*.npz*"))
+
+
+def test_a_source_that_opens_in_int8_says_how_far_it_is_and_can_be_given_up(
+    qtbot, make_engine, small_nerv: Path, small_clip: Path, calibrating
+) -> None:
+    begun, go_on = calibrating
+    player, messages = make_engine(opener=open_any, metrics=False), []
+    player.events.on("message", lambda: messages.append(player.message) if "int8" in player.message else None)
+    slot = player.slots[0]
+    player.open(slot, parse_source(str(small_nerv)), precision="int8")
+    qtbot.waitUntil(begun.is_set, timeout=20_000)
+    player.open(slot, parse_source(str(small_clip)))
+    go_on.set()
+    qtbot.waitUntil(lambda: slot.is_open and not slot.opening, timeout=20_000)
+    assert slot.facts.kind == "video"
+    assert not messages, "the one that was given up has nothing to say"
+    player.open(slot, parse_source(str(small_nerv)), precision="int8")
+    qtbot.waitUntil(lambda: slot.facts.precision == "int8", timeout=20_000)
+    assert messages[0].startswith("int8 is being prepared: ")
+
+
+def threads(name: str) -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == name]

@@ -4,6 +4,7 @@ import hashlib
 import importlib.util
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
@@ -11,6 +12,10 @@ import numpy as np
 import pytest
 
 from nervplay.bitstream import QuantisedTensor, encode_nerv, read_nerv, weights_sha256
+from nervplay.bitstream.arrays import decode_arrays
+from nervplay.bitstream.calibration import decode_calibration
+from nervplay.bitstream.sections import calibration_section
+from nervplay.bitstream.segment import RowBudget
 
 EXAMPLE = Path(__file__).resolve().parents[3] / "examples" / "read_nerv_numpy.py"
 
@@ -40,6 +45,10 @@ PINNED = {
         "26acc182003f7daa1bb7e00ae4f5058658ddda910f01e8f96f3b1f444690344b",
         "56e119b8662ef70d93209b114e6d60d6001f0819aed6240010769b5558bc3088",
     ),
+    "calibrated.nerv": (
+        "de54ab10bfdced37a0688bb0d5fa028cba9a13e938b124542a6d485b11d330ab",
+        "d728ea127cd618fb8c6d77c1cdd8efb6c340876ac331ef7c2337624d86c902e3",
+    ),
     "later-minor.nerv": (
         "1bc485578d6e652e69059040148d56f94cf905168aa800e64a5e6c14ce35de58",
         "c47a26b73bee95f40ed009842ae84633bf268ac9da3eaeb809af68a9edc37906",
@@ -66,11 +75,29 @@ def test_decodes_to_the_pinned_weights(tool: SimpleNamespace, name: str) -> None
 
 
 @pytest.mark.parametrize(
-    "name", ["every-kind.nerv", "models-and-widths.nerv", "runs-and-differences.nerv", "kernels.nerv"]
+    "name",
+    ["every-kind.nerv", "models-and-widths.nerv", "runs-and-differences.nerv", "kernels.nerv", "calibrated.nerv"],
 )
 def test_the_writer_keeps_what_it_reads(tool: SimpleNamespace, name: str) -> None:
     file = read_nerv(tool.golden_files / name)
-    assert tool.same_content(read_nerv(encode_nerv(file)), file)
+    again = read_nerv(encode_nerv(file))
+    assert tool.same_content(again, file)
+    assert again.extras == file.extras
+
+
+def test_a_calibration_is_found_again(tool: SimpleNamespace) -> None:
+    file = read_nerv(tool.golden_files / "calibrated.nerv")
+    ((name, chunk),) = file.extras.items()
+    assert name == calibration_section(0)
+    records = decode_calibration(chunk.data, weights_sha256(file.segments))
+    assert {name: (len(data), zlib.crc32(data)) for name, data in records.items()} == {
+        "w8a16 1": (207, 2081740156),
+        "w8a8 1": (186, 1056227811),
+    }
+    peaks = records["w8a16 1"]
+    assert (peaks[0], peaks[1]) == (6, 0b10000)
+    (codes,) = decode_arrays(peaks[2:], [(576, 8)], "x.int8.0000", RowBudget())
+    assert (codes.min(), codes.max(), int(codes.sum())) == (125, 132, 74520)
 
 
 @pytest.fixture(scope="module")

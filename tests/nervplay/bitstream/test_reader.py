@@ -1,6 +1,7 @@
 """Reading: round trips, what `peek` says, and what a user reads about files that cannot be read."""
 
 import builtins
+import dataclasses
 import os
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nervplay.bitstream import NervFile, Segment, encode_nerv, peek_nerv, read_nerv, write_nerv
-from nervplay.errors import BitstreamError, MissingInputError, VersionError
+from nervplay.bitstream import Chunk, NervFile, Segment, encode_nerv, peek_nerv, read_nerv, write_nerv
+from nervplay.errors import BitstreamError, MissingInputError, UsageError, VersionError
 
 
 @settings(max_examples=25, deadline=None)
@@ -79,6 +80,33 @@ def test_ignored_sections_count_as_other(tool: SimpleNamespace, small: bytes) ->
     header, chunks = tool.take_box(small)
     sizes = peek_nerv(tool.make_box(header, chunks | {"x.note": b"12345"})).section_bytes
     assert sizes["other"] == 5
+
+
+def test_calibrations_are_named(tool: SimpleNamespace, small: bytes) -> None:
+    header, chunks = tool.take_box(small)
+    sizes = peek_nerv(tool.make_box(header, chunks | {"x.int8.0000": b"12345", "x.int8.0001": b"6"})).section_bytes
+    assert (sizes["int8"], sizes["other"]) == (6, 0)
+
+
+def test_chunks_that_nobody_knows_are_carried(tool: SimpleNamespace, small: bytes) -> None:
+    header, chunks = tool.take_box(small)
+    header["x.floats"] = {"dtype": "F32", "shape": [2, 1]}
+    more = chunks | {"x.floats": bytes(8), "x.note": b"12345"}
+    file = read_nerv(tool.make_box(header, more))
+    assert file.extras == {"x.floats": Chunk(bytes(8), "F32", (2, 1)), "x.note": Chunk(b"12345")}
+    assert read_nerv(encode_nerv(file)).extras == file.extras
+    for name in ("note", "x. y", "x." + "n" * 300):
+        with pytest.raises(UsageError, match="cannot ride along"):
+            encode_nerv(dataclasses.replace(file, extras={name: Chunk(b"1")}))
+    with pytest.raises(UsageError, match="cannot ride along"):
+        encode_nerv(dataclasses.replace(file, extras={"x.note": Chunk(b"")}))
+
+
+def test_a_damaged_extra_is_none(tool: SimpleNamespace, small: bytes) -> None:
+    header, chunks = tool.take_box(small)
+    data = tool.make_box(header, chunks | {"x.note": b"a rare text"})
+    assert set(read_nerv(data).extras) == {"x.note"}
+    assert read_nerv(data.replace(b"a rare text", b"another one")).extras == {}
 
 
 def test_what_a_user_reads(tmp_path: Path, small: bytes, tool: SimpleNamespace) -> None:

@@ -34,6 +34,16 @@ def test_a_stream_gives_what_was_asked_for() -> None:
         assert [int(frame[0, 0, 0]) for frame in decoder.frames([4, 4, 1])] == [4, 4, 1]
 
 
+def test_there_is_nothing_to_prepare_but_names_are_checked() -> None:
+    decoder = Grey(SPEC)
+    decoder.prepare("int8")
+    with pytest.raises(UnknownNameError):
+        decoder.prepare("int9")
+    decoder.close()
+    with pytest.raises(UsageError):
+        decoder.prepare("fp32")
+
+
 def test_planes_are_filled_as_their_turn_comes() -> None:
     decoder, planes = Grey(SPEC), [np.zeros((32, 64), np.uint8)] * 3
     filled = decoder.yuv_frames((index, planes) for index in (3, 1))

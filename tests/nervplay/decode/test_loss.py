@@ -1,9 +1,11 @@
 """How near to float32 integers must come."""
 
+import math
+
 import numpy as np
 import pytest
 
-from nervplay.decode.loss import DEFAULT_DB, LOSS_DB, WORST_LOSS_DB, fitted_db, loss_db, need, told
+from nervplay.decode.loss import DEFAULT_DB, LOSS_DB, WORST_LOSS_DB, fitted_db, loss_db, need, retold, told
 
 
 @pytest.mark.parametrize("video_db", [20.0, 33.765, 40.0, 48.0])
@@ -42,3 +44,11 @@ def test_what_a_recipe_is_told() -> None:
     assert fitted_db(told(30)) == 30.0
     for value in (float("inf"), float("nan"), -3.0, 0.0):
         assert told(value) == {}
+
+
+def test_a_recipe_says_one_psnr_or_none() -> None:
+    before = {"preset": "a", "psnr_db": 31.0}
+    assert retold(before, 33.456) == {"preset": "a", "psnr_db": 33.46}
+    for unknown in (None, math.inf, math.nan, -3.0):
+        assert retold(before, unknown) == {"preset": "a"}
+    assert before["psnr_db"] == 31.0

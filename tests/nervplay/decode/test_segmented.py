@@ -108,6 +108,33 @@ def test_between_frames(path: Path, alone: list[Decoder]) -> None:
             decoder.frame_at(Fraction(5, 2))
 
 
+def test_open_segments_are_prepared() -> None:
+    prepared: list[str] = []
+
+    class Preparing(FakeDecoder):
+        def prepare(self, precision: str) -> None:
+            super().prepare(precision)
+            prepared.append(precision)
+
+    segments = tuple(Segment(first_frame=i, frame_count=1, tensors={}) for i in range(3))
+    opened: list[Decoder] = []
+
+    def open_segment(_number: int, _precision: str) -> Decoder:
+        opened.append(Preparing(replace(SPEC, frame_count=1)))
+        return opened[-1]
+
+    decoder = SegmentedDecoder(segments, replace(SPEC, frame_count=3), open_segment)
+    decoder.frame(1)
+    decoder.prepare("int8")
+    assert prepared == ["int8"] * 2
+    opened[0].close()
+    decoder.prepare("int8")
+    assert prepared == ["int8"] * 3, "one that was closed for another is no fault"
+    decoder.close()
+    with pytest.raises(UsageError):
+        decoder.prepare("int8")
+
+
 def test_few_networks_are_open_and_all_are_closed(networks: list[VideoModel]) -> None:
     count = 9
     segments = tuple(Segment(first_frame=i, frame_count=1, tensors={}) for i in range(count))
