@@ -12,6 +12,7 @@
 #ifndef NK_WINO_H
 #define NK_WINO_H
 
+#include "gemm_half.h"
 #include "wino_back.h"
 #include "wino_in.h"
 
@@ -36,7 +37,7 @@ static void multiply(const nk_piece *w, int first, int tiles, int line, int vect
     const nk_op *op = w->op;
     const nk_plan *p = w->plan;
     const int whole = op->kind == NK_WINO16, rows = up_to(tiles, 2) / 2 - 1;
-    nk_product *run = whole ? PRODUCT16[rows][count - 1] : PRODUCT[rows][count - 1];
+    nk_product *run = product_of(rows, count, op->out_channels - vector * NK_LANES, whole);
     const int depth = whole ? (op->channels + 1) / 2 : op->channels; /* of floats, or pairs of integers: as many bytes */
     const size_t stride = (size_t)(whole ? p->padded / 2 : p->padded), each = whole ? sizeof(int16_t) : sizeof(float);
     const size_t matrix = (size_t)(depth * count) * NK_LANES;

@@ -1,5 +1,7 @@
 """The kernels against PyTorch, on shapes that hypothesis chooses: the C sources, the packing and the plan at once."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -196,6 +198,41 @@ def test_every_remainder_of_tiles(isa: Isa, kernel: tuple[int, int], tiles: int)
     out = run([conv], x, isa)
     np.testing.assert_allclose(out, expected(conv, x), atol=1e-4)
     assert run([conv], x, isa, 3).tobytes() == out.tobytes()
+
+
+@pytest.mark.parametrize("kernel", [(3, 3), (1, 3), (5, 1)])
+@pytest.mark.parametrize("outputs", [7, 24, 33, 40, 41, 56])
+def test_vectors_that_are_not_full(isa: Isa, kernel: tuple[int, int], outputs: int) -> None:
+    for tiles in (16, 18, 20, 22, 25):  # all remainders of 8, and of 2
+        wide = 9 - kernel[1] if kernel[1] > 1 else 1
+        conv = convolution(23, (9 if kernel[0] > 1 else 5, tiles * wide - 1), 21, outputs, kernel)
+        more = padded(outputs, 16) - outputs
+        full = replace(
+            conv,
+            weight=np.concatenate([conv.weight, np.zeros((more, *conv.weight.shape[1:]), np.float32)]),
+            bias=np.pad(conv.bias, (0, more)),
+        )
+        x = picture(conv.size, 21)
+        peak = np.zeros((positions_of(conv), 32), np.float32)
+        load().nk_peak(isa.number, plan_chain([conv], isa, 1).ops, x.ctypes.data, peak.ctypes.data)
+        for whole in (False, True):
+            one, other = (
+                run([each], x, isa, 1, peaks={each: peak} if whole else None)[..., :outputs] for each in (conv, full)
+            )
+            assert one.tobytes() == other.tobytes(), "lanes that nobody reads change nothing"
+            np.testing.assert_allclose(one, expected(conv, x), atol=0.05 if whole else 1e-4)
+
+
+@pytest.mark.parametrize("name", ["silu", "gelu"])
+def test_activations_of_every_size(isa: Isa, name: str) -> None:
+    conv = replace(convolution(24, (40, 500), 1, 5, (1, 1), activation=name), bias=np.zeros(5, np.float32))
+    conv.weight[:] = 1
+    x = np.concatenate([np.linspace(-110, 110, 10_000), np.linspace(-6, 6, 9_990), [0, 1e30, -1e30, 3e-39, 1e-20]])
+    x = np.pad(x, (0, 5)).astype(np.float32).reshape(40, 500, 1)
+    out, exact = run([conv], x, isa), expected(conv, x)
+    np.testing.assert_allclose(out, exact, rtol=6e-7, atol=6e-7)
+    x[3, 7] = np.nan
+    assert np.isnan(run([conv], x, isa)).sum() == 5
 
 
 @pytest.mark.parametrize(
