@@ -276,7 +276,7 @@ class _Workbench:
 
     def _shape(self, conv: Conv) -> tuple[int, ...]:
         """Return the shape of the peaks of a convolution, channels last."""
-        return peak_shape(conv, self._candidates[conv])
+        return peak_shape(conv, self._candidates.get(conv, "wino"))  # a file may name any
 
     def measure(self, index: int) -> None:
         """Run a frame and raise the peaks of each of these convolutions."""

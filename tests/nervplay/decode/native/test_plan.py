@@ -206,14 +206,14 @@ def test_vectors_that_are_not_full(isa: Isa, kernel: tuple[int, int], outputs: i
     for tiles in (16, 18, 20, 22, 25):  # all remainders of 8, and of 2
         wide = 9 - kernel[1] if kernel[1] > 1 else 1
         conv = convolution(23, (9 if kernel[0] > 1 else 5, tiles * wide - 1), 21, outputs, kernel)
-        more = padded(outputs, 16) - outputs
+        more = -outputs % 16
         full = replace(
             conv,
             weight=np.concatenate([conv.weight, np.zeros((more, *conv.weight.shape[1:]), np.float32)]),
             bias=np.pad(conv.bias, (0, more)),
         )
         x = picture(conv.size, 21)
-        peak = np.zeros((positions_of(conv), 32), np.float32)
+        peak = np.zeros(peak_shape(conv, "wino"), np.float32)
         load().nk_peak(isa.number, plan_chain([conv], isa, 1).ops, x.ctypes.data, peak.ctypes.data)
         for whole in (False, True):
             one, other = (
