@@ -281,6 +281,14 @@ def test_a_head_inside_the_last_stage(isa: Isa, kernel: tuple[int, int], channel
     assert run([stage, head], x, isa, 3).tobytes() == one.tobytes()
 
 
+def test_only_a_head_of_three_channels_is_inside(isa: Isa) -> None:
+    stage = convolution(15, (21, 43), 5, 16, (3, 3), shuffle=2, activation="gelu")
+    head = convolution(16, (42, 86), 16, 4, (1, 1), activation="half_tanh")
+    assert plan_chain([stage, head], isa, 1).count == 2
+    x = picture(stage.size, 5)
+    np.testing.assert_allclose(run([stage, head], x, isa), expected(head, expected(stage, x)), atol=1e-4)
+
+
 def whole_head(
     seed: int, size: tuple[int, int], channels: int, kernel: tuple[int, int]
 ) -> tuple[list[Conv], np.ndarray]:
