@@ -215,6 +215,8 @@ def main() -> None:
     if options.threads:
         torch.set_num_threads(options.threads)
     kernels()  # compiled, if they are not yet
+    # the first optimiser of a process imports PyTorch's compiler for more than a second, at the cost of the first loop
+    torch.optim.Adam([torch.zeros(1, requires_grad=True)])
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         unpack(options.size, options.frames, Path(folder))
