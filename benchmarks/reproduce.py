@@ -90,8 +90,8 @@ TABLES: dict[str, tuple[Row, ...]] = {
         Row("SRNeRV", "srnerv-c64", "srnerv", 30_000),
     ),
     "pnerv": (
-        Row("PNeRV", "pnerv-m-960x1920", "pnerv", 120_000),
-        Row("NeRV", "nerv-s", "nerv", 120_000),
+        Row("PNeRV", "pnerv-m-960x1920", "pnerv", 480_000),
+        Row("NeRV", "nerv-s", "nerv", 480_000),
     ),
 }
 
