@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
+from nervplay.bitstream.layout import VERSION
 from nervplay.training import resume_path
 
 Start = Callable[..., subprocess.Popen[bytes]]
@@ -103,8 +104,9 @@ def newer(small_nerv: Path, target: Path) -> Path:
     data = small_nerv.read_bytes()
     (length,) = struct.unpack("<Q", data[:8])
     header = json.loads(data[8 : 8 + length])
-    assert header["__metadata__"]["format_version"] == "1.2"
-    header["__metadata__"]["format_version"] = "2.0"
+    major, minor = VERSION
+    assert header["__metadata__"]["format_version"] == f"{major}.{minor}"
+    header["__metadata__"]["format_version"] = f"{major + 1}.0"
     text = json.dumps(header).encode().ljust(length)
     target.write_bytes(struct.pack("<Q", len(text)) + text + data[8 + length :])
     return target
