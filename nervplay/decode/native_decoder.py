@@ -29,7 +29,7 @@ from nervplay.decode.decoder import GPU_PRECISIONS
 from nervplay.decode.graph import Graph, UntraceableError, trace
 from nervplay.decode.lowering import Conv, Lowered, lower
 from nervplay.decode.native.library import MAX_CHAIN, Isa, Pool, kernels, load
-from nervplay.decode.native.plan import integer_candidates, peak_shape, plan_chain
+from nervplay.decode.native.plan import integer_candidates, matrix_share, peak_shape, plan_chain
 from nervplay.decode.planes import write_yuv
 from nervplay.decode.prepared import PreparedDecoder
 from nervplay.decode.program import Program, Watch
@@ -71,9 +71,10 @@ class NativeDecoder(PreparedDecoder[Program]):
         note: why this backend was taken, in one line; empty where it was asked for.
         video_db: PSNR of the video against its source, for `loss.need`; None where nobody knows.
         carried: what the file tells of its calibration.
+        most_matrices: part of the work, 0 .. 1, that may be matrix products; a network of more is refused.
 
     Raises:
-        CapabilityError: no kernels here, or a network that they cannot run; the message says why.
+        CapabilityError: no kernels here, or a network that they cannot run, or not well; the message says why.
         UnknownNameError: a precision that does not exist.
     """
 
@@ -90,6 +91,7 @@ class NativeDecoder(PreparedDecoder[Program]):
         note: str = "",
         video_db: float | None = None,
         carried: Records | None = None,
+        most_matrices: float = 1.0,
     ) -> None:
         self._why, self._carried = note, carried or {}
         self._isa = kernels(instructions)
@@ -100,8 +102,12 @@ class NativeDecoder(PreparedDecoder[Program]):
             raise CapabilityError(f"the native kernels cannot run this {model.architecture}: {error}") from None
         self._calibration = progress
         count = threads or core_count()
-        self._pool = Pool(count)
         self._lowered = lower(self._graph, MAX_CHAIN)
+        matrices = matrix_share(every_convolution(self._lowered))
+        if matrices > most_matrices:
+            what = f"{matrices:.0%} of the work of this {model.architecture} are matrix products"
+            raise CapabilityError(f"{what}, at which PyTorch is faster than the native kernels")
+        self._pool = Pool(count)
         super().__init__(model, spec, precision=precision, threads=count, tiles=tiles, video_db=video_db)
 
     @property

@@ -30,6 +30,9 @@ own kernels on a GPU; "auto" the fastest that can do it, which is never "openvin
 _PLACES = {"cuda": "cuda", "native": "cpu", "openvino": "cpu", "torch-fast": "cpu"}
 """Kind of device of the backends that have only one."""
 
+_MOST_MATRICES = 0.5
+"""Part of the work that may be matrix products where "auto" takes "native"; benchmarks/results/decode-others.tsv."""
+
 
 def open_decoder(
     video: NeuralVideo | str | Path,
@@ -207,6 +210,7 @@ def _open_on_cpu(
                 tiles=tiles,
                 video_db=video_db,
                 carried=carried,
+                most_matrices=1.0 if backend == "native" or precision == "int8" else _MOST_MATRICES,
             )
         except CapabilityError as error:
             if backend == "native" or precision == "int8":

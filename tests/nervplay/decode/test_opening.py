@@ -62,6 +62,17 @@ def test_auto_with_a_network_the_kernels_cannot_run(tmp_path: Path) -> None:
         assert np.abs(fast.float_frame(2) - exact.float_frame(2)).max() < 1e-3
 
 
+@pytest.mark.parametrize("preset", ["hinerv-tiny", "srnerv-tiny"])
+def test_auto_with_a_network_of_matrix_products(tmp_path: Path, preset: str) -> None:
+    video = made(preset, tmp_path)
+    with open_decoder(video, device="cpu") as fast, open_decoder(video, device="cpu", backend="native") as kernels:
+        assert (fast.backend, kernels.backend) == ("torch-fast", "native")
+        assert "matrix products" in fast.backend_note
+        assert np.abs(fast.float_frame(2) - kernels.float_frame(2)).max() < 1e-4
+    with open_decoder(video, device="cpu", precision="int8") as whole:
+        assert whole.backend == "native"
+
+
 def test_torch_fast_is_the_reference_but_for_rounding(tmp_path: Path) -> None:
     video = made("snerv-t-tiny", tmp_path)
     with (
