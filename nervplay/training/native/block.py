@@ -37,13 +37,7 @@ class _Block(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[None, Tensor | None, Tensor | None, Tensor | None]:
         maps, weight, slope = ctx.saved_tensors
         grad = unfinish_map(ctx.kernels, grad.float(), slope, ctx.factor, dtype=torch.float32, ordered=True)
-        products = Products(ctx.kernels, weight, ctx.factor)
-        to_x = to_weight = to_bias = None
-        if ctx.needs_input_grad[1]:
-            to_x = products.to_input(grad).to(ctx.dtype)
-        if ctx.needs_input_grad[2] or ctx.needs_input_grad[3]:
-            to_weight, to_bias = products.to_weights(maps, grad)
-        return None, to_x, to_weight, to_bias if ctx.needs_input_grad[3] else None
+        return None, *Products(ctx.kernels, weight, ctx.factor).gradients(ctx, maps, grad)
 
 
 class _PointBlock(torch.autograd.Function):

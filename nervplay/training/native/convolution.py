@@ -70,6 +70,19 @@ class Products(NamedTuple):
             raise MemoryError(f"no memory for a convolution of {width}x{height} with {channels} channels")
         return y
 
+    def gradients(self, ctx: Any, maps: Tensor, grad: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+        """Return the gradients to input, weight and bias that are asked for, None for others.
+
+        Args:
+            ctx: of a function of (anything, input, weight, bias), with `dtype`, that of the input.
+            maps: the input, as in `value`.
+            grad: to the output, as in `to_input`.
+        """
+        _, wants_x, wants_weight, wants_bias = ctx.needs_input_grad
+        to_x = self.to_input(grad).to(ctx.dtype) if wants_x else None
+        to_weight, to_bias = self.to_weights(maps, grad) if wants_weight or wants_bias else (None, None)
+        return to_x, to_weight, to_bias if wants_bias else None
+
 
 class _Convolved(torch.autograd.Function):
     """(kernels, x, weight, bias) -> x convolved."""
@@ -84,13 +97,7 @@ class _Convolved(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[None, Tensor | None, Tensor | None, Tensor | None]:
         maps, weight = ctx.saved_tensors
-        products, grad = Products(ctx.kernels, weight), maps_of(grad)
-        to_x = to_weight = to_bias = None
-        if ctx.needs_input_grad[1]:
-            to_x = products.to_input(grad).to(ctx.dtype)
-        if ctx.needs_input_grad[2] or ctx.needs_input_grad[3]:
-            to_weight, to_bias = products.to_weights(maps, grad)
-        return None, to_x, to_weight, to_bias if ctx.needs_input_grad[3] else None
+        return None, *Products(ctx.kernels, weight).gradients(ctx, maps, maps_of(grad))
 
 
 def convolved(kernels: Kernels, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
