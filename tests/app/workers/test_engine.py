@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from app.core.player import Player
+from app.core.slot import Slot
 from app.core.sources import parse_source
 from app.workers.opening import open_any
 from nervplay.decode import native_decoder
@@ -255,6 +257,16 @@ def calibrating(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[tup
     go_on.set()
 
 
+def ask_for_int8(player: Player, path: Path, qtbot, begun: threading.Event) -> Slot:
+    """Open a neural video and return its slot while its int8 is made ready."""
+    slot = player.slots[0]
+    player.open(slot, parse_source(str(path)))
+    qtbot.waitUntil(lambda: slot.is_open, timeout=20_000)
+    player.set_precision("int8")
+    qtbot.waitUntil(begun.is_set, timeout=20_000)
+    return slot
+
+
 def test_playing_goes_on_while_int8_is_made_ready(qtbot, make_engine, small_nerv: Path, calibrating) -> None:
     begun, go_on = calibrating
     player = make_engine(opener=open_any, metrics=False)
@@ -280,11 +292,7 @@ def test_playing_goes_on_while_int8_is_made_ready(qtbot, make_engine, small_nerv
 def test_the_newest_choice_counts(qtbot, make_engine, small_nerv: Path, calibrating) -> None:
     begun, go_on = calibrating
     player = make_engine(opener=open_any, metrics=False)
-    slot = player.slots[0]
-    player.open(slot, parse_source(str(small_nerv)))
-    qtbot.waitUntil(lambda: slot.is_open, timeout=20_000)
-    player.set_precision("int8")
-    qtbot.waitUntil(begun.is_set, timeout=20_000)
+    slot = ask_for_int8(player, small_nerv, qtbot, begun)
     player.set_precision("bf16")
     qtbot.waitUntil(lambda: slot.facts.precision == "bf16", timeout=20_000)
     go_on.set()
@@ -296,11 +304,7 @@ def test_the_newest_choice_counts(qtbot, make_engine, small_nerv: Path, calibrat
 def test_closing_ends_a_calibration(qtbot, make_engine, small_nerv: Path, calibrating, tmp_path: Path) -> None:
     begun, go_on = calibrating
     player = make_engine(opener=open_any, metrics=False)
-    slot = player.slots[0]
-    player.open(slot, parse_source(str(small_nerv)))
-    qtbot.waitUntil(lambda: slot.is_open, timeout=20_000)
-    player.set_precision("int8")
-    qtbot.waitUntil(begun.is_set, timeout=20_000)
+    slot = ask_for_int8(player, small_nerv, qtbot, begun)
     player.close_slot(slot)
     go_on.set()
     qtbot.waitUntil(lambda: not threads("nervplay-prepare"), timeout=20_000)
