@@ -173,7 +173,7 @@ def calibrate_option(function: Function) -> Function:
     return click.option(
         "--calibrate",
         is_flag=True,
-        help="Find out what int8 needs and put it into the file (some kilobytes): its first use then takes no time.",
+        help="Find out what int8 needs and put it into the file (some kilobytes), for its first use to be quick.",
     )(function)
 
 
