@@ -2,7 +2,7 @@
 
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from PySide6.QtCore import QTimer
@@ -12,6 +12,7 @@ from app.core.play_request import PlayRequest
 from app.core.player import Player
 from app.core.session import Session, load_session
 from app.core.settings import load_settings
+from app.core.sources import Kind, SourceRef
 from app.core.view import Mode
 from app.views.file_handlers import save_image
 from app.views.main_window import MainWindow
@@ -19,13 +20,20 @@ from app.views.theme import apply_theme
 from app.workers.engine import Engine
 from nervplay.memory import settle
 
-__all__ = ["keep_triton_out", "make_window", "play", "settle_when_opened"]
+__all__ = ["keep_triton_out", "make_window", "place_precision", "play", "settle_when_opened"]
 
 _NVIDIA = Path("/dev/nvidiactl")
 """There where NVIDIA's driver is loaded."""
 
 _SIGNALS = 200
 """Milliseconds between two chances for Python to see Ctrl+C."""
+
+
+def place_precision(sources: Sequence[SourceRef], precision: str) -> tuple[str, str, str, str]:
+    """Return the precision that each slot opens with: B has it, or A where B is no network."""
+    if len(sources) > 1 and sources[1].kind in {Kind.NERV, Kind.OFFICIAL, Kind.HUB}:
+        return "", precision, "", ""
+    return precision, "", "", ""
 
 
 def make_window(request: PlayRequest) -> MainWindow:
@@ -50,7 +58,7 @@ def make_window(request: PlayRequest) -> MainWindow:
     if request.session is not None:
         window.restore(load_session(request.session))
     elif request.sources:
-        precisions = ("", request.precision, "", "") if len(request.sources) > 1 else (request.precision, "", "", "")
+        precisions = place_precision(request.sources, request.precision)
         sources = tuple((*request.sources, None, None, None, None)[:4])
         mode = request.mode or (Mode.WIPE if len(request.sources) > 1 else Mode.A)
         player.view.mode = mode
