@@ -52,7 +52,8 @@ def open_decoder(
         precision: one of `PRECISIONS`.
         backend: one of `BACKENDS`; `Decoder.backend_note` says why "auto" took what it took.
         threads: processor cores to use; None for all.
-        progress: called with (steps done, steps in all) while "int8" is calibrated, which the first use of a file does.
+        progress: called with (steps done, steps in all) while "int8" is calibrated, which the first use of a file does;
+            of a clip in several segments, for each of them when its turn comes, maybe from another thread.
         memory_budget: bytes of maps that may live at once; a network that would need more is decoded in rectangles,
             where it can (HiNeRV, SRNeRV). None for `tiles.DEFAULT_BUDGET` on the CPU, a quarter of a GPU's memory.
 
@@ -66,15 +67,15 @@ def open_decoder(
     if not isinstance(video, NeuralVideo):
         video = open_nerv(video)
 
-    def on_cpu(part: NeuralVideo, precision: str, note: str) -> Decoder:
-        tiles = _tiles(part, torch.device("cpu"), memory_budget)
-        return _open_on_cpu(
-            part, precision, backend=backend, threads=threads, progress=progress, tiles=tiles, note=note
-        )
-
     free = (device, backend) == ("auto", "auto")
 
-    def open_part(part: NeuralVideo, precision: str) -> Decoder:
+    def open_part(part: NeuralVideo, precision: str, progress: Progress | None) -> Decoder:
+        def on_cpu(part: NeuralVideo, precision: str, note: str) -> Decoder:
+            tiles = _tiles(part, torch.device("cpu"), memory_budget)
+            return _open_on_cpu(
+                part, precision, backend=backend, threads=threads, progress=progress, tiles=tiles, note=note
+            )
+
         tiles = _tiles(part, place, memory_budget)
         if backend == "torch":
             return TorchDecoder(
@@ -85,12 +86,13 @@ def open_decoder(
         return _open_on_gpu(part, precision, place, tiles=tiles, progress=progress, fallback=on_cpu if free else None)
 
     if len(video.file.segments) == 1:
-        return open_part(video, precision)
+        return open_part(video, precision, progress)
     return SegmentedDecoder(
         video.file.segments,
         video.spec,
-        lambda number, precision: open_part(video.segment(number), precision),
+        lambda number, precision, told: open_part(video.segment(number), precision, told),
         precision=precision,
+        progress=progress,
     )
 
 

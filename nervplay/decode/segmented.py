@@ -5,8 +5,8 @@ to the other in equal steps: with n frames known to both, frame k = 0 .. n - 1 o
 later network. Blending happens in float32, before rounding.
 """
 
-from collections import OrderedDict
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
 from typing import NamedTuple
 
@@ -16,8 +16,11 @@ from numpy.typing import NDArray
 from nervplay.bitstream.layout import Segment
 from nervplay.decode.base import DecoderBase
 from nervplay.decode.buffers import deliver
+from nervplay.decode.calibration import Progress
 from nervplay.decode.decoder import Decoder
+from nervplay.decode.open_segments import OpenSegments
 from nervplay.decode.planes import write_yuv
+from nervplay.decode.prefetch import ahead
 from nervplay.decode.rounding import round_frame
 from nervplay.decode.stages import StageTime
 from nervplay.errors import CapabilityError, UsageError
@@ -26,8 +29,8 @@ from nervplay.video.spec import VideoSpec
 
 __all__ = ["SegmentedDecoder"]
 
-_OPEN = 3
-"""Decoders kept open: that of the frame, its neighbour across a seam, and one for a player that jumps back."""
+_STEP = 4
+"""Frames that one who plays the clip may go on by at a time; a jump further is none of these."""
 
 
 class _Part(NamedTuple):
@@ -41,11 +44,16 @@ class _Part(NamedTuple):
 class SegmentedDecoder(DecoderBase):
     """A `Decoder` (contract there) over the decoders of segments; at most three of these are open at a time.
 
+    While frames follow each other, the next segment is opened in a thread from the middle of the one before, calibrated
+    if need be, so that playing does not stand still at its first frame.
+
     Args:
         segments: in time order, without gaps.
         spec: the whole clip.
-        open_segment: opens the decoder of a segment in a precision; its frames are those that its network knows.
+        open_segment: opens the decoder of a segment in a precision; its frames are those that its network knows. Its
+            last argument is told (steps done, steps in all) of a calibration.
         precision: one of `PRECISIONS`.
+        progress: told how far a calibration is that somebody waits for; maybe from another thread.
 
     Raises:
         CapabilityError: a precision that the backend does not have.
@@ -55,15 +63,21 @@ class SegmentedDecoder(DecoderBase):
         self,
         segments: tuple[Segment, ...],
         spec: VideoSpec,
-        open_segment: Callable[[int, str], Decoder],
+        open_segment: Callable[[int, str, Progress], Decoder],
         *,
         precision: str = "fp32",
+        progress: Progress | None = None,
     ) -> None:
         super().__init__(spec, precision=precision)
         self._segments = segments
-        self._open_segment = open_segment
-        self._open: OrderedDict[int, Decoder] = OrderedDict()
-        first = self._decoder(0)
+        self._open = OpenSegments(open_segment, progress)
+        self._lock = threading.RLock()  # of what is open, and of the frame that is made with it
+        self._last_index, self._changes = 0, 0
+        try:
+            first = self._decoder(0)
+        except BaseException:
+            self._open.close()
+            raise
         self._device, self._backend, self._note = first.device, first.backend, first.backend_note
         self._continuous = first.continuous_time
 
@@ -80,7 +94,7 @@ class SegmentedDecoder(DecoderBase):
     @property
     def arithmetic(self) -> str:
         """What the decoder of the segment last used computes in."""
-        return next(reversed(self._open.values())).arithmetic
+        return self._open.newest.arithmetic
 
     @property
     def continuous_time(self) -> bool:
@@ -96,7 +110,9 @@ class SegmentedDecoder(DecoderBase):
             UsageError: the decoder is closed.
         """
         self._check_precision(precision)
-        for decoder in list(self._open.values()):
+        with self._lock:
+            decoders = self._open.all()
+        for decoder in decoders:
             try:
                 decoder.prepare(precision)
             except UsageError:  # frames went on, and it was closed for another segment
@@ -111,9 +127,11 @@ class SegmentedDecoder(DecoderBase):
             UsageError: the decoder is closed.
         """
         self._check_precision(precision)
-        for decoder in self._open.values():
-            decoder.set_precision(precision)
-        self._precision = precision
+        with self._lock:
+            for decoder in self._open.all():
+                decoder.set_precision(precision)
+            self._precision = precision
+            self._changes += 1
 
     def frame(self, index: int, out: Frame | None = None) -> Frame:
         """Return frame `index` as uint8 (H, W, 3) RGB, in `out` when it is given.
@@ -122,10 +140,11 @@ class SegmentedDecoder(DecoderBase):
             FrameIndexError: index outside 0 .. T - 1.
             UsageError: the decoder is closed, or `out` does not fit.
         """
-        parts = self._parts(Fraction(index))
-        if len(parts) == 1:
-            return self._decoder(parts[0].segment).frame(int(parts[0].position), out)
-        return deliver(round_frame(self._blended(parts)), out)
+        with self._lock:
+            parts = self._followed(index)
+            if len(parts) == 1:
+                return self._decoder(parts[0].segment).frame(int(parts[0].position), out)
+            return deliver(round_frame(self._blended(parts)), out)
 
     def float_frame(self, index: int, out: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
         """Return frame `index` as float32 (3, H, W), before rounding and clipping, in `out` when it is given.
@@ -134,18 +153,36 @@ class SegmentedDecoder(DecoderBase):
             FrameIndexError: index outside 0 .. T - 1.
             UsageError: the decoder is closed, or `out` does not fit.
         """
-        parts = self._parts(Fraction(index))
-        if len(parts) == 1:
-            return self._decoder(parts[0].segment).float_frame(int(parts[0].position), out)
-        return deliver(self._blended(parts), out)
+        with self._lock:
+            parts = self._followed(index)
+            if len(parts) == 1:
+                return self._decoder(parts[0].segment).float_frame(int(parts[0].position), out)
+            return deliver(self._blended(parts), out)
 
     def yuv_frame(self, index: int, out: Planes) -> Planes:
         """Fill `out` with frame `index` as samples of YUV, and return it; see `Decoder.yuv_frame`."""
-        parts = self._parts(Fraction(index))
-        if len(parts) == 1:
-            return self._decoder(parts[0].segment).yuv_frame(int(parts[0].position), out)
-        write_yuv(self._blended(parts), out, self._spec.colour)
+        with self._lock:
+            parts = self._followed(index)
+            if len(parts) == 1:
+                return self._decoder(parts[0].segment).yuv_frame(int(parts[0].position), out)
+            write_yuv(self._blended(parts), out, self._spec.colour)
         return out
+
+    def frames(self, indices: Iterable[int] | None = None) -> Iterator[Frame]:
+        """Yield the frames at `indices` in that order, all frames when None; the next one is decoded meanwhile.
+
+        Raises:
+            FrameIndexError: an index outside 0 .. T - 1, when its turn comes.
+            UsageError: the decoder is closed.
+        """
+        self._cancelled.clear()
+        wanted = range(len(self)) if indices is None else indices
+        return ahead(self.frame, wanted, self._cancelled, lambda: self._changes)
+
+    def yuv_frames(self, targets: Iterable[tuple[int, Planes]]) -> Iterator[Planes]:
+        """Fill planes with frames, one of them in advance; see `Decoder.yuv_frames`."""
+        self._cancelled.clear()
+        return ahead(lambda target: self.yuv_frame(*target), targets, self._cancelled, lambda: self._changes)
 
     def frame_at(self, position: Fraction) -> Frame:
         """Return the picture at `position`, in frames, as uint8 (H, W, 3) RGB.
@@ -166,12 +203,25 @@ class SegmentedDecoder(DecoderBase):
                 f"position {position} lies on the seam of two networks that have no frame in common; ask for a frame"
             )
         segment = min(common)
-        return self._decoder(segment).frame_at(position - self._segments[segment].first_known)
+        with self._lock:
+            return self._decoder(segment).frame_at(position - self._segments[segment].first_known)
 
     def stage_times(self, index: int = 0) -> tuple[StageTime, ...]:
         """Return the stages of the network whose frame it is, the first of two; see `Decoder.stage_times`."""
         part = self._parts(Fraction(index))[0]
-        return self._decoder(part.segment).stage_times(int(part.position))
+        with self._lock:
+            return self._decoder(part.segment).stage_times(int(part.position))
+
+    def _followed(self, index: int) -> list[_Part]:
+        """Return the networks that make a frame; opens the next one in advance where frames follow each other."""
+        parts = self._parts(Fraction(index))
+        forward, self._last_index = 0 < index - self._last_index <= _STEP, index
+        newest = parts[-1].segment
+        segment = self._segments[newest]
+        if forward and newest + 1 < len(self._segments) and 2 * (index - segment.first_frame) >= segment.frame_count:
+            self._decoder(newest)  # the frame's own comes first
+            self._open.ahead(newest + 1, self._precision)
+        return parts
 
     def _parts(self, position: Fraction) -> list[_Part]:
         """Return the networks that make a frame, with shares that sum to 1, in time order."""
@@ -198,17 +248,12 @@ class SegmentedDecoder(DecoderBase):
         return total
 
     def _decoder(self, number: int) -> Decoder:
-        """Return the open decoder of a segment; opens it, and closes the one that was not used for longest."""
-        if number in self._open:
-            self._open.move_to_end(number)
-            return self._open[number]
-        while len(self._open) >= _OPEN:
-            self._open.popitem(last=False)[1].close()
-        self._open[number] = self._open_segment(number, self._precision)
-        return self._open[number]
+        """Return the decoder of a segment, opened if need be."""
+        return self._open.get(number, self._precision)
 
     def close(self) -> None:
-        """Close the decoders of all segments; idempotent."""
+        """Close the decoders of all segments; idempotent. Waits for a frame that is being decoded."""
         super().close()
-        while self._open:
-            self._open.popitem()[1].close()
+        self._open.interrupt()
+        with self._lock:
+            self._open.close()

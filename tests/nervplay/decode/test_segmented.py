@@ -12,6 +12,7 @@ from nervplay.bitstream import NervFile, Segment, write_nerv
 from nervplay.codec import open_nerv, pack
 from nervplay.codec.unpack import segment_file, unpack
 from nervplay.decode import Decoder, open_decoder
+from nervplay.decode.calibration import Progress
 from nervplay.decode.planes import write_yuv
 from nervplay.decode.rounding import round_frame
 from nervplay.decode.segmented import SegmentedDecoder
@@ -119,7 +120,7 @@ def test_open_segments_are_prepared() -> None:
     segments = tuple(Segment(first_frame=i, frame_count=1, tensors={}) for i in range(3))
     opened: list[Decoder] = []
 
-    def open_segment(_number: int, _precision: str) -> Decoder:
+    def open_segment(_number: int, _precision: str, _told: Progress) -> Decoder:
         opened.append(Preparing(replace(SPEC, frame_count=1)))
         return opened[-1]
 
@@ -141,7 +142,7 @@ def test_few_networks_are_open_and_all_are_closed(networks: list[VideoModel]) ->
     spec = replace(SPEC, frame_count=count)
     opened: list[Decoder] = []
 
-    def open_segment(_number: int, precision: str) -> Decoder:
+    def open_segment(_number: int, precision: str, _told: Progress) -> Decoder:
         decoder = FakeDecoder(replace(SPEC, frame_count=1))
         decoder.set_precision(precision)
         opened.append(decoder)
