@@ -10,12 +10,14 @@ import sys
 import traceback
 import warnings
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 
 import click
 
 from app.cli.command import State, common_options, write_block
 from app.cli.table import COMMANDS, EXIT_CODES, find_row
 from app.cli.words import printable
+from app.core.compiling import told_of_compiling
 from nervplay import __version__
 from nervplay.errors import Interrupted, NervplayError, UnknownNameError
 
@@ -87,7 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not sys.warnoptions:
             warnings.simplefilter("ignore")  # for developers: -W default, or PYTHONWARNINGS, shows them
         try:
-            with group.make_context("nervplay", words, obj=state) as ctx:
+            with _said_unless(state), group.make_context("nervplay", words, obj=state) as ctx:
                 group.invoke(ctx)
             sys.stdout.flush()
         except BaseException as error:  # noqa: BLE001 - the last resort of the program: every way to end is told apart here
@@ -101,6 +103,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         finally:
             state.end_log()
     return 0
+
+
+def _said_unless(state: State) -> AbstractContextManager[None]:
+    """Say on stderr that kernels are compiled, inside the block, unless the log shows it anyway."""
+
+    def tell(words: str) -> None:
+        if state.log is None:
+            with contextlib.suppress(OSError):  # nobody reads stderr
+                click.echo(f"nervplay: {words}", err=True)
+
+    return told_of_compiling(tell)
 
 
 def _explain(error: BaseException) -> tuple[int, str]:

@@ -276,6 +276,11 @@ class Player(Measuring):
         self.message = message
         self.events.emit("message")
 
+    def unsay(self, message: str) -> None:
+        """Take a line away, unless another one has followed it."""
+        if self.message == message:
+            self.say("")
+
     # What is shown
 
     def keys(self, frame: int, between: Fraction = Fraction(0)) -> tuple[Key | None, ...]:

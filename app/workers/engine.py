@@ -4,10 +4,12 @@ import math
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 
 from PySide6.QtCore import QObject, Qt, QTimer, Signal
 
 from app.core.cache import Key, Picture
+from app.core.compiling import told_of_compiling
 from app.core.player import Player
 from app.core.slot import OpenRequest, Slot
 from app.workers.measuring import MeasureWorker
@@ -49,6 +51,8 @@ class Engine(QObject):
         self.sound = SoundMaster(player, self.post)
         player.connect(self)
         player.events.on("transport", self._arm)
+        self._listening = ExitStack()
+        self._listening.enter_context(told_of_compiling(lambda words: self.post(lambda: player.say(words))))
 
     # Backend
 
@@ -135,6 +139,7 @@ class Engine(QObject):
     def shut_down(self) -> None:
         """End all threads and wait for them; at most the frame that each decodes. Idempotent."""
         self._closed = True
+        self._listening.close()
         self._timer.stop()
         self.sound.shut_down()
         workers: list[SideWorker | MeasureWorker] = [*self._sides.values()]

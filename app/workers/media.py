@@ -37,11 +37,15 @@ class Media(ABC):
     Args:
         facts: what is known of it.
         alignment: how other clips have to be cut to be compared with it.
+
+    Attributes:
+        calibrating: told how far it is, 0 .. 1, where a picture has to wait for a calibration of INT8.
     """
 
     def __init__(self, facts: MediaFacts, alignment: Alignment) -> None:
         self.facts = facts
         self.alignment = alignment
+        self.calibrating: Callable[[float], None] = lambda _part: None
 
     @abstractmethod
     def picture(self, key: Key) -> Picture:

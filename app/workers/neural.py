@@ -79,11 +79,6 @@ class _Told(NamedTuple):
     stopped: threading.Event
 
 
-def _nobody() -> _Told:
-    """Return what stands for nobody: a further segment of a clip is calibrated when its turn comes."""
-    return _Told(lambda _part: None, threading.Event())
-
-
 class DecoderMedia(Media):
     """Anything that decodes by the `Decoder` contract.
 
@@ -157,10 +152,9 @@ class NeuralMedia(DecoderMedia):
         progress: Callable[[float], None] | None = None,
         stopped: threading.Event | None = None,
     ) -> None:
-        nobody = _nobody()
-        self._told = _Told(progress or nobody.progress, stopped or nobody.stopped)
-        decoder = open_decoder(video, device=device, precision=precision or "fp32", progress=self._calibrating)
-        self._told = _nobody()
+        self._told: _Told | None = _Told(progress or (lambda _part: None), stopped or threading.Event())
+        decoder = open_decoder(video, device=device, precision=precision or "fp32", progress=self._hear)
+        self._told = None
         cost = measure_cost(
             video.architecture, get_architecture(video.architecture).config.from_config(video.file.config)
         )
@@ -199,7 +193,7 @@ class NeuralMedia(DecoderMedia):
             if device == self.facts.device:
                 self._decoder.set_precision(precision)
             else:
-                fresh = open_decoder(self._video, device=device, precision=precision, progress=self._calibrating)
+                fresh = open_decoder(self._video, device=device, precision=precision, progress=self._hear)
                 self._decoder.close()
                 self._decoder = fresh
                 self.facts = replace(self.facts, precisions=_precisions(fresh.device))
@@ -226,11 +220,16 @@ class NeuralMedia(DecoderMedia):
         try:
             self._decoder.prepare(precision)
         finally:
-            self._told = _nobody()
+            self._told = None
 
-    def _calibrating(self, done: int, total: int) -> None:
-        """Pass on how far a calibration is, from the thread that does it."""
+    def _hear(self, done: int, total: int) -> None:
+        """Pass on how far a calibration is, from the thread that does it: of what is asked for, or of a segment whose
+        turn has come.
+        """
         told = self._told
+        if told is None:
+            self.calibrating(done / total)
+            return
         if told.stopped.is_set():
             raise Interrupted("another source was asked for; int8 was not made ready")
         told.progress(done / total)

@@ -66,6 +66,7 @@ class SideWorker(threading.Thread):
         self._stop_preparer = threading.Event()
         self._prepared: set[str] = set()
         self._pending: tuple[str, str] | None = None
+        self._reported = ""
 
     # Called from the player's thread
 
@@ -163,10 +164,14 @@ class SideWorker(threading.Thread):
 
             self._opener = open_any
         self._cancelled = threading.Event()
-        media = self._opener(request, cancelled=self._cancelled, progress=self._report)
+        try:
+            media = self._opener(request, cancelled=self._cancelled, progress=self._report)
+        finally:
+            self._end_report()
         if self._cancelled.is_set():
             media.close()
             return
+        media.calibrating = self._calibrating
         self._close_media()
         self._media = media
         with self._condition:
@@ -277,7 +282,20 @@ class SideWorker(threading.Thread):
                 self._post(lambda: self._player.switched(self._slot, facts))
 
     def _report(self, words: str) -> None:
+        """Say how far opening is."""
+        self._reported = words
         self._post(lambda: self._player.say(words))
+
+    def _end_report(self) -> None:
+        """Take away what was said last of opening."""
+        words, self._reported = self._reported, ""
+        if words:
+            self._post(lambda: self._player.unsay(words))
+
+    def _calibrating(self, part: float) -> None:
+        """Show how far INT8 of a segment is while its first picture waits for it."""
+        shown = ("int8", part) if part < 1 else ("", 0.0)
+        self._post(lambda: self._player.prepared(self._slot, *shown))
 
     def _close_media(self) -> None:
         self._end_preparing()

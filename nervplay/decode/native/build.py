@@ -21,7 +21,7 @@ from pathlib import Path
 
 __all__ = ["BuildError", "build", "find_compiler", "library_name", "run_compiler", "source_hash"]
 
-_LOG = logging.getLogger("nervplay.decode.native.build")
+_LOG = logging.getLogger("nervplay.compiling")
 
 HERE = Path(__file__).resolve().parent
 UNITS = ("pool.c", "chain.c")
@@ -103,7 +103,7 @@ def build(folder: Path) -> Path:
     compiler = find_compiler()
     if compiler is None:
         raise BuildError("no C compiler is here (cc, gcc or clang)")
-    _LOG.info("compiling the native kernels with %s, once for this version", compiler)
+    _LOG.info("compiling the native kernels with %s: some ten seconds, once for this version", compiler)
     variants = dict(X86) if platform.machine().lower() in ("x86_64", "amd64") else {}
     with contextlib.ExitStack() as stack:
         try:

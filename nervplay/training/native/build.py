@@ -18,7 +18,7 @@ from nervplay.decode.native.build import FLAGS, X86, BuildError, find_compiler, 
 
 __all__ = ["build", "instruction_set", "library_name"]
 
-_LOG = logging.getLogger(__name__)
+_LOG = logging.getLogger("nervplay.compiling")
 
 HERE = Path(__file__).resolve().parent
 SHARED = HERE.parents[1] / "decode" / "native"
@@ -76,7 +76,7 @@ def build(folder: Path) -> Path:
     if compiler is None:
         raise BuildError("no C compiler is here (cc, gcc or clang)")
     part = folder / f".{target.name}.{secrets.token_hex(4)}.part"
-    _LOG.info("compiling the kernels of fits with %s, once for this version", compiler)
+    _LOG.info("compiling the kernels of fits with %s: some ten seconds, once for this version", compiler)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         run_compiler(compiler, [*_flags(instructions), "-shared", *map(str, UNITS), "-o", str(part), "-lm"])

@@ -1,0 +1,43 @@
+"""Telling the user that kernels are being compiled, which the first use of a version does and takes some seconds."""
+
+import contextlib
+import logging
+from collections.abc import Callable, Iterator
+
+__all__ = ["told_of_compiling"]
+
+_LOGGER = logging.getLogger("nervplay.compiling")
+"""What `nervplay.decode.native.build` and `nervplay.training.native.build` write to."""
+
+
+class _Passing(logging.Handler):
+    """Hands the words of records on.
+
+    Args:
+        tell: where to.
+    """
+
+    def __init__(self, tell: Callable[[str], None]) -> None:
+        super().__init__(logging.INFO)
+        self._tell = tell
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Hand on the words of a record."""
+        self._tell(record.getMessage())
+
+
+@contextlib.contextmanager
+def told_of_compiling(tell: Callable[[str], None]) -> Iterator[None]:
+    """Call `tell` with a line whenever kernels begin to be compiled inside the block, by whichever thread.
+
+    Args:
+        tell: takes the line; called in the thread that compiles.
+    """
+    handler, level = _Passing(tell), _LOGGER.level
+    _LOGGER.addHandler(handler)
+    _LOGGER.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        _LOGGER.removeHandler(handler)
+        _LOGGER.setLevel(level)
