@@ -19,7 +19,7 @@ from huggingface_hub.file_download import repo_folder_name
 
 from models_hub.entries import Clip, Verdict
 from models_hub.layout import is_video_name
-from nervplay.bitstream import peek_nerv, read_nerv
+from nervplay.bitstream import peek_nerv, verify_nerv
 from nervplay.errors import InputError, UsageError
 
 __all__ = [
@@ -150,7 +150,7 @@ def _problem(path: Path) -> str:
     if not is_intact(path):
         return "it does not have the digest that the Hub gave for it"
     try:
-        read_nerv(path)
+        verify_nerv(path)
     except InputError as error:
         return str(error).removeprefix(f"{path}: ")
     return ""

@@ -19,8 +19,14 @@ os.environ["HF_HOME"] = str(Path(tempfile.gettempdir()) / "nervplay-tests" / "hu
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 
 import pytest
+from hypothesis import settings
 from loopback_hub import LoopbackHub
 from loopback_hub.checks import no_threads
+
+settings.register_profile(
+    "nervplay", deadline=None
+)  # a deadline is a timed assertion: it fails where a machine is busy
+settings.load_profile("nervplay")
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 KERNELS = REPOSITORY / ".pytest_cache" / "kernels"

@@ -196,7 +196,7 @@ def join_parts(
     common = parts[0].config.to_config()
     segments = []
     for part in parts:
-        (segment,) = read_nerv(part_path(folder, part.number)).segments
+        (segment,) = read_nerv(part_path(folder, part.number), late=True).segments
         config = {k: v for k, v in part.config.to_config().items() if v != common[k] and k != "frame_count"}
         segments.append(
             replace(

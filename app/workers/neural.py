@@ -14,7 +14,7 @@ from app.core.cache import Key, Picture
 from app.core.facts import Choice, MediaFacts
 from app.core.slot import Alignment
 from app.workers.media import Media, to_picture
-from nervplay.bitstream import NervFile, QuantisedTensor
+from nervplay.bitstream import NervFile, QuantisedTensor, stored
 from nervplay.codec import NeuralVideo
 from nervplay.decode import GPU_PRECISIONS, PRECISIONS, Decoder, open_decoder
 from nervplay.errors import CapabilityError, Interrupted
@@ -29,27 +29,25 @@ def stored_bits(file: NervFile) -> Mapping[int, int]:
     """Return the number of stored values by their bits; 32 stands for plain floats."""
     bits: Counter[int] = Counter()
     for segment in file.segments:
-        for tensor in segment.tensors.values():
-            if isinstance(tensor, QuantisedTensor):
-                bits[tensor.bits] += tensor.codes.size
-            else:
-                bits[32] += tensor.size
+        for tensor in stored(segment):
+            bits[tensor.bits] += tensor.values
     return dict(sorted(bits.items()))
 
 
 def pruned_share(file: NervFile) -> float | None:
-    """Return the share of quantised values that decode to zero, 0 .. 1; None where nothing is quantised.
+    """Return the share of quantised values that decode to zero, 0 .. 1, in the first segment; None where nothing is
+    quantised.
 
-    A map that has no code for zero puts none of its values there: such a file was not pruned.
+    Other segments stay undecoded: a long clip has many, and what prunes one prunes all by the same share. A map that
+    has no code for zero puts none of its values there: such a file was not pruned.
     """
     zeros, count = 0, 0
-    for segment in file.segments:
-        for tensor in segment.tensors.values():
-            if isinstance(tensor, QuantisedTensor):
-                values = tensor.dequantise()
-                near = np.abs(values) <= np.abs(tensor.scale.astype(np.float32)) / 2
-                zeros += int(near.sum())
-                count += values.size
+    for tensor in file.segments[0].tensors.values():
+        if isinstance(tensor, QuantisedTensor):
+            values = tensor.dequantise()
+            near = np.abs(values) <= np.abs(tensor.scale.astype(np.float32)) / 2
+            zeros += int(near.sum())
+            count += values.size
     return zeros / count if count else None
 
 

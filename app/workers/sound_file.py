@@ -11,7 +11,7 @@ import numpy as np
 from app.core.clips import sound_span
 from app.core.sound import RATE, Samples
 from ffmpeg_bridge.audio import audio_packets, extract_audio
-from nervplay.bitstream import Audio, read_nerv
+from nervplay.bitstream import Audio, read_audio
 from nervplay.errors import NervplayError
 from nervplay.video import VideoSpec
 
@@ -29,7 +29,7 @@ def read_sound(path: Path, *, neural: bool, record: Mapping[str, Any], like: Vid
     """
     try:
         if neural:
-            audio = read_nerv(path).audio
+            audio = read_audio(path)
         else:
             audio = extract_audio(path, *(sound_span(path, record, like) if like is not None else ()))
         return decode_sound(audio) if audio is not None else None

@@ -4,26 +4,20 @@ The box is checked before any other parser sees it, and nothing is allocated fro
 offset, one at a time, and compared with their CRC-32. https://github.com/huggingface/safetensors#format
 """
 
+import copy
 import math
 import struct
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any, BinaryIO, Final, NamedTuple
 
 from nervplay.bitstream.layout import FORMAT, VERSION, Chunk
-from nervplay.bitstream.limits import (
-    MAX_CHUNKS,
-    MAX_FILE_BYTES,
-    MAX_HEADER_BYTES,
-    MAX_METADATA_BYTES,
-    MAX_NAME,
-    MAX_RANK,
-)
+from nervplay.bitstream.limits import MAX_FILE_BYTES, MAX_NAME, MAX_RANK, allowance
 from nervplay.bitstream.refusal import damaged, newer
-from nervplay.bitstream.strict_json import dump_json, parse_json
+from nervplay.bitstream.strict_json import parse_json
 from nervplay.errors import BitstreamError
 
-__all__ = ["IGNORABLE", "Box", "build_box", "printable_name"]
+__all__ = ["ALIGNMENT", "IGNORABLE", "LENGTH", "Box", "printable_name"]
 
 IGNORABLE: Final = "x."
 """Chunks whose names start so may be ignored."""
@@ -32,8 +26,11 @@ _ITEM_BYTES: Final = {
     "BOOL": 1, "U8": 1, "I8": 1, "U16": 2, "I16": 2, "F16": 2, "BF16": 2,
     "U32": 4, "I32": 4, "F32": 4, "U64": 8, "I64": 8, "F64": 8,
 }  # fmt: skip
-_LENGTH: Final = struct.Struct("<Q")
-_ALIGNMENT: Final = 8
+LENGTH: Final = struct.Struct("<Q")
+"""What a box begins with: bytes of its header."""
+ALIGNMENT: Final = 8
+"""Of the first chunk."""
+_BLOCK: Final = 1 << 20
 _NOT_NERV: Final = "not a .nerv file"
 
 
@@ -47,25 +44,6 @@ class _Place(NamedTuple):
 def printable_name(name: object, longest: int = MAX_NAME) -> bool:
     """Return whether `name` is text of 1 to `longest` visible ASCII characters without blanks (clause 2.6)."""
     return isinstance(name, str) and 0 < len(name) <= longest and all("!" <= c <= "~" for c in name)
-
-
-def build_box(chunks: Mapping[str, Chunk], metadata: Mapping[str, str]) -> bytes:
-    """Return a box of `chunks` in the order given, with the CRC-32 of each in its metadata.
-
-    float32 chunks come first in the file, so that they lie at multiples of four bytes.
-    """
-    ordered = sorted(chunks.items(), key=lambda item: item[1].dtype != "F32")
-    crc = {name: zlib.crc32(chunk.data) for name, chunk in ordered}
-    header: dict[str, Any] = {"__metadata__": {**metadata, "crc32": dump_json(crc).decode()}}
-    offset = 0
-    for name, chunk in ordered:
-        end = offset + len(chunk.data)
-        shape = [len(chunk.data)] if chunk.shape is None else list(chunk.shape)
-        header[name] = {"dtype": chunk.dtype, "shape": shape, "data_offsets": [offset, end]}
-        offset = end
-    text = dump_json(header)
-    text += b" " * (-len(text) % _ALIGNMENT)
-    return b"".join([_LENGTH.pack(len(text)), text, *(chunk.data for _, chunk in ordered)])
 
 
 class Box:
@@ -85,6 +63,8 @@ class Box:
         """Bytes of the whole file."""
         if self.size > MAX_FILE_BYTES:
             raise BitstreamError(f"{_NOT_NERV}: {self.size} bytes are over the {MAX_FILE_BYTES} allowed")
+        self.allowed = allowance(self.size)
+        """What the file may ask for."""
         header = self._header()
         self.version: tuple[int, int] = (0, 0)
         """Major and minor version of the format."""
@@ -94,16 +74,16 @@ class Box:
 
     def _header(self) -> dict[str, Any]:
         """Return the parsed header; the payload begins behind it (clause 1.1)."""
-        start = self._bytes(0, min(self.size, 2 * _ALIGNMENT))
-        if len(start) < _LENGTH.size + 2 or start[8:9] != b"{":
+        start = self._bytes(0, min(self.size, 2 * ALIGNMENT))
+        if len(start) < LENGTH.size + 2 or start[8:9] != b"{":
             raise BitstreamError(f"{_NOT_NERV}: it does not begin with a safetensors header; give a .nerv file")
-        length: int = _LENGTH.unpack_from(start)[0]
-        if length > MAX_HEADER_BYTES:
-            raise BitstreamError(f"{_NOT_NERV}: a header of {length} bytes is over the {MAX_HEADER_BYTES} allowed")
-        self._payload = _LENGTH.size + length
+        length: int = LENGTH.unpack_from(start)[0]
+        if length > self.allowed.header:
+            raise BitstreamError(f"{_NOT_NERV}: a header of {length} bytes is over the {self.allowed.header} allowed")
+        self._payload = LENGTH.size + length
         if self._payload > self.size:
             raise damaged(f"the file is truncated: its header ends at byte {self._payload}, the file at {self.size}")
-        return parse_json(self._bytes(_LENGTH.size, self._payload), "the header")
+        return parse_json(self._bytes(LENGTH.size, self._payload), "the header")
 
     def _check_metadata(self, metadata: object) -> None:
         """Take format and version (clause 3.1); the version decides whether the rest can be read at all."""
@@ -111,8 +91,8 @@ class Box:
             raise BitstreamError(f"{_NOT_NERV}: a safetensors file without the format '{FORMAT}' in its metadata")
         if not all(isinstance(value, str) for value in metadata.values()):
             raise damaged("the metadata holds a value that is not text")
-        if sum(len(key.encode()) + len(value.encode()) for key, value in metadata.items()) > MAX_METADATA_BYTES:
-            raise damaged(f"the metadata is over {MAX_METADATA_BYTES} bytes")
+        if sum(len(key.encode()) + len(value.encode()) for key, value in metadata.items()) > self.allowed.metadata:
+            raise damaged(f"the metadata is over {self.allowed.metadata} bytes")
         text = metadata.get("format_version", "")
         parts = text.split(".")
         if len(parts) != 2 or not all(p.isascii() and p.isdecimal() and len(p) <= 4 for p in parts):
@@ -126,8 +106,8 @@ class Box:
 
     def _check_places(self, header: dict[str, Any]) -> dict[str, _Place]:
         """Return where each chunk lies; together they fill the payload without overlap or hole (clause 2)."""
-        if not 1 <= len(header) <= MAX_CHUNKS:
-            raise damaged(f"{len(header)} chunks; a file has 1 to {MAX_CHUNKS}")
+        if not 1 <= len(header) <= self.allowed.chunks:
+            raise damaged(f"{len(header)} chunks; a file of {self.size} bytes has 1 to {self.allowed.chunks}")
         places = {name: self._place(name, entry) for name, entry in header.items()}
         end = self._payload
         for place in sorted(places.values(), key=lambda place: place.start):
@@ -160,6 +140,27 @@ class Box:
         if crc.keys() != self._places.keys() or not _whole_numbers(list(crc.values()), 0):
             raise damaged("the table of checksums does not list the chunks")
         return crc
+
+    def on(self, stream: BinaryIO) -> "Box":
+        """Return this box over another stream of the same file; what was checked is not checked again."""
+        same = copy.copy(self)
+        same._stream = stream  # noqa: SLF001 - of the same class
+        return same
+
+    def check_all(self) -> None:
+        """Compare all chunks but the ignorable ones with their checksums (clause 3.2), a block at a time.
+
+        Raises:
+            BitstreamError: one that was altered.
+        """
+        for name, place in self._places.items():
+            if name.startswith(IGNORABLE):
+                continue
+            crc = 0
+            for start in range(place.start, place.stop, _BLOCK):
+                crc = zlib.crc32(self._bytes(start, min(start + _BLOCK, place.stop)), crc)
+            if crc != self._crc[name]:
+                raise _altered(name)
 
     def _bytes(self, start: int, stop: int) -> bytes:
         self._stream.seek(start)
@@ -209,8 +210,13 @@ class Box:
             raise damaged(f"the chunk '{name}' has the type {place.dtype} instead of {dtype}")
         data = self._bytes(place.start, place.stop)
         if zlib.crc32(data) != self._crc[name]:
-            raise damaged(f"the chunk '{name}' was altered (its CRC-32 does not fit)")
+            raise _altered(name)
         return data
+
+
+def _altered(name: str) -> BitstreamError:
+    """Return the error for a chunk whose checksum does not fit."""
+    return damaged(f"the chunk '{name}' was altered (its CRC-32 does not fit)")
 
 
 def _whole_numbers(value: object, least: int) -> bool:

@@ -16,8 +16,8 @@ from typing import Annotated, Any, TypeVar, get_args, get_type_hints
 from nervplay.bitstream.box import printable_name
 from nervplay.bitstream.layout import MAX_BITS
 from nervplay.bitstream.limits import (
+    MAX_FILE_BYTES,
     MAX_FRAMES,
-    MAX_HEAD_BYTES,
     MAX_NAME,
     MAX_PIXELS,
     MAX_RANK,
@@ -25,6 +25,8 @@ from nervplay.bitstream.limits import (
     MAX_SIDE,
     MAX_TENSORS,
     MAX_WEIGHTS,
+    Allowance,
+    allowance,
 )
 from nervplay.bitstream.refusal import damaged
 from nervplay.bitstream.strict_json import dump_json, parse_json
@@ -236,37 +238,41 @@ def _plain(value: Any) -> Any:
     return dict(value) if isinstance(value, Mapping) else value
 
 
-def pack_head(head: Head) -> bytes:
-    """Return the chunk `head.z`.
+def pack_head(head: Head) -> tuple[bytes, int]:
+    """Return the chunk `head.z`, and its bytes after inflation.
 
     Raises:
         UsageError: a configuration, source or recipe that is not JSON-plain.
         BitstreamError: a value that a reader would refuse.
     """
     raw = dump_json(_plain(head))
-    _parse(raw)
-    return zlib.compress(raw, 9)
+    _parse(raw, allowance(MAX_FILE_BYTES))
+    return zlib.compress(raw, 9), len(raw)
 
 
-def unpack_head(packed: bytes) -> Head:
+def unpack_head(packed: bytes, allowed: Allowance) -> Head:
     """Return the head that the chunk `head.z` holds, every value checked.
 
+    Args:
+        packed: the chunk.
+        allowed: what a file of that size may ask for.
+
     Raises:
-        BitstreamError: data that does not inflate, inflates to more than 1 MiB, or breaks a rule of clause 4.
+        BitstreamError: data that does not inflate, inflates to more than is allowed, or breaks a rule of clause 4.
     """
     inflater = zlib.decompressobj()
     try:
-        raw = inflater.decompress(packed, MAX_HEAD_BYTES + 1)
+        raw = inflater.decompress(packed, allowed.head + 1)
     except zlib.error:
         raise damaged("the head cannot be inflated") from None
-    if len(raw) <= MAX_HEAD_BYTES and (not inflater.eof or inflater.unused_data):
+    if len(raw) <= allowed.head and (not inflater.eof or inflater.unused_data):
         raise damaged("the deflated head ends too early or too late")
-    return _parse(raw)
+    return _parse(raw, allowed)
 
 
-def _parse(raw: bytes) -> Head:
-    if len(raw) > MAX_HEAD_BYTES:
-        raise damaged(f"the head is over {MAX_HEAD_BYTES} bytes")
+def _parse(raw: bytes, allowed: Allowance) -> Head:
+    if len(raw) > allowed.head:  # clause 2.8
+        raise damaged(f"the head is over {allowed.head} bytes")
     head: Head = _record(Head)(parse_json(raw, "the head"), "head")
     first = tensors = 0
     for number, segment in enumerate(head.segments):
@@ -275,14 +281,17 @@ def _parse(raw: bytes) -> Head:
         first += segment.frame_count
         _check_seam(head, number)
         tensors += len(segment.tensors)
+        weights = sum(tensor.count for tensor in segment.tensors)
+        if weights > MAX_WEIGHTS:  # clause 2.5
+            raise damaged(f"segment {number} has {weights} weights, over {MAX_WEIGHTS}")
         if len({tensor.name for tensor in segment.tensors}) != len(segment.tensors):
             raise damaged(f"segment {number} holds a tensor name twice")
         for tensor in segment.tensors:
             _check_tensor(tensor)
     if first != head.video.frame_count:
         raise damaged(f"the segments have {first} frames, the clip {head.video.frame_count}")
-    if tensors > MAX_TENSORS:
-        raise damaged(f"{tensors} tensors are over {MAX_TENSORS}")
+    if tensors > allowed.tensors:
+        raise damaged(f"{tensors} tensors are over {allowed.tensors}")
     return head
 
 

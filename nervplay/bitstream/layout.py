@@ -1,7 +1,7 @@
-"""The .nerv file, version 1.3: what is in it, in memory and by name. docs/spec/nerv-format.md is the written twin.
+"""The .nerv file, version 1.4: what is in it, in memory and by name. docs/spec/nerv-format.md is the written twin.
 
     safetensors box
-    ├── __metadata__   format "nervplay", format_version "1.3", crc32 of every chunk
+    ├── __metadata__   format "nervplay", format_version "1.4", crc32 of every chunk
     ├── head.z         deflated strict JSON: the fields of `Head`, names never positions
     ├── scales         per tensor, in table order: minimum[], scale[], little-endian float16 or float32
     ├── maps           optional: those of float16, entropy-coded, which then are not in `scales`
@@ -36,11 +36,12 @@ __all__ = [
     "QuantisedTensor",
     "Segment",
     "StoredTensor",
+    "WeightsDigest",
     "weights_sha256",
 ]
 
 FORMAT = "nervplay"
-VERSION = (1, 3)
+VERSION = (1, 4)
 """What this version reads and writes; clause 10 of the specification tells what each version brought."""
 MAX_BITS = 16
 
@@ -183,15 +184,31 @@ def weights_sha256(segments: tuple[Segment, ...]) -> str:
 
     Codes count as uint16 whatever their width in memory; float tensors as float32. Minimum and scale count, too.
     """
-    digest = hashlib.sha256()
+    digest = WeightsDigest()
     for segment in segments:
-        for name, tensor in segment.tensors.items():
-            quantised = isinstance(tensor, QuantisedTensor)
-            digest.update(f"{name} {list(tensor.shape)} {'codes' if quantised else 'float32'}\n".encode())
-            if isinstance(tensor, QuantisedTensor):
-                digest.update(np.ascontiguousarray(tensor.codes, "<u2").tobytes())
-                for part in (tensor.minimum, tensor.scale):
-                    digest.update(np.ascontiguousarray(part, "<f4").tobytes())
-            else:
-                digest.update(np.ascontiguousarray(tensor, "<f4").tobytes())
+        digest.add(segment.tensors)
     return digest.hexdigest()
+
+
+class WeightsDigest:
+    """The hash of all weights, `weights_sha256`, taken segment by segment."""
+
+    def __init__(self) -> None:
+        self._digest = hashlib.sha256()
+
+    def add(self, tensors: Mapping[str, StoredTensor]) -> None:
+        """Take the tensors of the next segment."""
+        update = self._digest.update
+        for name, tensor in tensors.items():
+            quantised = isinstance(tensor, QuantisedTensor)
+            update(f"{name} {list(tensor.shape)} {'codes' if quantised else 'float32'}\n".encode())
+            if isinstance(tensor, QuantisedTensor):
+                update(np.ascontiguousarray(tensor.codes, "<u2").tobytes())
+                for part in (tensor.minimum, tensor.scale):
+                    update(np.ascontiguousarray(part, "<f4").tobytes())
+            else:
+                update(np.ascontiguousarray(tensor, "<f4").tobytes())
+
+    def hexdigest(self) -> str:
+        """Return the hash of what was taken so far, in hexadecimal digits."""
+        return self._digest.hexdigest()

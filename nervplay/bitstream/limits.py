@@ -1,17 +1,17 @@
-"""Bounds of a .nerv file, checked before anything is allocated (docs/spec/nerv-format.md, clause 2)."""
+"""Bounds of a .nerv file, checked before anything is allocated (docs/spec/nerv-format.md, clause 2).
 
-from typing import Final
+What a file may ask for grows with its size: the sums of a clip of two hours are allowed, and a short file that asks for
+as much is refused before it fills memory or keeps the processor busy.
+"""
+
+from typing import Final, NamedTuple
 
 __all__ = [
-    "MAX_CHUNKS",
     "MAX_FILE_BYTES",
     "MAX_FRAMES",
-    "MAX_HEADER_BYTES",
-    "MAX_HEAD_BYTES",
     "MAX_JSON_DEPTH",
     "MAX_JSON_DIGITS",
     "MAX_LANES",
-    "MAX_METADATA_BYTES",
     "MAX_NAME",
     "MAX_PIXELS",
     "MAX_RANK",
@@ -20,41 +20,62 @@ __all__ = [
     "MAX_SIDE",
     "MAX_TENSORS",
     "MAX_WEIGHTS",
-    "weight_allowance",
+    "Allowance",
+    "allowance",
 ]
 
-MAX_FILE_BYTES: Final = 256 << 20
-MAX_HEADER_BYTES: Final = 1 << 20
-"""Bytes of the outer box's JSON header."""
-MAX_METADATA_BYTES: Final = 256 << 10
-"""UTF-8 bytes of all keys and values of `__metadata__` together."""
-MAX_CHUNKS: Final = 4096
+MAX_FILE_BYTES: Final = 16 << 30
 MAX_RANK: Final = 6
 MAX_NAME: Final = 200
 """Characters of a tensor's name."""
 
 MAX_JSON_DEPTH: Final = 12
 MAX_JSON_DIGITS: Final = 19
-MAX_HEAD_BYTES: Final = 1 << 20
-"""Bytes of the head after inflation."""
 
 MAX_SIDE: Final = 16384
 MAX_PIXELS: Final = 8192 * 8192
 MAX_FRAMES: Final = 10_000_000
 MAX_RATE: Final = 1000
 
-MAX_TENSORS: Final = 4096
-"""Tensors of all segments together."""
+MAX_TENSORS: Final = 1 << 16
+"""Tensors of all segments together, in the largest file; see `allowance`."""
 MAX_WEIGHTS: Final = 256 << 20
-"""Weights of all segments together."""
+"""Weights of one segment, and of all that are decoded at once."""
 MAX_LANES: Final = 4096
 MAX_ROWS: Final = 1 << 18
-"""Steps of the entropy decoder over all segments; with `MAX_WEIGHTS` it bounds decoding time."""
+"""Steps of the entropy decoder that any file may ask for; see `allowance`."""
 
 
-def weight_allowance(file_bytes: int) -> int:
-    """Return how many weights a file of `file_bytes` bytes may hold: 4 Mi and 256 for every byte, never over 256 Mi.
+class Allowance(NamedTuple):
+    """What a file of a certain size may ask for.
 
-    A network whose weights cost less than 1/32 bit each is no network; a file that claims one is there to fill memory.
+    Args:
+        header: bytes of the outer box's JSON header.
+        metadata: UTF-8 bytes of all keys and values of `__metadata__` together; the checksums of all chunks are there.
+        chunks: of the box.
+        head: bytes of the head after inflation.
+        tensors: of all segments together.
+        weights: of all segments together. A network whose weights cost less than 1/32 bit each is no network.
+        rows: steps of the entropy decoder over all segments; with `weights` it bounds decoding time.
     """
-    return min(MAX_WEIGHTS, (4 << 20) + 256 * file_bytes)
+
+    header: int
+    metadata: int
+    chunks: int
+    head: int
+    tensors: int
+    weights: int
+    rows: int
+
+
+def allowance(file_bytes: int) -> Allowance:
+    """Return what a file of `file_bytes` bytes may ask for: a base, a share of its size, up to a limit."""
+    return Allowance(
+        header=min(16 << 20, (1 << 20) + file_bytes // 16),
+        metadata=min(8 << 20, (256 << 10) + file_bytes // 32),
+        chunks=min(1 << 16, 4096 + file_bytes // 1024),
+        head=min(32 << 20, (1 << 20) + 4 * file_bytes),
+        tensors=min(MAX_TENSORS, 4096 + file_bytes // 64),
+        weights=(4 << 20) + 256 * file_bytes,
+        rows=MAX_ROWS + file_bytes // 64,
+    )

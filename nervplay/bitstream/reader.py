@@ -4,42 +4,27 @@ docs/spec/nerv-format.md is the law; clause numbers stand where its rules are ch
 """
 
 import io
-import math
 import os
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import numpy as np
-from numpy.typing import NDArray
-
 from nervplay.bitstream.box import IGNORABLE, Box
-from nervplay.bitstream.head import SCALE_DTYPES, Head, SegmentEntry, TensorEntry, unpack_head
-from nervplay.bitstream.kernels import zero_points
-from nervplay.bitstream.layout import Audio, Chunk, NervFile, QuantisedTensor, Segment, StoredTensor, weights_sha256
-from nervplay.bitstream.limits import weight_allowance
-from nervplay.bitstream.maps import decode_maps
-from nervplay.bitstream.packing import ByteCursor
+from nervplay.bitstream.head import Head, SegmentEntry, unpack_head
+from nervplay.bitstream.late import LateTensors, Shelf
+from nervplay.bitstream.layout import Audio, Chunk, NervFile, Segment, StoredTensor, WeightsDigest
+from nervplay.bitstream.limits import MAX_WEIGHTS
 from nervplay.bitstream.refusal import damaged
-from nervplay.bitstream.sections import (
-    AUDIO,
-    HEAD,
-    MAPS,
-    POSTER,
-    SCALES,
-    check_sections,
-    float_section,
-    is_calibration,
-    segment_section,
-)
-from nervplay.bitstream.segment import CodedTensor, RowBudget, decode_segment
+from nervplay.bitstream.sections import AUDIO, HEAD, MAPS, POSTER, SCALES, check_sections, is_calibration
+from nervplay.bitstream.segment import RowBudget
+from nervplay.bitstream.tensors import Pairs, decode_pairs, decode_tensors
 from nervplay.errors import BitstreamError, MissingInputError
 from nervplay.video.spec import VideoSpec
 
-__all__ = ["NervHeader", "NervSource", "peek_nerv", "read_nerv"]
+__all__ = ["NervHeader", "NervSource", "peek_nerv", "read_audio", "read_nerv", "verify_nerv"]
 
 NervSource = str | os.PathLike[str] | bytes | BinaryIO
 """A path, the bytes of a whole file, or a seekable stream of one, which stays the caller's to close."""
@@ -119,22 +104,32 @@ def peek_nerv(source: NervSource) -> NervHeader:
         )
 
 
-def read_nerv(source: NervSource) -> NervFile:
-    """Read and decode a whole file; checksums, the end of the entropy decoder and the hash of the weights are checked.
+def read_nerv(source: NervSource, *, late: bool | None = False) -> NervFile:
+    """Read a whole file; checksums, the end of the entropy decoder and the hash of the weights are checked.
 
     Args:
         source: path of a .nerv file, its bytes, or a seekable stream.
+        late: decode the tensors of a segment when they are asked for, again after others were: a long clip opens at
+            once and takes the memory of two segments. Checksums are checked now, the rest then, by who asks; the hash
+            of all weights only by `verify_nerv`. A path must stay as it is, a stream open. None: where there are
+            several segments.
 
     Raises:
         MissingInputError: no such file, or a folder.
         VersionError: made by a newer nervplay.
-        BitstreamError: not a .nerv file, truncated or altered.
+        BitstreamError: not a .nerv file, truncated or altered; more weights than are decoded at once.
     """
     with _opened(source) as box:
         head = _head(box)
-        segments = _segments(box, head)
-        if weights_sha256(segments) != head.weights_sha256:
-            raise damaged("the weights do not have the hash that the head states")  # clause 7
+        budget = RowBudget(box.allowed.rows)
+        pairs = decode_pairs(box, head.segments, budget)
+        tensors: Sequence[Mapping[str, StoredTensor]]
+        if late or (late is None and len(head.segments) > 1):
+            box.check_all()
+            shelf = Shelf(_reopener(source, box), pairs)
+            tensors = [LateTensors(shelf, number, entry) for number, entry in enumerate(head.segments)]
+        else:
+            tensors = _decoded(box, head, pairs, budget)
         sound = head.audio
         audio = Audio(data=box.read(AUDIO), container=sound.container, codec=sound.codec) if sound else None
         return NervFile(
@@ -142,7 +137,7 @@ def read_nerv(source: NervSource) -> NervFile:
             architecture=head.architecture.name,
             config_version=head.architecture.version,
             config=head.architecture.config,
-            segments=segments,
+            segments=tuple(map(_segment, head.segments, tensors)),
             source=head.source,
             recipe=head.recipe,
             audio=audio,
@@ -151,13 +146,50 @@ def read_nerv(source: NervSource) -> NervFile:
         )
 
 
+def verify_nerv(source: NervSource) -> None:
+    """Read a file to its end, segment by segment, and compare the hash of its weights.
+
+    Args:
+        source: path of a .nerv file, its bytes, or a seekable stream.
+
+    Raises:
+        MissingInputError, VersionError, BitstreamError: as for `read_nerv`.
+    """
+    digest = WeightsDigest()
+    for segment in read_nerv(source, late=True).segments:
+        digest.add(segment.tensors)
+    with _opened(source) as box:
+        if _head(box).weights_sha256 != digest.hexdigest():
+            raise _wrong_hash()
+
+
+def read_audio(source: NervSource) -> Audio | None:
+    """Return the sound of a file, None where it has none; no weight is read.
+
+    Args:
+        source: path of a .nerv file, its bytes, or a seekable stream.
+
+    Raises:
+        MissingInputError, VersionError, BitstreamError: as for `read_nerv`.
+    """
+    with _opened(source) as box:
+        sound = _head(box).audio
+        return Audio(data=box.read(AUDIO), container=sound.container, codec=sound.codec) if sound else None
+
+
 @contextmanager
 def _opened(source: NervSource) -> Iterator[Box]:
     """Open `source` as a box; errors inside get its name."""
+    with _named(source), _stream(source) as stream:
+        yield Box(stream)
+
+
+@contextmanager
+def _named(source: NervSource) -> Iterator[None]:
+    """Give errors inside the name of the file."""
     label = os.fspath(source) if isinstance(source, str | os.PathLike) else "these bytes"
     try:
-        with _stream(source) as stream:
-            yield Box(stream)
+        yield
     except BitstreamError as error:
         raise type(error)(f"{label}: {error}") from None
     except OSError as error:
@@ -184,9 +216,9 @@ def _stream(source: NervSource) -> AbstractContextManager[BinaryIO]:
 
 
 def _head(box: Box) -> Head:
-    head = unpack_head(box.read(HEAD))
+    head = unpack_head(box.read(HEAD), box.allowed)
     check_sections(head, box.names)
-    claimed, allowed = sum(t.count for segment in head.segments for t in segment.tensors), weight_allowance(box.size)
+    claimed, allowed = sum(t.count for segment in head.segments for t in segment.tensors), box.allowed.weights
     if claimed > allowed:  # clause 2.5
         raise damaged(f"{claimed} weights are over the {allowed} that a file of {box.size} bytes may hold")
     return head
@@ -213,86 +245,56 @@ def _section_bytes(box: Box) -> dict[str, int]:
     return sizes
 
 
-def _segments(box: Box, head: Head) -> tuple[Segment, ...]:
-    """Return the decoded segments (clauses 4.3 to 5)."""
-    budget = RowBudget()
-    maps = _Maps(box, head, budget)
-    segments = []
-    for number, entry in enumerate(head.segments):
-        pairs = {t.name: (maps.part(t), maps.part(t)) for t in entry.tensors if not t.is_float}
-        coded = iter(_codes(box, segment_section(number), entry, pairs, budget))
-        tensors: dict[str, StoredTensor] = {
-            t.name: _float_tensor(box, number, t) if t.is_float else _quantised(t, next(coded), pairs[t.name])
-            for t in entry.tensors
-        }
-        segments.append(
-            Segment(
-                first_frame=entry.first_frame,
-                frame_count=entry.frame_count,
-                tensors=tensors,
-                lead=entry.lead,
-                tail=entry.tail,
-                config=entry.config,
-            )
-        )
-    maps.finish()
-    return tuple(segments)
+def _decoded(box: Box, head: Head, pairs: Sequence[Pairs], budget: RowBudget) -> list[dict[str, StoredTensor]]:
+    """Return the tensors of all segments, their hash compared."""
+    weights = sum(t.count for segment in head.segments for t in segment.tensors)
+    if weights > MAX_WEIGHTS:
+        raise BitstreamError(f"{weights} weights are over the {MAX_WEIGHTS} that are decoded at once; read them late")
+    tensors = [decode_tensors(box, n, entry, pairs[n], budget) for n, entry in enumerate(head.segments)]
+    digest = WeightsDigest()
+    for part in tensors:
+        digest.add(part)
+    if digest.hexdigest() != head.weights_sha256:
+        raise _wrong_hash()  # clause 7
+    return tensors
 
 
-_Map = tuple[NDArray[Any], NDArray[Any]]
-"""Minimum and scale of a tensor."""
+def _wrong_hash() -> BitstreamError:
+    return damaged("the weights do not have the hash that the head states")
 
 
-class _Maps:
-    """Minimum and scale of one tensor after the other, out of `scales` and, where it is there, `maps` (clause 4.5)."""
-
-    def __init__(self, box: Box, head: Head, budget: RowBudget) -> None:
-        self._scales = ByteCursor(box.read(SCALES) if box.chunk_bytes(SCALES) else b"", "the chunk 'scales'")
-        self._coded: Iterator[NDArray[np.float16]] | None = None
-        if box.chunk_bytes(MAPS):
-            tensors = [t for segment in head.segments for t in segment.tensors if t.scale_dtype == "F16"]
-            self._coded = iter(decode_maps(box.read(MAPS), [math.prod(t.scale_shape or ()) for t in tensors], budget))
-
-    def part(self, tensor: TensorEntry) -> NDArray[Any]:
-        """Return minimum or scale of `tensor`, in turn."""
-        shape = tensor.scale_shape or ()
-        if tensor.scale_dtype == "F16" and self._coded is not None:
-            return next(self._coded).reshape(shape)
-        assert tensor.scale_dtype is not None, "the head was checked"
-        dtype = np.dtype(SCALE_DTYPES[tensor.scale_dtype])
-        raw = np.frombuffer(self._scales.take(math.prod(shape) * dtype.itemsize), dtype)
-        return raw.reshape(shape).astype(dtype.newbyteorder("="))
-
-    def finish(self) -> None:
-        """Check that nothing is left over."""
-        self._scales.finish()
+def _segment(entry: SegmentEntry, tensors: Mapping[str, StoredTensor]) -> Segment:
+    """Return a segment with its tensors, decoded or not."""
+    return Segment(
+        first_frame=entry.first_frame,
+        frame_count=entry.frame_count,
+        tensors=tensors,
+        lead=entry.lead,
+        tail=entry.tail,
+        config=entry.config,
+    )
 
 
-def _codes(
-    box: Box, name: str, entry: SegmentEntry, pairs: Mapping[str, _Map], budget: RowBudget
-) -> list[NDArray[Any]]:
-    """Return the flat codes of the quantised tensors of a segment, in table order."""
-    coded = [
-        CodedTensor(t.shape, t.bits, t.model, zero_points(*pairs[t.name], t.bits))
-        for t in entry.tensors
-        if t.model is not None
-    ]
-    return decode_segment(box.read(name), coded, name, budget) if coded else []
+def _reopener(source: NervSource, box: Box) -> Callable[[], AbstractContextManager[Box]]:
+    """Return what opens a file again that was read as `box`, and refuses another one in its place."""
+    before = _identity(source)
+
+    @contextmanager
+    def again() -> Iterator[Box]:
+        with _named(source), _stream(source) as stream:
+            if _identity(source) != before:
+                raise BitstreamError("the file was replaced while it was in use; open it again")
+            yield box.on(stream)
+
+    return again
 
 
-def _quantised(tensor: TensorEntry, codes: NDArray[Any], pair: _Map) -> QuantisedTensor:
-    """Return a tensor of codes with its map."""
-    minimum, scale = pair
-    result = QuantisedTensor(codes=codes.reshape(tensor.shape), bits=tensor.bits, minimum=minimum, scale=scale)
-    if not result.is_finite:
-        raise damaged(f"minimum and scale of '{tensor.name}' lead outside the float32 numbers")
-    return result
-
-
-def _float_tensor(box: Box, number: int, tensor: TensorEntry) -> NDArray[np.float32]:
-    """Return a plain tensor from its own chunk (clause 4.6)."""
-    name = float_section(number, tensor.name)
-    raw = box.read(name, "F32")
-    if box.shape(name) != tensor.shape:
-        raise damaged(f"the chunk '{name}' has the shape {box.shape(name)}, the head says {tensor.shape}")
-    return np.frombuffer(raw, "<f4").reshape(tensor.shape).astype(np.float32)
+def _identity(source: NervSource) -> tuple[int, ...]:
+    """Return what tells a file from another at the same path."""
+    if not isinstance(source, str | os.PathLike):
+        return ()
+    try:
+        found = Path(source).stat()
+    except OSError:
+        return ()
+    return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)

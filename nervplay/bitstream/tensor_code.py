@@ -60,10 +60,14 @@ class CodedTensor(NamedTuple):
 
 
 class RowBudget:
-    """Steps that the decoder may still take over all segments of a file: what bounds its time."""
+    """Steps that the decoder may still take over all segments of a file: what bounds its time.
 
-    def __init__(self) -> None:
-        self._left = MAX_ROWS
+    Args:
+        steps: at first; see `limits.row_allowance`.
+    """
+
+    def __init__(self, steps: int = MAX_ROWS) -> None:
+        self._steps = self._left = steps
 
     def spend(self, rows: int) -> None:
         """Take `rows` steps.
@@ -73,7 +77,7 @@ class RowBudget:
         """
         self._left -= rows
         if self._left < 0:
-            raise damaged(f"the weights ask for over {MAX_ROWS} decoding steps")
+            raise damaged(f"the weights ask for over {self._steps} decoding steps")
 
 
 class TensorParts(NamedTuple):

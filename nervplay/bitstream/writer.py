@@ -1,15 +1,18 @@
 """Writing .nerv files: a `NervFile` becomes bytes, the same bytes every time."""
 
+import io
 import os
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from dataclasses import replace
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nervplay import __version__
 from nervplay.bitstream.atomic import replacing
-from nervplay.bitstream.box import IGNORABLE, build_box, printable_name
+from nervplay.bitstream.box import IGNORABLE, printable_name
 from nervplay.bitstream.head import (
     FLOAT_BITS,
     SCALE_DTYPES,
@@ -30,12 +33,13 @@ from nervplay.bitstream.layout import (
     QuantisedTensor,
     Segment,
     StoredTensor,
-    weights_sha256,
+    WeightsDigest,
 )
-from nervplay.bitstream.limits import MAX_FILE_BYTES, weight_allowance
+from nervplay.bitstream.limits import MAX_FILE_BYTES, allowance
 from nervplay.bitstream.maps import encode_maps
 from nervplay.bitstream.sections import AUDIO, HEAD, MAPS, POSTER, SCALES, float_section, segment_section
 from nervplay.bitstream.segment import encode_segment
+from nervplay.bitstream.spool import Spool
 from nervplay.errors import BitstreamError, UsageError
 
 __all__ = ["encode_nerv", "write_nerv"]
@@ -52,33 +56,15 @@ def encode_nerv(file: NervFile) -> bytes:
     Raises:
         UsageError: content that the format cannot hold or that a reader would refuse; the message names it.
     """
-    entries: list[SegmentEntry] = []
-    maps: list[tuple[NDArray[Any], NDArray[Any]]] = []
-    chunks: dict[str, Chunk] = {}
-    for number, segment in enumerate(file.segments):
-        quantised = {name: t for name, t in segment.tensors.items() if isinstance(t, QuantisedTensor)}
-        for name, tensor in segment.tensors.items():
-            if isinstance(tensor, QuantisedTensor):
-                _check_quantised(name, tensor)
-                maps.append((tensor.minimum, tensor.scale))
-            else:
-                chunks[float_section(number, name)] = Chunk(_float_bytes(name, tensor), "F32", tensor.shape)
-        codes = [(t.codes, t.bits, zero_points(t.minimum, t.scale, t.bits)) for t in quantised.values()]
-        blob, models = encode_segment(codes, segments=len(file.segments))
-        if quantised:
-            chunks[segment_section(number)] = Chunk(blob)
-        entries.append(_segment_entry(segment, dict(zip(quantised, models, strict=True))))
-    try:
-        head = pack_head(_head(file, tuple(entries)))
-    except BitstreamError as error:
-        raise UsageError(f"this network cannot be stored: {str(error).partition(';')[0]}") from None
-    data = build_box({HEAD: Chunk(head)} | _map_chunks(maps) | chunks | dict(_extras(file)), _METADATA)
-    _check_size(data, entries)
-    return data
+    target = io.BytesIO()
+    _write(file, io.BytesIO(), target)
+    return target.getvalue()
 
 
 def write_nerv(path: str | os.PathLike[str], file: NervFile, *, overwrite: bool = False) -> int:
     """Write a .nerv file, whole or not at all; return its size in bytes.
+
+    Segments are taken one after the other: with those of `read_nerv(..., late=True)` memory is that of a few of them.
 
     Args:
         path: the target.
@@ -90,23 +76,67 @@ def write_nerv(path: str | os.PathLike[str], file: NervFile, *, overwrite: bool 
         OutputExistsError: the target exists and `overwrite` is off.
         OutputError: the folder is missing or read-only, the disk is full.
     """
-    with replacing(path, overwrite=overwrite) as temporary:
-        data = encode_nerv(file)
-        temporary.write_bytes(data)
-    return len(data)
+    with (
+        replacing(path, overwrite=overwrite) as temporary,
+        tempfile.SpooledTemporaryFile(_IN_MEMORY, dir=str(temporary.parent)) as spool,
+        temporary.open("wb") as target,
+    ):
+        return _write(file, cast(BinaryIO, spool), target)
 
 
+def _write(file: NervFile, waiting: BinaryIO, target: BinaryIO) -> int:
+    """Write a file to `target` and return its bytes; chunks wait in `waiting` meanwhile."""
+    spool = Spool(waiting)
+    entries: list[SegmentEntry] = []
+    maps: list[tuple[NDArray[Any], NDArray[Any]]] = []
+    digest = WeightsDigest()
+    for number, segment in enumerate(file.segments):
+        tensors = dict(segment.tensors.items())
+        digest.add(tensors)
+        entries.append(_add_segment(spool, number, replace(segment, tensors=tensors), len(file.segments)))
+        maps += [(t.minimum, t.scale) for t in tensors.values() if isinstance(t, QuantisedTensor)]
+    coded = list(spool.names)
+    try:
+        head, head_bytes = pack_head(_head(file, tuple(entries), digest.hexdigest()))
+    except BitstreamError as error:
+        raise UsageError(f"this network cannot be stored: {str(error).partition(';')[0]}") from None
+    front = {HEAD: Chunk(head)} | _map_chunks(maps)
+    back = dict(_extras(file))
+    for name, chunk in (front | back).items():
+        spool.add(name, chunk)
+    size = spool.write(target, [*front, *coded, *back], _METADATA)
+    _check_size(size, head_bytes, len(coded) + len(front) + len(back), entries)
+    return size
+
+
+def _add_segment(spool: Spool, number: int, segment: Segment, count: int) -> SegmentEntry:
+    """Put the chunks of one of `count` segments into the spool, and return its entry in the head."""
+    quantised = {name: t for name, t in segment.tensors.items() if isinstance(t, QuantisedTensor)}
+    for name, tensor in segment.tensors.items():
+        if isinstance(tensor, QuantisedTensor):
+            _check_quantised(name, tensor)
+        else:
+            spool.add(float_section(number, name), Chunk(_float_bytes(name, tensor), "F32", tensor.shape))
+    codes = [(t.codes, t.bits, zero_points(t.minimum, t.scale, t.bits)) for t in quantised.values()]
+    blob, models = encode_segment(codes, segments=count)
+    if quantised:
+        spool.add(segment_section(number), Chunk(blob))
+    return _segment_entry(segment, dict(zip(quantised, models, strict=True)))
+
+
+_IN_MEMORY = 64 << 20
+"""Bytes of chunks that wait in memory; more wait in a file beside the target."""
 _CHUNK_BYTES = 96
 """What a chunk costs in the header of the box."""
 _METADATA: Mapping[str, str] = {"format": FORMAT, "format_version": f"{VERSION[0]}.{VERSION[1]}"}
 
 
-def _head(file: NervFile, segments: tuple[SegmentEntry, ...]) -> Head:
+def _head(file: NervFile, segments: tuple[SegmentEntry, ...], weights: str) -> Head:
     return Head(
         video=file.video,
         architecture=ArchitectureEntry(name=file.architecture, version=file.config_version, config=file.config),
         segments=segments,
-        weights_sha256=weights_sha256(file.segments),
+        weights_sha256=weights,
         source=file.source,
         recipe=file.recipe,
         audio=AudioEntry(container=file.audio.container, codec=file.audio.codec) if file.audio else None,
@@ -199,11 +229,18 @@ def _check_quantised(name: str, tensor: QuantisedTensor) -> None:
         raise UsageError(f"minimum and scale of '{name}' lead outside the float32 numbers; the fit has diverged")
 
 
-def _check_size(data: bytes, segments: list[SegmentEntry]) -> None:
-    weights = sum(tensor.count for segment in segments for tensor in segment.tensors)
-    if len(data) > MAX_FILE_BYTES:
-        raise UsageError(f"{len(data)} bytes are over the {MAX_FILE_BYTES} that a .nerv file may have; use fewer bits")
-    if weights > weight_allowance(len(data)):
+def _check_size(size: int, head_bytes: int, chunks: int, segments: list[SegmentEntry]) -> None:
+    """Raise `UsageError` for a file that readers would refuse."""
+    tensors = [tensor for segment in segments for tensor in segment.tensors]
+    weights, allowed = sum(tensor.count for tensor in tensors), allowance(size)
+    if size > MAX_FILE_BYTES:
+        raise UsageError(f"{size} bytes are over the {MAX_FILE_BYTES} that a .nerv file may have; use fewer bits")
+    if head_bytes > allowed.head:
+        raise UsageError(f"this network cannot be stored: the head is over {allowed.head} bytes")
+    if chunks > allowed.chunks or len(tensors) > allowed.tensors:
         raise UsageError(
-            f"{weights} weights in {len(data)} bytes: nearly all are alike, readers refuse that; prune less"
+            f"{chunks} chunks and {len(tensors)} tensors in {size} bytes are over the {allowed.chunks} and "
+            f"{allowed.tensors} that readers take; cut the clip into fewer segments"
         )
+    if weights > allowed.weights:
+        raise UsageError(f"{weights} weights in {size} bytes: nearly all are alike, readers refuse that; prune less")

@@ -161,6 +161,9 @@ def unpack(file: NervFile) -> VideoModel:
 def open_nerv(path: str | Path) -> NeuralVideo:
     """Open a .nerv file: read, check, decode the weights, build the network.
 
+    Of a clip in several segments only the first one's weights are decoded, the others when they are asked for; the file
+    has to stay as it is.
+
     Args:
         path: the file.
 
@@ -169,5 +172,5 @@ def open_nerv(path: str | Path) -> NeuralVideo:
         BitstreamError: not a sound .nerv file; `VersionError` for one made by a newer nervplay.
     """
     path = Path(path)
-    file = read_nerv(path)
+    file = read_nerv(path, late=None)
     return NeuralVideo(file=file, model=unpack(file), file_bytes=path.stat().st_size, path=path)

@@ -10,6 +10,7 @@ import pytest
 
 from nervplay.bitstream import encode_nerv, peek_nerv, read_nerv
 from nervplay.bitstream.head import unpack_head
+from nervplay.bitstream.limits import allowance
 from nervplay.errors import BitstreamError, VersionError
 
 Change = Callable[[dict[str, Any]], Any]
@@ -138,10 +139,10 @@ def test_pictures_over_the_limit_name_it(tool: SimpleNamespace, small: bytes) ->
 
 def test_streams_that_do_not_end_with_the_chunk(tool: SimpleNamespace, small: bytes) -> None:
     packed = tool.take_box(small)[1]["head.z"]
-    unpack_head(packed)
+    unpack_head(packed, allowance(0))
     for bad in (packed + b"\0", packed[:-1], packed[2:], b"", b"not zlib"):
         with pytest.raises(BitstreamError, match="head"):
-            unpack_head(bad)
+            unpack_head(bad, allowance(0))
 
 
 def test_a_name_twice_in_a_segment(tool: SimpleNamespace, small: bytes) -> None:
@@ -158,12 +159,12 @@ def test_tensors_are_counted_over_all_segments(tool: SimpleNamespace) -> None:
             segment["tensors"] = [row | {"name": f"t{n}"} for n in range(count)]
         changed = zlib.compress(json.dumps(head).encode())
         if readable:
-            assert len(unpack_head(changed).segments[1].tensors) == count
+            assert len(unpack_head(changed, allowance(0)).segments[1].tensors) == count
         else:
             with pytest.raises(BitstreamError, match="4098 tensors are over 4096"):
-                unpack_head(changed)
+                unpack_head(changed, allowance(0))
 
 
 def test_a_bomb_is_not_inflated() -> None:
     with pytest.raises(BitstreamError, match="over 1048576 bytes"):
-        unpack_head(zlib.compress(b" " * (50 << 20)))
+        unpack_head(zlib.compress(b" " * (50 << 20)), allowance(0))

@@ -13,25 +13,37 @@ from nervplay.bitstream.segment import CodedTensor, RowBudget, decode_segment
 from nervplay.bitstream.tensor_code import model_names
 
 REPOSITORY = Path(__file__).resolve().parents[3]
+SMALL, MIDDLE_BYTES, LARGE = limits.allowance(0), 1 << 20, limits.allowance(limits.MAX_FILE_BYTES)
+MIDDLE = limits.allowance(MIDDLE_BYTES)
 PAGE = (REPOSITORY / "docs" / "spec" / "nerv-format.md").read_text(encoding="utf-8")
+
+
+def rate(what: str) -> int:
+    """Bytes of a file for each further one that it may ask for."""
+    return MIDDLE_BYTES // (getattr(MIDDLE, what) - getattr(SMALL, what))
 
 
 @pytest.mark.parametrize(
     ("clause", "text"),
     [
-        ("2.1", f"{limits.MAX_FILE_BYTES >> 20} MiB"),
-        ("2.2", f"{limits.MAX_HEADER_BYTES >> 20} MiB"),
-        ("2.3", f"{limits.MAX_METADATA_BYTES >> 10} KiB"),
-        ("2.4", f"1 to {limits.MAX_CHUNKS}; rank 0 to {limits.MAX_RANK};"),
-        ("2.5", f"at most 4 Mi + 256 * (bytes of the file), and at most {limits.MAX_WEIGHTS >> 20} Mi"),
+        ("2.1", f"{limits.MAX_FILE_BYTES >> 30} GiB"),
+        ("2.2", f"{SMALL.header >> 20} MiB + N / {rate('header')}, at most {LARGE.header >> 20} MiB"),
+        ("2.3", f"{SMALL.metadata >> 10} KiB + N / {rate('metadata')}, at most {LARGE.metadata >> 20} MiB"),
+        ("2.4", f"1 to {SMALL.chunks} + N / {rate('chunks')}, at most {LARGE.chunks:_}; rank".replace("_", " ")),
+        ("2.4", f"rank 0 to {limits.MAX_RANK};"),
+        ("2.5", f"at most {SMALL.weights >> 20} Mi + {(MIDDLE.weights - SMALL.weights) // MIDDLE_BYTES} * N"),
+        ("2.5", f"of a segment at most {limits.MAX_WEIGHTS >> 20} Mi"),
         ("2.6", f"1 to {limits.MAX_NAME + 7} characters, of tensors: 1 to {limits.MAX_NAME},"),
         ("2.7", f"nesting of at most {limits.MAX_JSON_DEPTH}; integers of at most {limits.MAX_JSON_DIGITS} digits"),
         ("2.7", f"at most {2 * limits.MAX_JSON_DIGITS} characters"),
-        ("2.8", f"{limits.MAX_HEAD_BYTES >> 20} MiB after inflation"),
+        (
+            "2.8",
+            f"{SMALL.head >> 20} MiB + {(MIDDLE.head - SMALL.head) // MIDDLE_BYTES} * N, at most {LARGE.head >> 20}",
+        ),
         ("2.9", f"1 to {limits.MAX_SIDE}, width * height <= {limits.MAX_PIXELS:_}".replace("_", " ")),
         ("2.9", f"1 to {limits.MAX_FRAMES:_} frames, rate > 0 and <= {limits.MAX_RATE} ".replace("_", " ")),
-        ("2.10", f"{limits.MAX_TENSORS} in all segments"),
-        ("2.11", f"{limits.MAX_LANES} lanes; {limits.MAX_ROWS:_} rows".replace("_", " ")),
+        ("2.10", f"{SMALL.tensors} + N / {rate('tensors')}, at most {limits.MAX_TENSORS:_}, in".replace("_", " ")),
+        ("2.11", f"{limits.MAX_LANES} lanes; {SMALL.rows:_} + N / {rate('rows')} rows".replace("_", " ")),
     ],
 )
 def test_limits(clause: str, text: str) -> None:
