@@ -25,7 +25,7 @@ from loopback_hub.checks import no_threads
 
 settings.register_profile(
     "nervplay", deadline=None
-)  # a deadline is a timed assertion: it fails where a machine is busy
+)  # a timed assertion, which fails where a machine is busy
 settings.load_profile("nervplay")
 
 REPOSITORY = Path(__file__).resolve().parent.parent
