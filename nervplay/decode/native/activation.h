@@ -56,7 +56,16 @@ NK_INLINE vf vsilu(vf x) {
     vf n = a * -23.0831207f + big;
     vf half = (vf)((vi)_mm512_permutexvar_epi32((__m512i)n, _mm512_loadu_si512(HALF_POWERS)) + ((vi)n << 19));
     vf g = (1.0f - a) - (n - big) * 0.0433216988f;
-    return x / (half * (g * g) + (half + 1.0f));
+    return x / (half * (g * g + 1.0f) + 1.0f);
+}
+
+/* The same within 6e-5: e^f = 1 + f. */
+NK_INLINE vf vsilu_rough(vf x) {
+    const vf big = vset(12582928.0f); /* 16 more than there: the table has halves */
+    vf a = (vf)_mm512_range_ps((__m512)x, _mm512_set1_ps(86.0f), 0x02);
+    vf n = a * -23.0831207f + big;
+    vf power = (vf)((vi)_mm512_permutexvar_epi32((__m512i)n, _mm512_loadu_si512(HALF_POWERS)) + ((vi)n << 19));
+    return x / (power * ((1.0f - a) - (n - big) * 0.0433216988f) + 1.0f);
 }
 
 /* The place of |x| among pieces of a table, as the number of the nearest whole piece and the way from there. Adding `big`
@@ -94,6 +103,7 @@ NK_INLINE vf vgelu_rough(vf x) {
 }
 #else
 NK_INLINE vf vsilu(vf x) { return x * vsigmoid(x); }
+NK_INLINE vf vsilu_rough(vf x) { return vsilu(x); }
 
 /* x/2 (1 + erf(x / sqrt 2)), erf by Abramowitz and Stegun 7.1.26 (error below 1.5e-7). */
 NK_INLINE vf vgelu(vf x) {
@@ -171,7 +181,7 @@ NK_INLINE void activate(vf *v, const int n, int act, float slope, const int roug
     if (act == NK_GELU) {
         NK_UNROLL for (int i = 0; i < n; i++) v[i] = rough ? vgelu_rough(v[i]) : vgelu(v[i]);
     } else if (act == NK_SILU) {
-        NK_UNROLL for (int i = 0; i < n; i++) v[i] = vsilu(v[i]);
+        NK_UNROLL for (int i = 0; i < n; i++) v[i] = rough ? vsilu_rough(v[i]) : vsilu(v[i]);
     } else if (__builtin_expect(act != NK_NONE, 0)) { /* on a copy: what a call is given stays in memory */
         vf rare[8];
         NK_UNROLL for (int i = 0; i < n; i++) rare[i] = v[i];

@@ -1,5 +1,6 @@
 /* All kernels once for one instruction set: compiled several times, NK_NAME naming the table. */
 #include "direct.h"
+#include "line.h"
 #include "wino.h"
 
 #define TEXT(x) #x
@@ -22,18 +23,32 @@ static size_t scratch(const nk_op *op) {
     switch (op->kind) {
     case NK_DIRECT: return direct_scratch(op);
     case NK_HEAD: case NK_HEAD16: return head_scratch(op);
+#if defined(NK_AVX512)
+    case NK_LINE: case NK_LINE16: return line_scratch(op);
+#endif
     default: return wino_scratch(op);
     }
 }
 
 static int pieces(const nk_op *op, int row0, int row1) {
-    return op->kind == NK_WINO || op->kind == NK_WINO16 ? wino_pieces(op, row0, row1) : row_pieces(op, row0, row1);
+    switch (op->kind) {
+    case NK_WINO: case NK_WINO16: return wino_pieces(op, row0, row1);
+#if defined(NK_AVX512)
+    case NK_LINE: case NK_LINE16: return line_pieces(op, row0, row1);
+#endif
+    default: return row_pieces(op, row0, row1);
+    }
 }
 
 static void piece(const nk_op *op, const nk_map *in, nk_map *out, int row0, int row1, int number, void *work) {
-    if (op->kind == NK_DIRECT) direct_piece(op, in, out, row0, row1, number, work);
-    else if (op->kind == NK_HEAD || op->kind == NK_HEAD16) head_piece(op, in, out, row0, row1, number, work);
-    else wino_piece(op, in, out, row0, row1, number, work);
+    switch (op->kind) {
+    case NK_DIRECT: direct_piece(op, in, out, row0, row1, number, work); break;
+    case NK_HEAD: case NK_HEAD16: head_piece(op, in, out, row0, row1, number, work); break;
+#if defined(NK_AVX512)
+    case NK_LINE: case NK_LINE16: line_piece(op, in, out, row0, row1, number, work); break;
+#endif
+    default: wino_piece(op, in, out, row0, row1, number, work);
+    }
 }
 
 const nk_kernels TABLE(NK_NAME) = {

@@ -13,11 +13,11 @@ from nervplay.errors import CapabilityError
 
 __all__ = ["ABI", "ACTIVATIONS", "KINDS", "MAX_CHAIN", "Isa", "Op", "Pool", "Yuv", "kernels", "load", "why_not"]
 
-ABI = 4
+ABI = 5
 """`NK_ABI` of the sources that this module mirrors."""
 MAX_CHAIN = 32
 """`NK_MAX_CHAIN`."""
-KINDS = {name: number for number, name in enumerate(("direct", "wino", "wino16", "head", "head16"))}
+KINDS = {name: number for number, name in enumerate(("direct", "wino", "wino16", "head", "head16", "line", "line16"))}
 """`enum nk_kind`."""
 _NAMES = (
     "none",

@@ -16,13 +16,13 @@
 #endif
 
 /* Bump when a struct or a packed layout changes: a library of another version is not used. */
-#define NK_ABI 4
+#define NK_ABI 5
 /* Coefficients of `transform_sums`. */
 #define NK_AXIS 17
 /* Most convolutions of one chain. */
 #define NK_MAX_CHAIN 32
 
-enum nk_kind { NK_DIRECT, NK_WINO, NK_WINO16, NK_HEAD, NK_HEAD16 };
+enum nk_kind { NK_DIRECT, NK_WINO, NK_WINO16, NK_HEAD, NK_HEAD16, NK_LINE, NK_LINE16 };
 enum nk_act {
     NK_NONE, NK_RELU, NK_LEAKY, NK_RELU6, NK_GELU, NK_SILU, NK_SOFTPLUS, NK_HARDSWISH, NK_SIN, NK_SIGMOID, NK_TANH,
     NK_HALF_TANH /* tanh(x) / 2 + 1/2 */
@@ -49,7 +49,8 @@ typedef struct nk_op {
     const float *norm;              /* 16 bits: 16-bit units per unit of the transformed input, [position][padded channels] */
     const float *axes;              /* 16 bits: coefficients of the transform back, [rows, columns][NK_AXIS] */
     const struct nk_op *head;       /* a 1x1 NK_HEAD of 3 channels that reads the result at once, which then is stored nowhere; or NULL.
-                                       Only where whole vectors belong to one place of the shuffle, and groups == 1 */
+                                       Only where whole vectors belong to one place of the shuffle, and groups == 1.
+                                       NK_LINE and NK_LINE16 always have one */
 } nk_op;
 
 typedef struct nk_pool nk_pool;

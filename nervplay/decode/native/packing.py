@@ -4,6 +4,8 @@ Layouts (L lanes of a vector, P = 3 vectors of a panel at most; `gemm.h` splits 
 
     Winograd    [panel][position][channel][L * vectors]      float32
     16 bits     [panel][position][channel pair][L * vectors][2]   int16
+    line        [trio][channel][position][3]             float32
+    16 bits     [trio][channel pair][position][3][2]     int16
     direct      [panel][tap][channel][L * vectors]           float32
     head        [tap][output][channels padded to L]          float32
     16 bits     [tap][output][channel pairs padded to L][2]  int16
@@ -22,12 +24,15 @@ from numpy.typing import NDArray
 
 __all__ = [
     "LIMIT",
+    "TRIO",
     "Head16",
     "Packed16",
     "pack_depthwise",
     "pack_direct",
     "pack_head",
     "pack_head16",
+    "pack_line",
+    "pack_line16",
     "pack_linear",
     "pack_winograd",
     "pack_winograd16",
@@ -42,6 +47,9 @@ Float = NDArray[np.float32]
 LIMIT = 16383
 """What the calibrated maximum of a transformed input becomes: 15 bits with sign. Another frame may have twice as much
 before anything saturates, at 16 bits (`wino.h`)."""
+
+TRIO = 3
+"""Output channels that `line.h` computes together."""
 
 _POINTS = (0.0, 1.0, -1.0, 2.0, -2.0, 0.5, -0.5)
 _INPUT = np.array(
@@ -63,8 +71,8 @@ class Packed16(NamedTuple):
     """Weights of 16-bit products.
 
     Args:
-        weights: int16, flat.
-        scale: float32 (padded outputs), what one unit of a result is worth.
+        weights: int16.
+        scale: float32 (outputs, or padded ones), what one unit of a result is worth.
         norm: float32 (positions, padded channels), `LIMIT` / calibrated maximum.
         axes: float32 (2, 17), coefficients of the transform back along columns and along rows.
     """
@@ -185,8 +193,8 @@ def _axis_coefficients(unit: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.array([1 * unit[1], unit[3] / two, unit[5] / half, unit[0], *np.ravel(pairs), unit[7]])
 
 
-def pack_winograd16(weight: Float, peak: Float, lanes: int, most: int) -> Packed16:
-    """Return the weights of `NK_WINO16`.
+def _pairs16(weight: Float, peak: Float) -> Packed16:
+    """Return transformed weights as 16-bit integers, (positions, pairs of C, C', 2), and their units.
 
     The unit of a sum is that of its row of positions times that of its column times that of its output: the smallest
     for which neither a weight leaves 16 bits nor the sum of all |weight| * 2**15 leaves 31.
@@ -194,8 +202,6 @@ def pack_winograd16(weight: Float, peak: Float, lanes: int, most: int) -> Packed
     Args:
         weight: float32 (C', C, kh, kw), outputs in stored order.
         peak: float32 (positions, padded C), largest magnitudes of the transformed input; from calibration.
-        lanes: L.
-        most: vectors of the widest panel.
     """
     u = transformed(weight)
     positions, channels, outputs = u.shape
@@ -207,14 +213,46 @@ def pack_winograd16(weight: Float, peak: Float, lanes: int, most: int) -> Packed
     rows, columns = _axis_units(np.log2(least.max(axis=1)).reshape(sides))
     shared = np.outer(rows, columns).reshape(-1, 1)
     scale = (least / shared).max(axis=0)
-    pairs = np.zeros((positions, channels + channels % 2, padded(outputs, lanes)), np.int16)
-    pairs[:, :channels, :outputs] = np.rint(u / (shared * scale)[:, None, :])
-    pairs = pairs.reshape(positions, -1, 2, pairs.shape[-1]).transpose(0, 1, 3, 2)
+    pairs = np.zeros((positions, channels + channels % 2, outputs), np.int16)
+    pairs[:, :channels] = np.rint(u / (shared * scale)[:, None, :])
+    pairs = pairs.reshape(positions, -1, 2, outputs).transpose(0, 1, 3, 2)
     norm = np.zeros(peak.shape, np.float32)
     norm[:, :channels] = LIMIT / top
     axes = np.stack([_axis_coefficients(rows), _axis_coefficients(columns)]).astype(np.float32)
+    return Packed16(pairs, scale.astype(np.float32), norm, axes)
+
+
+def pack_winograd16(weight: Float, peak: Float, lanes: int, most: int) -> Packed16:
+    """Return the weights of `NK_WINO16`.
+
+    Args:
+        weight: float32 (C', C, kh, kw), outputs in stored order.
+        peak: float32 (positions, padded C), largest magnitudes of the transformed input; from calibration.
+        lanes: L.
+        most: vectors of the widest panel.
+    """
+    whole, outputs = _pairs16(weight, peak), weight.shape[0]
+    pairs = np.pad(whole.weights, ((0, 0), (0, 0), (0, padded(outputs, lanes) - outputs), (0, 0)))
     parts = [pairs[:, :, a:b].ravel() for a, b in panels(outputs, lanes, most)]
-    return Packed16(np.concatenate(parts), _wide(scale, lanes), norm, axes)
+    return whole._replace(weights=np.concatenate(parts), scale=_wide(whole.scale, lanes))
+
+
+def pack_line(weight: Float) -> Float:
+    """Return the weights of `NK_LINE`, flat, from float32 (C', C, 1, 3) with outputs in stored order, C' by `TRIO`."""
+    u = transformed(weight).astype(np.float32)
+    return u.reshape(*u.shape[:2], -1, TRIO).transpose(2, 1, 0, 3).ravel()
+
+
+def pack_line16(weight: Float, peak: Float) -> Packed16:
+    """Return the weights of `NK_LINE16`; the products are those of `pack_winograd16`.
+
+    Args:
+        weight: float32 (C', C, 1, 3), outputs in stored order, C' by `TRIO`.
+        peak: float32 (8, padded C), largest magnitudes of the transformed input; from calibration.
+    """
+    whole = _pairs16(weight, peak)
+    pairs = whole.weights.reshape(*whole.weights.shape[:2], -1, TRIO, 2).transpose(2, 1, 0, 3, 4)
+    return whole._replace(weights=pairs.ravel())
 
 
 def pack_direct(weight: Float, lanes: int, most: int) -> Float:

@@ -4,6 +4,7 @@ Rules, measured on 2 cores with 1 MiB of second-level cache each:
   * Winograd where the kernel is 3x3, 5x5 or a line of 3 or 5 taps and the map has at least `MIN_TILES` tiles: below,
     reading 64 transformed weights per pair of channels costs more than it saves;
   * 1024 positions of transformed tiles per block: 16 tiles of 8x8, 128 of 8x1;
+  * where vectors have 16 lanes, a 1x3 stage of few channels with a head inside has tiles as lanes (`line.h`);
   * strips of as few rows as give every thread `SHARE` pieces; the rings of a chain then fit the cache.
 """
 
@@ -18,10 +19,13 @@ from numpy.typing import NDArray
 from nervplay.decode.lowering import Conv
 from nervplay.decode.native.library import ACTIVATIONS, KINDS, Isa, Op
 from nervplay.decode.native.packing import (
+    TRIO,
     pack_depthwise,
     pack_direct,
     pack_head,
     pack_head16,
+    pack_line,
+    pack_line16,
     pack_linear,
     pack_winograd,
     pack_winograd16,
@@ -40,6 +44,9 @@ _WINOGRAD = ((3, 3), (5, 5), (3, 1), (1, 3), (5, 1), (1, 5))
 _BLOCK_POSITIONS = 1024
 _BLOCK_PIXELS = 64
 _HEAD_PIXELS = 320
+_LINE_LANES, _LINE_TILES, _LINE_CHANNELS, _LINE_ROWS = 16, 16, 48, 4
+"""Of `line.h`: lanes of the vectors that it needs, tiles of a piece, most channels (their positions stay in the
+first-level cache, beside the weights), and rows of its longest strip."""
 
 
 @dataclass(frozen=True)
@@ -139,13 +146,16 @@ def _pack(op: Op, conv: Conv, kind: str, isa: Isa, peak: Float | None) -> list[N
     bias[:outputs] = conv.bias[order]
     arrays: list[NDArray[Any]] = [bias]
     op.bias = bias.ctypes.data
-    if kind == "wino16":
+    if kind in ("wino16", "line16"):
         assert peak is not None
-        packed = pack_winograd16(weight, peak, isa.lanes, isa.panel)
+        wino = kind == "wino16"
+        packed = pack_winograd16(weight, peak, isa.lanes, isa.panel) if wino else pack_line16(weight, peak)
         arrays += [packed.weights, packed.scale, packed.norm, packed.axes]
         op.scale, op.norm, op.axes = (part.ctypes.data for part in packed[1:])
     elif kind == "wino":
         arrays.append(pack_winograd(weight, isa.lanes, isa.panel))
+    elif kind == "line":
+        arrays.append(pack_line(weight))
     elif kind == "direct":
         arrays.append(pack_direct(weight, isa.lanes, isa.panel))
     elif kind == "head":
@@ -160,7 +170,11 @@ def _pack(op: Op, conv: Conv, kind: str, isa: Isa, peak: Float | None) -> list[N
 
 def _divide(op: Op, conv: Conv, kind: str, isa: Isa, threads: int) -> None:
     """Choose the sizes of blocks and strips."""
-    winograd = kind in ("wino", "wino16")
+    op.groups = 1
+    if kind.startswith("line"):
+        op.strip = _line_strip(conv, threads)
+        return
+    winograd = kind.startswith("wino")
     tall, wide = (_tile(taps) if winograd else 1 for taps in conv.weight.shape[2:])
     if winograd:
         op.block = _BLOCK_POSITIONS // _positions(conv)
@@ -171,9 +185,19 @@ def _divide(op: Op, conv: Conv, kind: str, isa: Isa, threads: int) -> None:
     blocks = -(-across // op.block)
     wanted = 1 if threads == 1 else SHARE * threads
     op.strip = min(bands, -(-wanted // blocks)) * tall
-    op.groups = 1
     if kind != "head" and blocks * bands < wanted:
         op.groups = min(len(panels(conv.weight.shape[0], isa.lanes, isa.panel)), -(-wanted // (blocks * bands)))
+
+
+def _line_strip(conv: Conv, threads: int) -> int:
+    """Return rows of a strip of which as few lanes as can be compute nothing, and all threads as much."""
+    across, most = -(-conv.out_size[1] // _tile(3)), min(_LINE_ROWS, conv.out_size[0])
+
+    def used(rows: int) -> float:
+        turns = -(-rows * across // (_LINE_TILES * threads))
+        return rows * across / (turns * threads)
+
+    return max(range(1, most + 1), key=used)
 
 
 def plan_chain(convolutions: Sequence[Conv], isa: Isa, threads: int, peaks: Mapping[Conv, Float] | None = None) -> Plan:
@@ -186,14 +210,10 @@ def plan_chain(convolutions: Sequence[Conv], isa: Isa, threads: int, peaks: Mapp
         peaks: for those that are to have 16-bit products, the largest magnitudes of their transformed input.
     """
     count = len(convolutions)
-    ops = (Op * count)()
-    kinds, arrays = [], []
-    for i, (op, conv) in enumerate(zip(ops, convolutions, strict=True)):
-        kind = kind_of(conv, last=i == count - 1)
+    ops, arrays = (Op * count)(), []
+    kinds = _kinds(convolutions, isa, peaks or {})
+    for i, (op, conv, kind) in enumerate(zip(ops, convolutions, kinds, strict=True)):
         peak = (peaks or {}).get(conv)
-        if peak is not None and kind == "wino":
-            kind = "wino16"
-        kinds.append(kind)
         op.kind = KINDS.get(kind, 0)
         op.act, op.slope = ACTIVATIONS[conv.activation], conv.slope
         (op.height, op.width), (op.out_height, op.out_width) = conv.size, conv.out_size
@@ -217,6 +237,22 @@ def plan_chain(convolutions: Sequence[Conv], isa: Isa, threads: int, peaks: Mapp
     return Plan(convolutions, count, kinds, ops, arrays)
 
 
+def _kinds(convolutions: Sequence[Conv], isa: Isa, peaks: Mapping[Conv, Float]) -> list[str]:
+    """Return the kernel of each convolution, but for heads with 16-bit products."""
+    kinds = [kind_of(conv, last=conv is convolutions[-1]) for conv in convolutions]
+    if _fuses(convolutions, kinds, isa) and _in_line(convolutions[-2], isa):
+        kinds[-2] = "line"
+    whole = {"wino": "wino16", "line": "line16"}
+    return [whole.get(kind, kind) if conv in peaks else kind for conv, kind in zip(convolutions, kinds, strict=True)]
+
+
+def _in_line(stage: Conv, isa: Isa) -> bool:
+    """Whether `line.h` computes a stage that has a head inside."""
+    outputs, channels, *taps = stage.weight.shape
+    known = isa.lanes == _LINE_LANES and taps == [1, 3]
+    return known and channels <= _LINE_CHANNELS and outputs % (TRIO * stage.shuffle**2) == 0
+
+
 def _pack_whole_head(stage: Op, head: Op, conv: Conv, peak: Float, isa: Isa) -> list[NDArray[Any]]:
     """Give a head 16-bit products, and the stage before it integers to store; return what they point to."""
     packed = pack_head16(conv.weight, peak, isa.lanes)
@@ -230,7 +266,7 @@ def _pack_whole_head(stage: Op, head: Op, conv: Conv, peak: Float, isa: Isa) -> 
 
 def _fuses(convolutions: Sequence[Conv], kinds: Sequence[str], isa: Isa) -> bool:
     """Whether the last stage can compute the head behind it: see native/fused.h."""
-    if len(kinds) < 2 or kinds[-1] != "head" or not kinds[-2].startswith("wino"):
+    if len(kinds) < 2 or kinds[-1] != "head" or not kinds[-2].startswith(("wino", "line")):
         return False
     head = convolutions[-1].weight
     return (head.shape[0], *head.shape[2:]) == (3, 1, 1) and head.shape[1] % isa.lanes == 0

@@ -4,7 +4,10 @@ import numpy as np
 import pytest
 
 from nervplay.decode.native.packing import (
+    TRIO,
     _axis_coefficients,
+    pack_line,
+    pack_line16,
     pack_winograd,
     pack_winograd16,
     padded,
@@ -46,6 +49,21 @@ def test_sums_cannot_leave_32_bits() -> None:
     assert sums.max() * 2**15 < 2**31, "not even where inputs are as large as 16 bits allow"
     assert sums[:, :20].max(axis=0).min() * 2**15 > 2**30, "no bits are wasted"
     assert not packed.norm[:, 33:].any()
+
+
+def test_trios_of_outputs() -> None:
+    rng = np.random.default_rng(2)
+    weight = rng.standard_normal((12, 5, 1, 3)).astype(np.float32)
+    peak = rng.uniform(1, 20, (8, 16)).astype(np.float32)
+    trios, packed = pack_line(weight).reshape(12 // TRIO, 5, 8, TRIO), pack_line16(weight, peak)
+    whole, panel = packed.weights.reshape(12 // TRIO, 3, 8, TRIO, 2), pack_winograd16(weight, peak, 16, 3)
+    for output in range(12):
+        trio, place = divmod(output, TRIO)
+        np.testing.assert_array_equal(trios[trio, :, :, place].T, transformed(weight)[:, :, output].astype(np.float32))
+        same = panel.weights.reshape(8, 3, 16, 2)[:, :, output]
+        np.testing.assert_array_equal(whole[trio, :, :, place].transpose(1, 0, 2), same)
+    np.testing.assert_array_equal(packed.scale, panel.scale[:12])
+    np.testing.assert_array_equal(packed.axes, panel.axes)
 
 
 def test_positions_of_one_axis_share_a_unit() -> None:

@@ -281,6 +281,63 @@ def test_a_head_inside_the_last_stage(isa: Isa, kernel: tuple[int, int], channel
     assert run([stage, head], x, isa, 3).tobytes() == one.tobytes()
 
 
+def line(size: tuple[int, int], channels: int, outputs: int = 48, shuffle: int = 2, left: int = 1) -> list[Conv]:
+    """Return a stage as the second half of LRConv's pair, with a head behind it."""
+    stage = convolution(40, size, channels, outputs, (1, 3), shuffle=shuffle, activation="silu", padding=(0, left))
+    size = (stage.out_size[0] * shuffle, stage.out_size[1] * shuffle)
+    return [stage, convolution(41, size, outputs, 3, (1, 1), activation="half_tanh")]
+
+
+@pytest.mark.parametrize(
+    ("size", "shuffle", "left"), [((21, 43), 2, 1), ((16, 6), 1, 1), ((9, 97), 3, 2), ((17, 62), 2, 0), ((40, 5), 2, 1)]
+)
+@pytest.mark.parametrize("channels", [1, 17, 24, 48])
+def test_tiles_as_lanes(isa: Isa, size: tuple[int, int], shuffle: int, left: int, channels: int) -> None:
+    convs, x = line(size, channels, shuffle=shuffle, left=left), picture(size, channels)
+    peak = np.zeros(peak_shape(convs[0], "wino"), np.float32)
+    load().nk_peak(isa.number, plan_chain(convs[:1], isa, 1).ops, x.ctypes.data, peak.ctypes.data)
+    for peaks in ({}, {convs[0]: peak}):
+        kind = ("line" if isa.lanes == 16 else "wino") + "16" * len(peaks)
+        assert plan_chain(convs, isa, 1, peaks).kinds == [kind, "head"]
+        out = run(convs, x, isa, peaks=peaks)
+        # The stage by itself has channels as lanes. Integers are the same, but for a few that were near one half.
+        stage = run(convs[:1], x, isa, peaks=peaks)
+        apart = np.abs(out - expected(convs[1], stage))
+        assert apart.max() < (5e-4 if peaks else 5e-6)
+        assert apart.mean() < 1e-6
+        np.testing.assert_allclose(stage, expected(convs[0], x), atol=0.05 if peaks else 1e-4)
+        for threads in (2, 3):
+            assert run(convs, x, isa, threads, peaks=peaks).tobytes() == out.tobytes()
+
+
+def test_tiles_as_lanes_saturate(isa: Isa) -> None:
+    convs, x = line((21, 43), 24), picture((21, 43), 24)
+    peak = np.zeros(peak_shape(convs[0], "wino"), np.float32)
+    load().nk_peak(isa.number, plan_chain(convs[:1], isa, 1).ops, x.ctypes.data, peak.ctypes.data)
+    few = {convs[0]: 0.1 * peak}
+    np.testing.assert_allclose(
+        run(convs, x, isa, peaks=few), expected(convs[1], run(convs[:1], x, isa, peaks=few)), atol=5e-4
+    )
+
+
+def test_nan_stays_in_its_row(isa: Isa) -> None:
+    # Tiles of several rows are computed together, and behind the end of a row the next one is read by nobody.
+    (stage, head), x = line((18, 20), 24), picture((18, 20), 24)
+    convs = [stage, replace(head, activation="none")]
+    x[5] = np.nan
+    lost = np.isnan(run(convs, x, isa)).all(axis=(1, 2))
+    np.testing.assert_array_equal(np.flatnonzero(lost), [10, 11])
+    assert np.isnan(run(convs, x, isa)).sum() == 2 * 40 * 3
+
+
+def test_which_stages_have_tiles_as_lanes(isa: Isa) -> None:
+    assert plan_chain(line((21, 43), 49), isa, 1).kinds == ["wino", "head"], "more than the cache holds"
+    assert plan_chain(line((21, 43), 24, outputs=16), isa, 1).kinds == ["wino", "head"], "no whole trios"
+    assert plan_chain(line((3, 10), 24), isa, 1).kinds == ["direct", "head"], "too few tiles"
+    alone = line((21, 43), 24)[:1]
+    assert plan_chain(alone, isa, 1).kinds == ["wino"], "no head"
+
+
 def test_only_a_head_of_three_channels_is_inside(isa: Isa) -> None:
     stage = convolution(15, (21, 43), 5, 16, (3, 3), shuffle=2, activation="gelu")
     head = convolution(16, (42, 86), 16, 4, (1, 1), activation="half_tanh")
