@@ -23,7 +23,7 @@ _LOG = logging.getLogger("nervplay.compiling")
 HERE = Path(__file__).resolve().parent
 SHARED = HERE.parents[1] / "decode" / "native"
 UNITS = (
-    *(HERE / f"{name}.c" for name in ("elementwise", "depthwise", "convnext", "convolution", "head", "ssim")),
+    *(HERE / f"{name}.c" for name in ("elementwise", "depthwise", "convnext", "convolution", "head", "ssim", "team")),
     SHARED / "pool.c",
 )
 NEEDS = {

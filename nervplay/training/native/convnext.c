@@ -185,8 +185,8 @@ int nt_next_enter(nk_pool *pool, int type, const float *x, const float *weights,
                     .height = height, .width = width, .channels = channels};
     if (!make_room(pool, &job, items, 0)) return -1;
     pack(&job, 0);
-    nk_parallel(pool, lay_task, &job, items * height);
-    nk_parallel(pool, enter_task, &job, items * height);
+    nt_parallel(pool, lay_task, &job, items * height);
+    nt_parallel(pool, enter_task, &job, items * height);
     return 0;
 }
 
@@ -198,13 +198,13 @@ int nt_next_enter_back(nk_pool *pool, int type, const float *x, const float *wei
                     .height = height, .width = width, .channels = channels};
     if (!make_room(pool, &job, items, 1)) return -1;
     pack(&job, 1);
-    nk_parallel(pool, lay_task, &job, items * height);
-    nk_parallel(pool, unnorm_task, &job, items * height);
-    nk_parallel(pool, leave_task, &job, items * height);
+    nt_parallel(pool, lay_task, &job, items * height);
+    nt_parallel(pool, unnorm_task, &job, items * height);
+    nt_parallel(pool, leave_task, &job, items * height);
     float *folded = job.packed + (size_t)(AREA * job.padded);
     depthwise_job sums = {.x = job.inside, .gradient = job.slopes, .out = folded, .items = items, .height = height,
                           .width = job.wide, .channels = job.padded, .taps = TAPS};
-    nk_parallel(pool, correlate_task, &sums, job.padded / NK_LANES * TAPS);
+    nt_parallel(pool, correlate_task, &sums, job.padded / NK_LANES * TAPS);
     for (int c = 0; c < channels; c++) {
         for (int t = 0; t < AREA; t++) to_weights[c * AREA + t] = folded[t * job.padded + c];
         for (int which = 0; which < 3; which++) {
@@ -259,7 +259,7 @@ static void scaled_back_task(void *context, int row, int worker) {
 void nt_next_leave(nk_pool *pool, int type, const float *x, const void *product, const float *scale, float *y, int rows,
                    int width, int channels) {
     leave_job job = {.type = type, .width = width, .channels = channels, .x = x, .scale = scale, .product = (void *)product, .y = y};
-    nk_parallel(pool, add_scaled_task, &job, rows);
+    nt_parallel(pool, add_scaled_task, &job, rows);
 }
 
 int nt_next_leave_back(nk_pool *pool, int type, const float *gradient, const void *product, const float *scale,
@@ -267,7 +267,7 @@ int nt_next_leave_back(nk_pool *pool, int type, const float *gradient, const voi
     leave_job job = {.type = type, .width = width, .channels = channels, .x = gradient, .scale = scale, .product = (void *)product, .to_product = to_product};
     const int padded = up_to(channels, 16);
     if (!(job.sums = nk_pool_memory(pool, sizeof(float) * (size_t)(2 * rows * padded)))) return -1;
-    nk_parallel(pool, scaled_back_task, &job, rows);
+    nt_parallel(pool, scaled_back_task, &job, rows);
     for (int c = 0; c < channels; c++) {
         float all = 0.0f, along = 0.0f;
         for (int row = 0; row < rows; row++)

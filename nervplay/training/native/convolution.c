@@ -110,16 +110,16 @@ int nt_convolve(nk_pool *pool, int turned, const float *x, const float *weights,
     job.scratch = (wino_scratch(&job.op) + 4095) & ~(size_t)4095;
     const size_t weight_size = sizeof(float) * POSITIONS * (size_t)channels * (size_t)job.out_padded;
     const size_t packed = (weight_size + sizeof(float) * (size_t)job.out_padded + 4095) & ~(size_t)4095;
-    char *memory = nk_pool_memory(pool, packed + job.scratch * (size_t)nk_pool_threads(pool));
+    char *memory = nk_pool_memory(pool, packed + job.scratch * (size_t)nt_threads(pool));
     if (!memory) return -1;
     job.packed = (float *)(void *)memory, job.work = memory + packed;
     float *start = (float *)(void *)(memory + weight_size);
     for (int o = 0; o < job.out_padded; o++)
         start[o] = bias && o < out_channels ? bias[channel_of(o, out_channels, factor)] : 0.0f;
     job.op.weights = job.packed, job.op.bias = start;
-    nk_parallel(pool, pack_task, &job, channels);
+    nt_parallel(pool, pack_task, &job, channels);
     for (job.item = 0; job.item < items; job.item++)
-        nk_parallel(pool, convolve_task, &job, wino_pieces(&job.op, 0, height));
+        nt_parallel(pool, convolve_task, &job, wino_pieces(&job.op, 0, height));
     return 0;
 }
 
@@ -275,10 +275,10 @@ int nt_convolve_weights(nk_pool *pool, const float *x, const float *gradient, co
     memset(job.sums, 0, sizeof(float) * kept);
     for (job.chunk = 0; job.chunk < tiles; job.chunk += CHUNK) {
         job.tiles = tiles - job.chunk < CHUNK ? tiles - job.chunk : CHUNK;
-        nk_parallel(pool, transform_task, &job, job.tiles);
-        nk_parallel(pool, add_task, &job, POSITIONS);
+        nt_parallel(pool, transform_task, &job, job.tiles);
+        nt_parallel(pool, add_task, &job, POSITIONS);
     }
-    nk_parallel(pool, fold_task, &job, channels);
+    nt_parallel(pool, fold_task, &job, channels);
     for (int o = 0; o < out_channels && bias; o++) bias[channel_of(o, out_channels, factor)] = job.bias[o];
     return 0;
 }

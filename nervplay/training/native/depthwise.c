@@ -15,11 +15,11 @@ static void correlate_task(void *context, int item, int worker) {
 void nt_depthwise(nk_pool *pool, const float *x, const float *weights, const float *bias, float *y, int items, int height,
                   int width, int channels, int taps) {
     depthwise_job job = {x, weights, bias, NULL, y, items, height, width, channels, taps};
-    nk_parallel(pool, convolve_task, &job, items * height);
+    nt_parallel(pool, convolve_task, &job, items * height);
 }
 
 void nt_depthwise_weights(nk_pool *pool, const float *x, const float *gradient, float *weights, int items, int height,
                           int width, int channels, int taps) {
     depthwise_job job = {x, NULL, NULL, gradient, weights, items, height, width, channels, taps};
-    nk_parallel(pool, correlate_task, &job, channels / NK_LANES * taps);
+    nt_parallel(pool, correlate_task, &job, channels / NK_LANES * taps);
 }

@@ -128,8 +128,8 @@ void nt_finish(nk_pool *pool, int back, int ordered, int act, int in_type, int t
                void *slope, int rows, int width, int channels, int factor) {
     finish_job job = {act, in_type, type, slope_type, x, y, slope, width, channels, factor};
     if (factor == 1) job.width = 1, job.channels = width * channels; /* rows as they are */
-    if (factor == 1 || ordered) nk_parallel(pool, back ? ordered_back_task : ordered_task, &job, rows);
-    else nk_parallel(pool, back ? shuffled_back_task : shuffled_task, &job, rows);
+    if (factor == 1 || ordered) nt_parallel(pool, back ? ordered_back_task : ordered_task, &job, rows);
+    else nt_parallel(pool, back ? shuffled_back_task : shuffled_task, &job, rows);
 }
 
 int nt_abi(void) { return NT_ABI; }

@@ -139,10 +139,10 @@ int nt_head(nk_pool *pool, int what, int type, void *x, float *weights, const fl
     const size_t size = (size_t)(TAPS * OUTPUTS * job.padded), tasks = (size_t)(items * job.bands);
     const size_t lines = (line_of(&job, job.padded) + line_of(&job, OUTPUTS)) * (BAND + 2) + 2 * NK_LANES;
     job.scratch = (sizeof(float) * lines + 4095) & ~(size_t)4095;
-    job.work = nk_pool_memory(pool, job.scratch * (size_t)nk_pool_threads(pool) + sizeof(float) * tasks * size);
+    job.work = nk_pool_memory(pool, job.scratch * (size_t)nt_threads(pool) + sizeof(float) * tasks * size);
     if (!job.work) return -1;
-    job.sums = (float *)(void *)(job.work + job.scratch * (size_t)nk_pool_threads(pool));
-    nk_parallel(pool, head_task, &job, (int)tasks);
+    job.sums = (float *)(void *)(job.work + job.scratch * (size_t)nt_threads(pool));
+    nt_parallel(pool, head_task, &job, (int)tasks);
     if (what == NT_TO_WEIGHTS) {
         memset(weights, 0, sizeof(float) * size);
         for (size_t t = 0; t < tasks; t++)

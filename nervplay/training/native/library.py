@@ -16,7 +16,7 @@ from nervplay.training.native.build import build
 
 __all__ = ["ABI", "Kernels", "kernels"]
 
-ABI = 2
+ABI = 3
 """`NT_ABI` of the sources that this module mirrors."""
 
 _LOG = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ _SIGNATURES: Mapping[str, tuple[Any, Sequence[Any]]] = {
 
 
 class Kernels:
-    """The library, with as many threads as PyTorch has; one call at a time, others wait.
+    """The library, with PyTorch's threads or as many of its own; one call at a time, others wait.
 
     Args:
         path: the shared library.
@@ -60,6 +60,7 @@ class Kernels:
         for name, (result, arguments) in _SIGNATURES.items():
             function = getattr(self._library, name)
             function.restype, function.argtypes = result, [c_void_p, *arguments]
+        self._library.nt_team.argtypes, self._library.nt_team.restype = [c_void_p, c_int], None
         self._lock = threading.Lock()
         self._pool: int | None = None
         self._threads, self._process = 0, 0
@@ -83,19 +84,38 @@ class Kernels:
         if (threads, process) != (self._threads, self._process):
             if self._pool and process == self._process:
                 self._library.nk_pool_free(self._pool)
-            self._pool, self._threads, self._process = self._library.nk_pool_new(threads), threads, process
+            team = None if _State.forked else _openmp()
+            self._library.nt_team(team, threads)
+            self._pool = self._library.nk_pool_new(1 if team else threads)
+            self._threads, self._process = threads, process
         if not self._pool:
             self._threads = 0
             raise MemoryError(f"no memory for {threads} threads")
         return self._pool
 
 
+def _openmp() -> Any:
+    """Return what runs a function on the threads that PyTorch computes with; None where these are not GNU OpenMP's."""
+    if not torch.backends.openmp.is_available():  # type: ignore[no-untyped-call]  # untyped in torch
+        return None
+    return getattr(ctypes.CDLL(None), "GOMP_parallel", None)
+
+
 class _State:
-    """What `kernels` found, once per process."""
+    """What `kernels` found, once per process; and whether the process was forked, where OpenMP has no threads."""
 
     lock = threading.Lock()
     found: Kernels | None = None
     searched = False
+    forked = False
+
+    @classmethod
+    def fork(cls) -> None:
+        """Note that this is a forked process."""
+        cls.forked = True
+
+
+os.register_at_fork(after_in_child=_State.fork)
 
 
 def _cache() -> Path:

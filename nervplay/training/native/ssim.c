@@ -146,10 +146,10 @@ int nt_ssim(nk_pool *pool, const float *x, const float *y, const float taps[11],
     if (!memory) return -1;
     ssim_job job = {x, y, taps, gradient, (float *)(void *)memory, NULL, planes, height, width, bands, pitch, (float)(1 / count)};
     job.sums = (double *)(void *)(memory + (size - scores));
-    nk_parallel(pool, score_task, &job, planes * bands);
+    nt_parallel(pool, score_task, &job, planes * bands);
     *mean = 0.0;
     for (int i = 0; i < planes * bands; i++) *mean += job.sums[i] / count;
     job.bands = (height + BAND - 1) / BAND;
-    nk_parallel(pool, gradient_task, &job, planes * job.bands);
+    nt_parallel(pool, gradient_task, &job, planes * job.bands);
     return 0;
 }

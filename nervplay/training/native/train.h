@@ -2,7 +2,7 @@
 
    Maps are [item][row][column][channel], channels innermost and unpadded, unless said otherwise. Pieces of work and the
    order of all sums depend on sizes alone, so neither the number of threads nor who computes what changes a bit.
-   Threads are those of the decoder's kernels (`nervplay/decode/native/pool.c`); nothing keeps a pointer of the caller. */
+   Threads are those of `team.c`; nothing keeps a pointer of the caller. */
 #ifndef NT_H
 #define NT_H
 
@@ -10,12 +10,20 @@
 #include "simd.h"
 
 /* Bump when a call changes: a library of another version is not used. */
-#define NT_ABI 2
+#define NT_ABI 3
 
 enum nt_type { NT_FLOAT32, NT_BFLOAT16 };
 enum nt_act { NT_GELU, NT_SILU };
 
 NK_API int nt_abi(void);
+
+/* `GOMP_parallel` of an OpenMP library: runs a function of a context on so many threads and waits. */
+typedef void nt_fork(void (*run)(void *context), void *context, unsigned threads, unsigned flags);
+/* Compute on `threads` threads of `fork`; NULL: on those of the pool, which otherwise needs none but the caller's. */
+NK_API void nt_team(nt_fork *fork, int threads);
+int nt_threads(const nk_pool *pool);
+/* As `nk_parallel`, on those threads. */
+void nt_parallel(nk_pool *pool, nk_task task, void *context, int items);
 
 /* Pixel shuffle and activation: x [rows][width][channels * factor^2], whose channels are (c, i, j), or (i, j, c) where
    they are `ordered`, to y [rows * factor][width * factor][channels]; rows are those of all items. slope has the form of

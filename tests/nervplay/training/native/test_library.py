@@ -1,6 +1,8 @@
 """The calls of the kernels: any number of threads, from any thread and process."""
 
 import multiprocessing
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -40,6 +42,46 @@ def test_the_pool_follows_pytorch_s_number_of_threads() -> None:
     finally:
         torch.set_num_threads(before)
     assert all(torch.equal(results[0], result) for result in results)
+
+
+@pytest.mark.usefixtures("kernels")
+def test_threads_of_its_own_compute_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    before, results = torch.get_num_threads(), []
+    try:
+        for team in (library._openmp(), None):
+            monkeypatch.setattr(library, "_openmp", lambda team=team: team)
+            torch.set_num_threads(3)
+            results.append(convolve(0))
+            torch.set_num_threads(2)
+            results.append(convolve(0))
+    finally:
+        monkeypatch.undo()
+        torch.set_num_threads(before + 1)
+        convolve(0)  # another number, and PyTorch's threads compute again
+        torch.set_num_threads(before)
+    assert all(torch.equal(results[0], result) for result in results)
+
+
+_COUNT = """
+import os, torch
+torch.set_num_threads(2)
+torch.ones(1 << 20).sum()
+before = len(os.listdir("/proc/self/task"))
+from nervplay.training.native.depthwise import depthwise
+from nervplay.training.native.library import kernels
+depthwise(kernels(), torch.ones(1, 16, 20, 24), torch.ones(16, 1, 3, 3), torch.ones(16))
+print(before, len(os.listdir("/proc/self/task")))
+"""
+
+
+@pytest.mark.usefixtures("kernels")
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="this system does not list threads")
+@pytest.mark.skipif(library._openmp() is None, reason="this PyTorch has another library of threads")
+def test_pytorch_s_threads_compute_and_no_others() -> None:
+    """Two sets of threads, each waiting for work, would take the processor from each other."""
+    ended = subprocess.run([sys.executable, "-c", _COUNT], capture_output=True, text=True, check=True)
+    before, after = map(int, ended.stdout.split())
+    assert before == after
 
 
 def _sum(seed: int) -> float:
