@@ -6,6 +6,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import handle_torch_function, has_torch_function
 
 from nervplay.errors import UnknownNameError
 
@@ -53,6 +54,9 @@ def picture(features: Tensor, output: OutputMap) -> Tensor:
     Returns:
         float (B, 3, H, W); in [0, 1] for "tanh" and "sigmoid".
     """
+    if has_torch_function((features,)):  # a fit may put a faster function in its place
+        result: Tensor = handle_torch_function(picture, (features,), features, output)
+        return result
     if output == "tanh":
         return torch.tanh(features) * 0.5 + 0.5
     if output == "sigmoid":

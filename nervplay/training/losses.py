@@ -25,6 +25,8 @@ from torch.nn import functional as F
 from nervplay.errors import UnknownNameError
 from nervplay.metrics.ms_ssim import float_ms_ssim, float_ssim
 from nervplay.training.fused_ssim import fused_ssim, takes
+from nervplay.training.native.frame import Measure, mean_error
+from nervplay.training.native.frame import takes as takes_error
 from nervplay.training.native.library import Kernels
 
 __all__ = ["LOSS_NAMES", "Loss", "get_loss"]
@@ -41,6 +43,13 @@ def _ssim_loss(prediction: Tensor, target: Tensor) -> Tensor:
 def _fused_ssim_loss(prediction: Tensor, target: Tensor, kernels: Kernels | None) -> Tensor:
     """Return what `_ssim_loss` does, up to rounding, by one function where the frames allow it."""
     return 1.0 - fused_ssim(prediction, target, kernels) if takes(prediction) else _ssim_loss(prediction, target)
+
+
+def _native_error(otherwise: Loss, measure: Measure, kernels: Kernels, prediction: Tensor, target: Tensor) -> Tensor:
+    """Return a mean error by one function where the frames allow it."""
+    if takes_error(prediction, target):
+        return mean_error(kernels, measure, prediction, target)
+    return otherwise(prediction, target)
 
 
 def _ms_ssim_loss(prediction: Tensor, target: Tensor) -> Tensor:
@@ -102,15 +111,18 @@ def get_loss(name: str, *, fused: bool = False, kernels: Kernels | None = None) 
     Args:
         name: one of `LOSS_NAMES`; case matters.
         fused: whether SSIM is computed by `fused_ssim`, which rounds otherwise.
-        kernels: what it computes with; None for PyTorch.
+        kernels: what this and mean errors are computed with; None for PyTorch.
 
     Raises:
         UnknownNameError: no such loss.
     """
     if name not in _TERMS:
         raise UnknownNameError("loss", name, _TERMS)
-    ssim = partial(_fused_ssim_loss, kernels=kernels) if fused else _ssim_loss
-    terms = ((share, ssim if term is _ssim_loss else term) for share, term in _TERMS[name])
+    faster: dict[Loss, Loss] = {_ssim_loss: partial(_fused_ssim_loss, kernels=kernels)} if fused else {}
+    if kernels is not None:
+        faster[F.mse_loss] = partial(_native_error, F.mse_loss, "square", kernels)
+        faster[F.l1_loss] = partial(_native_error, F.l1_loss, "absolute", kernels)
+    terms = ((share, faster.get(term, term)) for share, term in _TERMS[name])
     (weight, first), *rest = terms
 
     def loss(prediction: Tensor, target: Tensor) -> Tensor:

@@ -12,7 +12,6 @@ from torch.nn import functional as F
 from torch.optim import Optimizer
 
 from nervplay.errors import UsageError
-from nervplay.metrics.psnr import float_psnr
 from nervplay.models.base import TrainingPair, VideoModel
 from nervplay.training.averaging import WeightMean
 from nervplay.training.batches import make_batches
@@ -237,7 +236,7 @@ class Run:
         loss, psnr = torch.stack([loss for loss, _ in results]).mean(), torch.cat([psnr for _, psnr in results])
         if self.recipe.grad_clip is not None:
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.grad_clip)
-        self.optimiser.step()
+        self._speed.update(self.optimiser)
         if self.epoch < self.recipe.epochs:
             self._mean.add(self.finished_steps + 1)
         self.record.add(step, loss, psnr)
@@ -258,7 +257,7 @@ class Run:
         pairs = [self._visible(pair._replace(prediction=pair.prediction.float())) for pair in pairs]
         losses = [pair.weight * self._loss(pair.prediction, pair.target) for pair in pairs]
         loss = torch.stack(losses).sum() if len(losses) > 1 else losses[0]
-        return loss, float_psnr(pairs[-1].prediction, pairs[-1].target)
+        return loss, self._speed.psnr(pairs[-1].prediction, pairs[-1].target)
 
     def _visible(self, pair: TrainingPair) -> TrainingPair:
         """Return a term of the loss without what lies in holes, of which coarser terms lose every cell they touch."""

@@ -21,10 +21,13 @@ from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
+from torch.optim import Optimizer
 
 from nervplay.errors import CapabilityError, UnknownNameError
 from nervplay.memory import keep_pages
+from nervplay.metrics.psnr import float_psnr
 from nervplay.models.base import VideoModel
+from nervplay.training.native import adam, frame
 from nervplay.training.native.layers import Fusible, NativeLayers, fusible
 from nervplay.training.native.library import kernels as find_kernels
 
@@ -75,6 +78,19 @@ class Speed:
         half = self._half and model.bears_bfloat16
         block = torch.autocast(self._device.type, torch.bfloat16) if half else nullcontext()
         return block if self.kernels is None else _both(NativeLayers(self.kernels, self._blocks), block)
+
+    def update(self, optimiser: Optimizer) -> None:
+        """Do one step of an optimiser with the gradients that are there."""
+        if self.kernels is not None and adam.takes(optimiser):
+            adam.adam_step(self.kernels, optimiser)
+        else:
+            optimiser.step()
+
+    def psnr(self, prediction: Tensor, target: Tensor) -> Tensor:
+        """Return what `nervplay.metrics.float_psnr` does."""
+        if self.kernels is not None and frame.takes(prediction, target):
+            return frame.frame_psnr(self.kernels, prediction.detach(), target)
+        return float_psnr(prediction, target)
 
     def compiled(self, function: Function) -> Function:
         """Return the function compiled, where this way compiles.

@@ -23,7 +23,8 @@ _LOG = logging.getLogger("nervplay.compiling")
 HERE = Path(__file__).resolve().parent
 SHARED = HERE.parents[1] / "decode" / "native"
 UNITS = (
-    *(HERE / f"{name}.c" for name in ("elementwise", "depthwise", "convnext", "convolution", "head", "ssim", "team")),
+    *(HERE / f"{name}.c" for name in ("adam", "convnext", "convolution", "depthwise", "elementwise", "frame", "head")),
+    *(HERE / f"{name}.c" for name in ("ssim", "team")),
     SHARED / "pool.c",
 )
 NEEDS = {

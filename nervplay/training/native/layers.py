@@ -4,6 +4,7 @@ Taken on the CPU, where the kernels have something to win:
 
     conv2d          of each channel by itself, 3x3, 5x5 or 7x7, stride 1, same size; of all channels, 3x3 or 5x5;
                     to the three channels of a picture, 3x3; as a matrix product where the stride is the kernel
+    picture         one pass there, one back
     gelu, silu      the slope is worked out with the value, the way back is one product
     blocks          `ConvBlock`: convolution, pixel shuffle and activation as one function, or the latter two;
                     `ConvNeXtBlock`
@@ -20,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
+from nervplay.blocks.activation import picture
 from nervplay.blocks.conv_block import ConvBlock
 from nervplay.blocks.convnext import ConvNeXtBlock
 from nervplay.training.native.block import block as fused
@@ -27,6 +29,7 @@ from nervplay.training.native.convnext import convnext_block
 from nervplay.training.native.convolution import convolved
 from nervplay.training.native.depthwise import depthwise
 from nervplay.training.native.finish import MOST_CHANNELS, activated, finished
+from nervplay.training.native.frame import mapped
 from nervplay.training.native.head import OUTPUTS, head
 from nervplay.training.native.library import Kernels
 from nervplay.training.native.maps import LANES, is_ours
@@ -140,6 +143,7 @@ class NativeLayers(TorchFunctionMode):
             torch.conv2d: self._conv2d,
             F.gelu: self._gelu,
             F.silu: self._silu,
+            picture: self._picture,
         }
 
     def __enter__(self) -> Self:
@@ -233,6 +237,10 @@ class NativeLayers(TorchFunctionMode):
     def _silu(self, x: Tensor, inplace: bool = False) -> Any:  # noqa: ARG002 - PyTorch's; it may be another tensor
         """See `torch.nn.functional.silu`."""
         return self._activated("silu", x)
+
+    def _picture(self, features: Tensor, output: Any) -> Any:
+        """See `nervplay.blocks.activation.picture`."""
+        return mapped(self._kernels, features, output) if is_ours(features) else NotImplemented
 
     def _activated(self, name: str, x: Tensor) -> Any:
         """Compute an activation of (..., C), or of maps with their channels last."""

@@ -5,7 +5,7 @@ import logging
 import os
 import threading
 from collections.abc import Mapping, Sequence
-from ctypes import POINTER, c_double, c_float, c_int, c_void_p
+from ctypes import POINTER, c_double, c_float, c_int, c_int64, c_void_p
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,9 @@ _SIGNATURES: Mapping[str, tuple[Any, Sequence[Any]]] = {
     "nt_next_enter_back": (c_int, [c_int, *[c_void_p] * 10, *[c_int] * 4]),
     "nt_next_leave": (None, [c_int, *[c_void_p] * 4, *[c_int] * 3]),
     "nt_next_leave_back": (c_int, [c_int, *[c_void_p] * 5, *[c_int] * 3]),
+    "nt_picture": (None, [c_int, *[c_void_p] * 3, c_float, c_int64]),
+    "nt_error": (c_int, [c_int, *[c_void_p] * 3, POINTER(c_double), c_int, c_int64]),
+    "nt_adam": (c_int, [c_void_p, c_void_p, c_int, *[c_double] * 4]),
     "nt_ssim": (c_int, [*[c_void_p] * 3, *[c_int] * 3, c_void_p, POINTER(c_double)]),
 }
 """Result and arguments behind the pool."""

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-__all__ = ["LANES", "LAST", "TYPES", "is_ours", "rounded"]
+__all__ = ["LANES", "LAST", "TYPES", "is_dense", "is_ours", "laid_as", "rounded"]
 
 TYPES = {torch.float32: 0, torch.bfloat16: 1}
 """`enum nt_type`."""
@@ -20,3 +20,13 @@ def rounded(count: int, step: int) -> int:
 def is_ours(x: Tensor) -> bool:
     """Whether the kernels can read a tensor."""
     return x.device.type == "cpu" and x.dtype in TYPES
+
+
+def is_dense(x: Tensor) -> bool:
+    """Whether the values of a tensor lie side by side, those of maps also with their channels last."""
+    return x.is_contiguous() or (x.ndim == 4 and x.is_contiguous(memory_format=LAST))
+
+
+def laid_as(x: Tensor, form: Tensor) -> Tensor:
+    """Return a tensor with its values in the order of another, dense one."""
+    return x if x.stride() == form.stride() else torch.empty_like(form, dtype=x.dtype).copy_(x)

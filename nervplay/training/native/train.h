@@ -86,4 +86,18 @@ NK_API int nt_next_leave_back(nk_pool *pool, int type, const float *gradient, co
 NK_API int nt_ssim(nk_pool *pool, const float *x, const float *y, const float taps[11], int planes, int height, int width,
                    float *gradient, double *mean);
 
+/* A map to a picture: y = 1 / (1 + e^(-scale x)), x of `type`; with the gradient of y, x becomes that of the input. */
+NK_API void nt_picture(nk_pool *pool, int type, void *x, float *y, const float *gradient, float scale, int64_t count);
+
+/* Mean error of x from y for each item of `count` values, and, unless NULL, the gradient of the mean over all to x;
+   -1 when memory is short. */
+enum nt_error { NT_SQUARE, NT_ABSOLUTE };
+NK_API int nt_error(nk_pool *pool, int kind, const float *x, const float *y, float *gradient, double *means, int items,
+                    int64_t count);
+
+/* One step of Adam for `count` parameters; -1 when memory is short. addresses: five of each, all float32: values, mean of
+   the gradients, mean of their squares, number of steps (one value, counted up), gradient; sizes: how many values. */
+NK_API int nt_adam(nk_pool *pool, void *const *addresses, const int64_t *sizes, int count, double rate, double b1, double b2,
+                   double eps);
+
 #endif
