@@ -8,8 +8,9 @@ eagerly in float32 with Adam; like the official scripts it looks at loss and PSN
 Ours makes the same number of updates with the same batch size and schedule. Both draw the same initial weights and
 meet the frames in the same order; the networks are measured the same way at the end, all frames, float32. `seconds` is
 wall time of the fit; `cpu_seconds` is processor time, which a busy machine changes less; `speedup` is the plain loop's
-seconds over ours, by wall time on a GPU, by processor time on the CPU. Compiling counts, but for the C kernels of
-`fast`, which are compiled once per computer.
+seconds over ours, by processor time on one thread of a CPU, by wall time otherwise: threads that wait count as work.
+They do so by turning in circles, so with several threads the machine must have nothing else to do. Compiling counts,
+but for the C kernels of `fast`, which are compiled once per computer.
 
 Rounding takes so short a fit another way, so what one fit ends with says little about quality. With `--seeds N` each is
 made N times, seeds 1 .. N, in pairs with equal weights and order of frames. Rows are then means; `difference_db` is the
@@ -181,7 +182,7 @@ def compare(preset: str, seed: int, folder: Path, options: argparse.Namespace) -
 
 def table(preset: str, runs: list[dict[str, Fitted]], options: argparse.Namespace) -> list[tuple[object, ...]]:
     """Return one row for each way: figures are means over the runs, one per seed."""
-    which = "wall" if options.device.startswith("cuda") else "processor"
+    which = "processor" if options.device == "cpu" and options.threads == 1 else "wall"
     updates = options.epochs * (options.frames // options.batch)
     rows: list[tuple[object, ...]] = []
     for way in runs[0]:
@@ -214,6 +215,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.threads:
         torch.set_num_threads(options.threads)
+    options.threads = torch.get_num_threads()
     kernels()  # compiled, if they are not yet
     # the first optimiser of a process imports PyTorch's compiler for more than a second, at the cost of the first loop
     torch.optim.Adam([torch.zeros(1, requires_grad=True)])

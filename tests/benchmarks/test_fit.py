@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-OPTIONS = Namespace(device="cpu", epochs=3, frames=9, batch=2)
+OPTIONS = Namespace(device="cpu", threads=1, epochs=3, frames=9, batch=2)
 
 
 @pytest.fixture
@@ -36,6 +36,7 @@ def test_several_seeds(fit: Any) -> None:
     assert plain[-3:] == ("+0.000", "0.000", "+0.000 +0.000 +0.000")
 
 
-def test_a_gpu_is_measured_by_wall_time(fit: Any) -> None:
-    _, fast = fit.table("tiny", [run(fit, 20.0, 20.5)], Namespace(**vars(OPTIONS) | {"device": "cuda"}))
+@pytest.mark.parametrize("changed", [{"device": "cuda"}, {"threads": 2}])
+def test_what_waits_is_measured_by_wall_time(fit: Any, changed: dict[str, Any]) -> None:
+    _, fast = fit.table("tiny", [run(fit, 20.0, 20.5)], Namespace(**vars(OPTIONS) | changed))
     assert fast[-1] == "1.60"

@@ -29,4 +29,7 @@ def is_dense(x: Tensor) -> bool:
 
 def laid_as(x: Tensor, form: Tensor) -> Tensor:
     """Return a tensor with its values in the order of another, dense one."""
-    return x if x.stride() == form.stride() else torch.empty_like(form, dtype=x.dtype).copy_(x)
+    steps = zip(x.shape, x.stride(), form.stride(), strict=True)
+    if all(step == other for count, step, other in steps if count > 1):
+        return x
+    return torch.empty_like(form, dtype=x.dtype).copy_(x)

@@ -12,6 +12,7 @@ from nervplay.errors import CapabilityError, Interrupted, UnknownNameError
 from nervplay.models import VideoModel, preset_names, resolve_preset
 from nervplay.training import Recipe, build_for_training, fit
 from nervplay.training.frames import ClipFrames
+from nervplay.training.native.frame import mean_error
 from nervplay.training.native.library import kernels as native_kernels
 from nervplay.training.run import Run
 from nervplay.training.speed import SPEEDS, get_speed
@@ -49,6 +50,27 @@ def test_a_fast_fit_comes_out_where_the_exact_one_does(preset: str, moving_clip:
         psnrs.append(fit(model, moving_clip, recipe, device="cpu").psnr_db)
     assert psnrs[1] == pytest.approx(psnrs[0], abs=0.5)
     assert psnrs[1] != psnrs[0], "it is another arithmetic"
+
+
+@pytest.mark.skipif(native_kernels() is None, reason="no C compiler is here")
+def test_a_fast_step_leaves_adam_and_the_errors_to_the_kernels(
+    moving_clip: ArraySource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any, **__: Any) -> Any:
+        raise AssertionError("PyTorch was asked")
+
+    monkeypatch.setattr(torch.optim.Adam, "step", refuse)
+    monkeypatch.setattr("nervplay.training.speed.float_psnr", refuse)
+    monkeypatch.setattr(torch, "tanh", refuse)
+    measures = []
+    monkeypatch.setattr("nervplay.training.losses.mean_error", lambda *it: measures.append(it[1]) or mean_error(*it))
+    model, recipe = fresh("hnerv-tiny", loss="Fusion7", batch_size=2, speed="fast")
+    run = Run(model.train(), ClipFrames(moving_clip, CPU), recipe)
+    before = [it.detach().clone() for it in model.parameters()]
+    run.begin_epoch(0)
+    run.train_step(0)
+    assert measures == ["square", "absolute"]
+    assert any(not torch.equal(it, old) for it, old in zip(model.parameters(), before, strict=True))
 
 
 def test_a_fast_fit_needs_no_kernels(moving_clip: ArraySource, monkeypatch: pytest.MonkeyPatch) -> None:
