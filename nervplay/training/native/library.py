@@ -63,7 +63,7 @@ class Kernels:
         for name, (result, arguments) in _SIGNATURES.items():
             function = getattr(self._library, name)
             function.restype, function.argtypes = result, [c_void_p, *arguments]
-        self._library.nt_team.argtypes, self._library.nt_team.restype = [c_void_p, c_int], None
+        self._library.nt_team.argtypes, self._library.nt_team.restype = [c_void_p, c_void_p, c_int], None
         self._lock = threading.Lock()
         self._pool: int | None = None
         self._threads, self._process = 0, 0
@@ -88,7 +88,7 @@ class Kernels:
             if self._pool and process == self._process:
                 self._library.nk_pool_free(self._pool)
             team = None if _State.forked else _openmp()
-            self._library.nt_team(team, threads)
+            self._library.nt_team(*(team or (None, None)), threads)
             self._pool = self._library.nk_pool_new(1 if team else threads)
             self._threads, self._process = threads, process
         if not self._pool:
@@ -98,10 +98,12 @@ class Kernels:
 
 
 def _openmp() -> Any:
-    """Return what runs a function on the threads that PyTorch computes with; None where these are not GNU OpenMP's."""
+    """Return what runs a function on PyTorch's threads and what numbers them; None where they are not GNU OpenMP's."""
     if not torch.backends.openmp.is_available():  # type: ignore[no-untyped-call]  # untyped in torch
         return None
-    return getattr(ctypes.CDLL(None), "GOMP_parallel", None)
+    found = ctypes.CDLL(None)
+    names = "GOMP_parallel", "omp_get_thread_num"
+    return tuple(getattr(found, it) for it in names) if all(hasattr(found, it) for it in names) else None
 
 
 class _State:

@@ -19,8 +19,10 @@ NK_API int nt_abi(void);
 
 /* `GOMP_parallel` of an OpenMP library: runs a function of a context on so many threads and waits. */
 typedef void nt_fork(void (*run)(void *context), void *context, unsigned threads, unsigned flags);
+/* `omp_get_thread_num` of it. */
+typedef int nt_number(void);
 /* Compute on `threads` threads of `fork`; NULL: on those of the pool, which otherwise needs none but the caller's. */
-NK_API void nt_team(nt_fork *fork, int threads);
+NK_API void nt_team(nt_fork *fork, nt_number *number, int threads);
 int nt_threads(const nk_pool *pool);
 /* As `nk_parallel`, on those threads. */
 void nt_parallel(nk_pool *pool, nk_task task, void *context, int items);
