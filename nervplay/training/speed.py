@@ -27,6 +27,7 @@ from nervplay.errors import CapabilityError, UnknownNameError
 from nervplay.memory import keep_pages
 from nervplay.metrics.psnr import float_psnr
 from nervplay.models.base import VideoModel
+from nervplay.tf32 import tf32_set
 from nervplay.training.native import adam, frame
 from nervplay.training.native.layers import Fusible, NativeLayers, fusible
 from nervplay.training.native.library import kernels as find_kernels
@@ -116,13 +117,8 @@ class Speed:
         """
         if self._name != "exact" and self._device.type == "cpu":
             keep_pages()
-        matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
-        before = matmul.allow_tf32, cudnn.allow_tf32
-        try:
-            matmul.allow_tf32 = cudnn.allow_tf32 = self._name != "exact"
+        with tf32_set(self._name != "exact"):
             yield
-        finally:
-            matmul.allow_tf32, cudnn.allow_tf32 = before
 
     def laid(self, frames: Tensor) -> Tensor:
         """Return frames (B, 3, H, W), or (B, K, 3, H, W), laid as this way wants them."""

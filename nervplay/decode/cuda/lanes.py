@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nervplay.decode.cuda.output import FloatPlanes, Output
+from nervplay.tf32 import tf32_set
 
 __all__ = ["PINNED_BUDGET", "Lane", "Pending", "allow_tf32", "on_device"]
 
@@ -40,15 +41,14 @@ def allow_tf32(allowed: bool) -> Iterator[None]:
     Kernels are chosen by PyTorch's rules alone in it, so that the same ones are chosen every time. One thread at a time
     is inside; replaying a graph needs none of this.
     """
-    matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
-    with _settings:
-        before = matmul.allow_tf32, cudnn.allow_tf32, cudnn.benchmark, cudnn.deterministic
+    cudnn = torch.backends.cudnn
+    with _settings, tf32_set(allowed):
+        before = cudnn.benchmark, cudnn.deterministic
         try:
-            matmul.allow_tf32 = cudnn.allow_tf32 = allowed
             cudnn.benchmark, cudnn.deterministic = False, True
             yield
         finally:
-            matmul.allow_tf32, cudnn.allow_tf32, cudnn.benchmark, cudnn.deterministic = before
+            cudnn.benchmark, cudnn.deterministic = before
 
 
 @contextlib.contextmanager
