@@ -63,7 +63,7 @@ def module_times(model: VideoModel, make: Callable[[], Any], device: torch.devic
 
     def now() -> float:
         if device.type == "cuda":
-            torch.cuda.synchronize(device)
+            torch.cuda.current_stream(device).synchronize()
         return time.perf_counter()
 
     def before(name: str) -> Callable[..., None]:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from nervplay.decode.carried import every_convolution
 from nervplay.decode.cuda.engines import Engine
+from nervplay.decode.cuda.lanes import allow_tf32
 from nervplay.decode.cuda.packing import takes
 from nervplay.decode.cuda.program import DeviceProgram
 from nervplay.decode.graph import Graph
@@ -46,7 +47,8 @@ class DeviceBench(PortableBench):
     @torch.inference_mode()
     def measure(self, index: int) -> None:
         """Run a frame in float32 and look at the inputs of these convolutions."""
-        self._exact(torch.tensor([index], device=self._device))
+        with allow_tf32(allowed=False):  # not for the whole calibration: frames are decoded meanwhile
+            self._exact(torch.tensor([index], device=self._device))
 
     def _look(self, conv: Conv, x: Tensor) -> None:
         if takes(conv):
@@ -60,8 +62,10 @@ class DeviceBench(PortableBench):
     def frame(self, index: int, peaks: Mapping[Conv, Found], rest: str = "float32") -> Tensor:  # noqa: ARG002 - there is one
         """Return a frame, (1, 3, H, W), with integer products in the convolutions of `peaks`; float32 for none."""
         position = torch.tensor([index], device=self._device)
-        if not peaks:
-            return DeviceProgram(self._graph, self._lowered, device=self._device)(position).cpu()
-        found = integers_from(peaks)
-        program = DeviceProgram(self._graph, self._lowered, device=self._device, engine=self._engine, quantised=found)
-        return program(position).cpu()
+        if peaks:
+            engine, found = self._engine, integers_from(peaks)
+            program = DeviceProgram(self._graph, self._lowered, device=self._device, engine=engine, quantised=found)
+        else:
+            program = DeviceProgram(self._graph, self._lowered, device=self._device)
+        with allow_tf32(allowed=False):
+            return program(position).cpu()

@@ -31,7 +31,7 @@ from nervplay.decode.calibration import Progress, calibrate
 from nervplay.decode.carried import Records, to_record
 from nervplay.decode.cuda.bench import DeviceBench
 from nervplay.decode.cuda.engines import Engine, triton_engine
-from nervplay.decode.cuda.lanes import Lane, Pending, allow_tf32, on_device
+from nervplay.decode.cuda.lanes import Lane, Pending, allow_tf32, numbered, on_device, return_memory
 from nervplay.decode.cuda.output import FloatPlanes, Output, Rgb8, YuvPlanes
 from nervplay.decode.cuda.program import DeviceProgram
 from nervplay.decode.graph import Graph, UntraceableError, trace
@@ -57,7 +57,8 @@ _WORDS = {
     "fp16": "float16",
 }
 _MODERN = (8, 0)
-"""Compute capability from which tensor cores take bfloat16, and Triton int8."""
+"""Compute capability from which tensor cores take bfloat16 and TF32, and Triton int8."""
+_MODERN_ONLY = ("bf16", "int8", "tf32")
 _LONGEST = 1 << 30
 """Chains may have any length here."""
 
@@ -131,7 +132,7 @@ class CudaDecoder(TorchDecoder):
             self._lowered = lower(self._graph, _LONGEST)
         except UntraceableError as error:
             self._obstacle = str(error)
-        super().__init__(model, spec, device=device, precision=precision)
+        super().__init__(model, spec, device=numbered(device), precision=precision)
 
     @property
     def backend(self) -> str:
@@ -158,27 +159,37 @@ class CudaDecoder(TorchDecoder):
         self._check_precision(precision)
         reference = self._reference
         assert reference is not None
-        if precision in ("bf16", "int8") and self._device.type == "cuda":
-            capability = torch.cuda.get_device_capability(self._device)
-            if capability < _MODERN:
-                raise CapabilityError(
-                    f"precision {precision} needs a GPU of compute capability 8.0; this one has "
-                    f"{capability[0]}.{capability[1]}; use fp16 or fp32"
-                )
+        self._check_capability(precision)
         if precision in self._ready:
             return  # another one, which is being made, may take long
         with self._preparing:  # frames go on being decoded meanwhile
+            self._check_open()
             if precision in self._ready:
                 return
             try:
                 made = self._integers(reference) if precision == "int8" else self._floats(reference, precision)
                 made.lanes.append(made.make_lane())
             except torch.OutOfMemoryError:
-                raise CapabilityError(
-                    f"{self.device} has too little free memory for frames of {self.spec.width}x{self.spec.height} "
-                    f"in {precision}; use a lower precision, or --device cpu"
-                ) from None
+                raise self._too_large(precision) from None
             self._ready[precision] = made
+
+    def _check_capability(self, precision: str) -> None:
+        """Raise `CapabilityError` for a precision that this generation of GPUs does not have."""
+        if precision not in _MODERN_ONLY or self._device.type != "cuda":
+            return
+        capability = torch.cuda.get_device_capability(self._device)
+        if capability < _MODERN:
+            raise CapabilityError(
+                f"precision {precision} needs a GPU of compute capability 8.0; this one has "
+                f"{capability[0]}.{capability[1]}; use fp16 or fp32"
+            )
+
+    def _too_large(self, precision: str) -> CapabilityError:
+        """Return what a user reads when the GPU's memory is full."""
+        return CapabilityError(
+            f"{self.device} has too little free memory for frames of {self.spec.width}x{self.spec.height} "
+            f"in {precision}; use a lower precision, or --device cpu"
+        )
 
     def _floats(self, reference: VideoModel, precision: str) -> _Ready:
         """Return the network itself, in one type."""
@@ -188,7 +199,7 @@ class CudaDecoder(TorchDecoder):
     def _integers(self, reference: VideoModel) -> _Ready:
         """Return the network as a program with convolutions of integers; calibrates it, the first time."""
         graph, engine = self._integer_network(reference)
-        with on_device(self._device), allow_tf32(allowed=False):
+        with on_device(self._device):
             bench = DeviceBench(graph, self._lowered, self._device, engine)
             carried = self._carried.get(RECORD)
             found = calibrate(bench, len(self), self._need, self._progress, kind=f"{KIND} cuda", carried=carried).peaks
@@ -226,7 +237,7 @@ class CudaDecoder(TorchDecoder):
         self._check_open()
         assert self._reference is not None
         graph, engine = self._integer_network(self._reference)
-        with on_device(self._device), allow_tf32(allowed=False):
+        with on_device(self._device):
             bench = DeviceBench(graph, self._lowered, self._device, engine, portable=True)
             found = calibrate(bench, len(self), self._need, self._progress, kind=f"{RECORD} {KIND} cuda")
         return to_record(bench, found.peaks)
@@ -236,7 +247,7 @@ class CudaDecoder(TorchDecoder):
         if not self._obstacle:
             try:
                 return Lane(network, self._device, record=True, tf32=tf32)
-            except torch.OutOfMemoryError:
+            except (torch.OutOfMemoryError, CapabilityError):
                 raise
             except RuntimeError as error:  # what cannot be recorded: reading a value back, say
                 self._obstacle = str(error).partition("\n")[0]
@@ -305,8 +316,8 @@ class CudaDecoder(TorchDecoder):
         for _ in range(ROUNDS):
             begin = time.perf_counter()
             frame = self.device_frame(index)
-            if frame.is_cuda:
-                torch.cuda.synchronize(self._device)
+            if frame.is_cuda:  # the whole device cannot be waited for while another decoder is being opened
+                torch.cuda.current_stream(self._device).synchronize()
             network = time.perf_counter() - begin
             begin = time.perf_counter()
             self.frame(index)
@@ -387,15 +398,18 @@ class CudaDecoder(TorchDecoder):
                 ready.lanes.append(ready.make_lane())
             except torch.OutOfMemoryError:
                 ready.lanes.append(ready.lanes[0])
-        return ready.lanes[number].start(index, output)
+        try:
+            return ready.lanes[number].start(index, output)
+        except torch.OutOfMemoryError:  # others have taken what was free
+            raise self._too_large(self._precision) from None
 
     def close(self) -> None:
         """Free weights and device memory; idempotent."""
-        on_gpu = self._device.type == "cuda"
-        if on_gpu and self._ready:  # frames that nobody waited for
-            torch.cuda.synchronize(self._device)
         with self._preparing:
             super().close()
-            self._ready.clear()
-        if on_gpu:
-            torch.cuda.empty_cache()
+            while self._ready:
+                for lane in self._ready.popitem()[1].lanes:  # frames that nobody waited for
+                    lane.finish()
+                    del lane
+        if self._device.type == "cuda":
+            return_memory()

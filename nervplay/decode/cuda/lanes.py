@@ -24,12 +24,14 @@ from torch import Tensor
 from nervplay.decode.cuda.output import FloatPlanes, Output
 from nervplay.tf32 import tf32_set
 
-__all__ = ["PINNED_BUDGET", "Lane", "Pending", "allow_tf32", "on_device"]
+__all__ = ["PINNED_BUDGET", "Lane", "Pending", "allow_tf32", "numbered", "on_device", "return_memory"]
 
 PINNED_BUDGET = 512 << 20
 """Most bytes of pinned memory that frames in the caller's hands may hold; later ones are copied to ordinary memory."""
 _settings = threading.RLock()
 """Held while PyTorch's settings differ from the user's: they are of the process, and two threads would mix them up."""
+_recording = threading.Lock()
+"""Held while a graph is recorded: whoever waits for the whole device meanwhile, in any thread, ruins the recording."""
 _WARM_UPS = 3
 """Runs before recording: libraries choose their kernels and Triton compiles in the first."""
 
@@ -58,6 +60,41 @@ def on_device(device: torch.device) -> Iterator[None]:
         yield
 
 
+def numbered(device: torch.device) -> torch.device:
+    """Return a device with its number: "cuda" is whichever is the current one at the moment."""
+    return torch.device("cuda", torch.cuda.current_device()) if str(device) == "cuda" else device
+
+
+def return_memory() -> None:
+    """Give the device memory that nobody uses back to the driver; waits for a graph that is being recorded."""
+    with _recording:
+        torch.cuda.empty_cache()
+
+
+class _Streams:
+    """Hands out streams, first those of lanes that are gone.
+
+    PyTorch has 32 of a device and gives each out again and again: a lane could share its stream with one that another
+    thread records at the moment.
+    """
+
+    def __init__(self) -> None:
+        self._free: dict[torch.device, list[torch.cuda.Stream]] = {}
+
+    def take(self, device: torch.device, user: object) -> torch.cuda.Stream:
+        """Return a stream of a device, which is free again when its user is gone."""
+        free = self._free.setdefault(numbered(device), [])
+        try:
+            stream = free.pop()
+        except IndexError:
+            stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+        weakref.finalize(user, free.append, stream).atexit = False
+        return stream
+
+
+_streams = _Streams()
+
+
 class _Pinned:
     """Counts the pinned bytes that callers hold; PyTorch's allocator keeps the blocks and hands them out again."""
 
@@ -65,13 +102,14 @@ class _Pinned:
         self._held = 0
         self._lock = threading.Lock()
 
-    def take(self, like: Tensor) -> Tensor:
-        """Return pinned memory for a tensor."""
+    def take(self, like: Tensor) -> tuple[Tensor, NDArray[Any]]:
+        """Return pinned memory for a tensor, as a tensor and as the array that stands for it among callers."""
         memory = torch.empty(like.shape, dtype=like.dtype, pin_memory=True)
+        array: NDArray[Any] = memory.numpy()  # which keeps the memory, but not this object of it
         with self._lock:
-            self._held += memory.nbytes
-        weakref.finalize(memory, self._give_back, memory.nbytes)
-        return memory
+            self._held += array.nbytes
+        weakref.finalize(array, self._give_back, array.nbytes).atexit = False
+        return memory, array
 
     def _give_back(self, count: int) -> None:
         with self._lock:
@@ -90,20 +128,19 @@ class Pending:
     """A frame on its way.
 
     Args:
-        tensors: where it will lie, on the host.
+        arrays: where it will lie, on the host.
         arrived: when it is there; None when it is.
     """
 
-    def __init__(self, tensors: tuple[Tensor, ...], arrived: torch.cuda.Event | None) -> None:
-        self._tensors, self._arrived = tensors, arrived
+    def __init__(self, arrays: tuple[NDArray[Any], ...], arrived: torch.cuda.Event | None) -> None:
+        self._arrays, self._arrived = arrays, arrived
 
     def wait(self) -> tuple[NDArray[Any], ...]:
         """Return the frame's arrays, which are the caller's."""
         if self._arrived is None:
-            return tuple(tensor.numpy() for tensor in self._tensors)
+            return self._arrays
         self._arrived.synchronize()
-        copied = _pinned.exhausted
-        return tuple(tensor.numpy().copy() if copied else tensor.numpy() for tensor in self._tensors)
+        return tuple(array.copy() for array in self._arrays) if _pinned.exhausted else self._arrays
 
 
 class _Recorded:
@@ -131,7 +168,7 @@ class _Recorded:
             stream.synchronize()
             graph = torch.cuda.CUDAGraph()
             # Other decoders, in other threads, go on meanwhile.
-            with torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
+            with _recording, torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
                 self._result = function()
         self._graph = graph
 
@@ -157,14 +194,17 @@ class Lane:
     def __init__(
         self, network: Callable[[Tensor], Tensor], device: torch.device, *, record: bool, tf32: bool = False
     ) -> None:
-        self._device, self._record, self._tf32 = device, record, tf32
-        self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None  # type: ignore[no-untyped-call]
-        self._index = torch.zeros(1, dtype=torch.int64, device=device)
+        self._device, self._tf32 = device, tf32
+        self._stream = _streams.take(device, self) if device.type == "cuda" else None
+        self._record = record and self._stream is not None
+        self._index = index = torch.zeros(1, dtype=torch.int64, device=device)
         self._outputs: dict[Output, _Recorded] = {}
         self._frame = torch.empty(0)
+        self._reader: torch.cuda.Stream | None = None  # where the frame may still be read
 
+        # Nothing here holds the lane itself, whose memory would stay until Python looks for cycles.
         def compute() -> tuple[Tensor, ...]:
-            return (network(self._index).float().contiguous(),)
+            return (network(index).float().contiguous(),)
 
         if self._stream:  # weights are copied on the current one
             self._stream.wait_stream(torch.cuda.current_stream(device))
@@ -178,16 +218,16 @@ class Lane:
             yield
 
     def compute(self, index: int) -> Tensor:
-        """Return a frame on the device, float32 (1, 3, H, W), in order with the current stream.
+        """Return a frame on the device, float32 (1, 3, H, W), in order with the current stream; the next overwrites it.
 
         Args:
             index: 0 .. T - 1.
         """
-        with self._here():
-            self._index.fill_(index)
-            (self._frame,) = self._network()
-        if self._stream:
-            torch.cuda.current_stream(self._device).wait_stream(self._stream)
+        here = torch.cuda.current_stream(self._device) if self._stream else None
+        self._run(index)
+        if self._stream and here:
+            here.wait_stream(self._stream)
+            self._reader = here
         return self._frame
 
     def start(self, index: int, output: Output) -> Pending:
@@ -197,21 +237,40 @@ class Lane:
             index: 0 .. T - 1.
             output: how it leaves the device.
         """
+        self._run(index)
         with self._here():
-            self._index.fill_(index)
-            (self._frame,) = self._network()
-            convert = self._outputs.get(output)
-            if convert is None:
-                # floats are not converted, and a graph of nothing is none
-                record = self._record and not isinstance(output, FloatPlanes)
-                convert = _Recorded(lambda: output(self._frame), self._stream, record=record, tf32=self._tf32)
-                self._outputs[output] = convert
-            made = convert()
+            made = self._converted(output)
             if self._stream is None:
-                return Pending(tuple(tensor.clone() for tensor in made), None)
-            host = tuple(_pinned.take(tensor) for tensor in made)
-            for memory, tensor in zip(host, made, strict=True):
+                return Pending(tuple(tensor.clone().numpy() for tensor in made), None)
+            host = [_pinned.take(tensor) for tensor in made]
+            for (memory, _), tensor in zip(host, made, strict=True):
                 memory.copy_(tensor, non_blocking=True)
             arrived = torch.cuda.Event()  # type: ignore[no-untyped-call]
             arrived.record(self._stream)
-            return Pending(host, arrived)
+            return Pending(tuple(array for _, array in host), arrived)
+
+    def finish(self) -> None:
+        """Wait until the device has done what was started; of this lane alone, as others may be recorded."""
+        if self._stream:
+            self._stream.synchronize()
+
+    def _run(self, index: int) -> None:
+        """Make a frame, behind whoever reads the one before."""
+        with self._here():
+            if self._stream and self._reader:
+                self._stream.wait_stream(self._reader)
+                self._reader = None
+            self._index.fill_(index)
+            (self._frame,) = self._network()
+
+    def _converted(self, output: Output) -> tuple[Tensor, ...]:
+        """Return the frame as it leaves the device."""
+        frame = self._frame
+        # floats are not converted, and a graph of nothing is none
+        if not self._record or isinstance(output, FloatPlanes):
+            return output(frame)
+        convert = self._outputs.get(output)
+        if convert is None:  # frames of a graph lie in one place
+            convert = _Recorded(lambda: output(frame), self._stream, record=True, tf32=self._tf32)
+            self._outputs[output] = convert
+        return convert()

@@ -15,6 +15,7 @@ from nervplay.decode import TorchDecoder
 from nervplay.decode.cuda import decoder as module
 from nervplay.decode.cuda.decoder import CudaDecoder
 from nervplay.decode.cuda.engines import run_torch
+from nervplay.decode.cuda.lanes import allow_tf32
 from nervplay.decode.loss import need
 from nervplay.decode.planes import write_yuv
 from nervplay.decode.rounding import round_frame
@@ -244,6 +245,85 @@ def test_too_little_memory_is_one_clear_line(model: VideoModel, monkeypatch: pyt
     with pytest.raises(CapabilityError, match="too little free memory for frames of 160x96 in bf16"):
         decoder.set_precision("bf16")
     assert len(list(decoder.frames())) == 6, "one lane is enough"
+
+
+def test_memory_that_others_have_taken_is_one_clear_line(model: VideoModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise torch.OutOfMemoryError
+
+    with opened(model, "cpu") as decoder:
+        monkeypatch.setattr(module.Lane, "start", full)
+        with pytest.raises(CapabilityError, match=r"too little free memory .* in fp32"):
+            decoder.frame(0)
+
+
+def test_what_triton_lacks_is_not_taken_for_what_cannot_be_recorded(
+    model: VideoModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise CapabilityError("Triton finds no compiler")
+
+    with opened(model, "cpu") as decoder:
+        monkeypatch.setattr(module, "Lane", refused)
+        with pytest.raises(CapabilityError, match="no compiler"):
+            decoder.set_precision("bf16")
+        assert "no CUDA graph" not in decoder.backend_note
+
+
+@pytest.mark.parametrize("precision", ["bf16", "int8", "tf32"])
+def test_older_gpus_are_told_what_they_lack(model: VideoModel, precision: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module.torch.cuda, "get_device_capability", lambda _: (7, 5))
+    with opened(model, "cpu") as decoder, monkeypatch.context() as patch:
+        patch.setattr(decoder, "_device", torch.device("cuda:0"))
+        with pytest.raises(CapabilityError, match=rf"{precision} needs a GPU of compute capability 8.0; .* 7.5"):
+            decoder.prepare(precision)
+
+
+def test_a_calibration_leaves_room_for_frames(
+    model: VideoModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    made: list[bool] = []
+
+    def look(_: int, __: int) -> None:
+        def settings() -> None:
+            with allow_tf32(allowed=False):
+                pass
+
+        thread = threading.Thread(target=settings, daemon=True)
+        thread.start()
+        thread.join(timeout=5)
+        made.append(not thread.is_alive())
+
+    with opened(model, "cpu", progress=look) as decoder:
+        decoder.prepare("int8")
+    assert made
+    assert all(made), "other threads wait for the whole calibration"
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_decoders_come_and_go_while_another_streams(model: VideoModel) -> None:
+    with opened(model, "cuda") as decoder:
+        wanted = [frame.tobytes() for frame in decoder.frames()]
+        done, notes = threading.Event(), []
+
+        def come_and_go() -> None:
+            for precision in ("bf16", "fp16", "fp32", "tf32") * 5:
+                with opened(model, "cuda", precision=precision) as other:
+                    list(other.frames())
+                    notes.append(other.backend_note)
+            done.set()
+
+        thread = threading.Thread(target=come_and_go)
+        thread.start()
+        while not done.is_set() and thread.is_alive():
+            with opened(model, "cuda") as short:
+                assert [frame.tobytes() for frame in short.frames()] == wanted
+            assert [frame.tobytes() for frame in decoder.frames()] == wanted
+        thread.join()
+    assert len(notes) == 20
+    assert not any("no CUDA graph" in note for note in notes)
 
 
 @pytest.mark.cuda

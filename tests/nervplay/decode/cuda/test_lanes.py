@@ -1,6 +1,10 @@
 """Lanes: what they record, what they leave as PyTorch had it, whose memory a frame is."""
 
+import contextlib
+import gc
 import threading
+import weakref
+from typing import Any
 
 import numpy as np
 import pytest
@@ -68,6 +72,94 @@ def test_frames_under_way_do_not_share_memory(place: str) -> None:
         made[2 * i][:] = 9
     assert made[3][0, 0, 0] == int(25.5 + 0.5)
     np.testing.assert_allclose(lane.compute(2).cpu(), 0.2)
+
+
+def test_a_lane_that_nobody_wants_is_gone_at_once() -> None:
+    lane = Lane(ramp, CPU, record=True)
+    for output in (Rgb8(), FloatPlanes()):
+        lane.start(1, output).wait()
+    gone = weakref.ref(lane)
+    gc.disable()
+    try:
+        del lane
+        assert gone() is None, "its memory would stay until Python looks for cycles"
+    finally:
+        gc.enable()
+
+
+class _Stream:
+    """A stream that notes whom it waits for."""
+
+    def __init__(self, name: str, log: list[str]) -> None:
+        self._name, self._log = name, log
+
+    def wait_stream(self, other: "_Stream") -> None:
+        self._log.append(f"{self._name} waits for {other._name}")
+
+
+def test_a_frame_on_the_device_is_read_before_the_next_one_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    log: list[str] = []
+
+    def network(index: Tensor) -> Tensor:
+        log.append("network")
+        return ramp(index)
+
+    lane = Lane(network, CPU, record=False)
+    here: Any = _Stream("caller", log)
+    monkeypatch.setattr(lane, "_stream", _Stream("lane", log))
+    monkeypatch.setattr(module.torch.cuda, "current_stream", lambda _: here)
+    monkeypatch.setattr(module.torch.cuda, "stream", lambda _: contextlib.nullcontext())
+    lane.compute(1)
+    assert log == ["network", "caller waits for lane"]
+    log.clear()
+    lane.compute(2)
+    assert log == ["lane waits for caller", "network", "caller waits for lane"]
+
+
+def test_streams_of_lanes_that_are_gone_are_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    class User:
+        pass
+
+    monkeypatch.setattr(module.torch.cuda, "Stream", lambda _: object())
+    streams, place = module._Streams(), torch.device("cuda:1")
+    one, other = User(), User()
+    first, second = streams.take(place, one), streams.take(place, other)
+    assert first is not second
+    del one
+    assert streams.take(torch.device("cuda:0"), other) is not first
+    assert streams.take(place, other) is first
+
+
+def test_a_device_without_a_number_is_the_current_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module.torch.cuda, "current_device", lambda: 3)
+    names = [str(module.numbered(torch.device(name))) for name in ("cuda", "cuda:1", "cpu")]
+    assert names == ["cuda:3", "cuda:1", "cpu"]
+
+
+def test_pinned_memory_counts_as_long_as_a_caller_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    empty = torch.empty
+    monkeypatch.setattr(module.torch, "empty", lambda shape, dtype, **_: empty(shape, dtype=dtype))
+    monkeypatch.setattr(module, "PINNED_BUDGET", 100)
+    pinned = module._Pinned()
+    memory, array = pinned.take(torch.zeros(101, dtype=torch.uint8))
+    part = array[3:5]
+    memory.fill_(7)
+    del memory, array
+    assert pinned.exhausted
+    assert part.tolist() == [7, 7]
+    del part
+    assert not pinned.exhausted
+
+
+def test_memory_is_not_given_back_while_a_graph_is_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = threading.Event()
+    monkeypatch.setattr(module.torch.cuda, "empty_cache", given.set)
+    with module._recording:
+        thread = threading.Thread(target=module.return_memory)
+        thread.start()
+        assert not given.wait(0.1)
+    thread.join()
+    assert given.is_set()
 
 
 @pytest.mark.cuda
