@@ -6,6 +6,7 @@ values on the border of two steps: the float32 epilogue may round another way (a
 
 import importlib.util
 from collections.abc import Callable
+from subprocess import SubprocessError
 
 import torch
 import torch.nn.functional as F
@@ -58,11 +59,13 @@ def triton_engine() -> Engine:
     if reason:
         raise CapabilityError(f"integer products on a GPU need Triton: {reason}; or use --precision bf16")
     try:
-        from nervplay.decode.cuda.kernels import conv_kernel  # noqa: PLC0415 - Triton is optional, and slow to load
+        from triton.errors import TritonError  # noqa: PLC0415 - Triton is optional, and slow to load
+
+        from nervplay.decode.cuda.kernels import conv_kernel  # noqa: PLC0415 - likewise
     except (ImportError, OSError) as error:
         raise CapabilityError(f"Triton does not load ({error}); use --precision bf16") from None
 
-    def run(layer: Layer, source: Tensor, target: Tensor) -> None:
+    def launch(layer: Layer, source: Tensor, target: Tensor) -> None:
         conv, tile = layer.conv, layer.tile
         outputs, _, rows, columns = conv.weight.shape
         pixels = conv.batch * conv.out_size[0] * conv.out_size[1]
@@ -93,7 +96,7 @@ def triton_engine() -> Engine:
             ACTIVATION=conv.activation,
             INTEGER=layer.source_zero is not None,
             REQUANTISE=layer.target_zero is not None,
-            WIDE=max(source.numel(), target.numel()) >= _WIDE,
+            WIDE=max(_span(source), _span(target)) >= _WIDE,
             BLOCK_M=tile.m,
             BLOCK_N=tile.n,
             BLOCK_K=tile.k,
@@ -102,7 +105,25 @@ def triton_engine() -> Engine:
             num_stages=tile.stages,
         )
 
+    def run(layer: Layer, source: Tensor, target: Tensor) -> None:
+        try:
+            launch(layer, source, target)
+        except (TritonError, RuntimeError, OSError, SubprocessError) as error:
+            raise CapabilityError(f"Triton cannot run here ({_reason(error)}); use --precision bf16") from None
+
     return run
+
+
+def _span(tensor: Tensor) -> int:
+    """Return how many elements lie between the first of a view and its last, both included."""
+    return 1 + sum((size - 1) * stride for size, stride in zip(tensor.shape, tensor.stride(), strict=True))
+
+
+def _reason(error: Exception) -> str:
+    """Return in one line why Triton could not compile or start a kernel: with the first one it calls a C compiler."""
+    if isinstance(error, SubprocessError):
+        return "the C compiler that it calls fails; it needs Python's header files, too"
+    return str(error).strip().partition("\n")[0].rstrip(".") or type(error).__name__
 
 
 def run_torch(layer: Layer, source: Tensor, target: Tensor) -> None:

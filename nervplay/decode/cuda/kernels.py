@@ -59,6 +59,7 @@ def _store(
     to_column = column[:, None] * SHUFFLE + (square % SHUFFLE)[None, :]
     if WIDE:
         batch, to_row, to_column = batch.to(tl.int64), to_row.to(tl.int64), to_column.to(tl.int64)
+        channel = channel.to(tl.int64)
     to = batch[:, None] * stride_batch + to_row * stride_row + to_column * stride_column
     to += channel[None, :] * stride_channel
     kept = there[:, None] & (n < OUTPUTS * SHUFFLE * SHUFFLE)[None, :]

@@ -1,5 +1,6 @@
 """The Triton kernel against the same arithmetic in PyTorch; in the interpreter where there is no GPU."""
 
+from subprocess import CalledProcessError
 from typing import Any
 
 import numpy as np
@@ -7,11 +8,13 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from nervplay.decode.cuda.engines import activated, run_torch, triton_engine
+from nervplay.decode.cuda import engines
+from nervplay.decode.cuda.engines import _span, activated, run_torch, triton_engine
 from nervplay.decode.cuda.packing import Tile, map_size, pack
 from nervplay.decode.graph import Value
 from nervplay.decode.lowering import Conv
 from nervplay.decode.quantise import Integers, Units, in_steps, restored, weights8
+from nervplay.errors import CapabilityError
 
 TILE = Tile(64, 16, 32, 4, 2)
 
@@ -172,3 +175,50 @@ def test_blocks_change_no_integer(device: torch.device) -> None:
         made.append(target(one, device, torch.int8))
         triton_engine()(pack(one, device, integers=integers(one, 3), target=behind(one, 0), tile=tile), x, made[-1])
     assert all(torch.equal(one, made[0]) for one in made)
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (RuntimeError("Failed to find C compiler. Please specify via CC.\nMore."), "Failed to find C compiler"),
+        (CalledProcessError(1, ["gcc", "main.c"]), "Python's header files"),
+        (None, "out of resource: shared memory"),
+    ],
+)
+def test_a_kernel_that_cannot_be_started_is_one_clear_line(
+    error: Exception | None, words: str, device: torch.device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from triton.runtime.errors import OutOfResources
+
+    class Kernel:
+        def __getitem__(self, _: object) -> object:
+            raise error or OutOfResources(300000, 101376, "shared memory")
+
+    one = CASES["3x3"]
+    monkeypatch.setattr("nervplay.decode.cuda.kernels.conv_kernel", Kernel())
+    x, out = inputs(one, device, torch.int8), target(one, device, torch.float32)
+    with pytest.raises(CapabilityError, match=words) as caught:
+        triton_engine()(pack(one, device, integers=integers(one, 0), tile=TILE), x, out)
+    assert "\n" not in str(caught.value)
+    assert "use --precision bf16" in str(caught.value)
+
+
+def test_maps_are_as_long_as_their_memory_not_as_their_view() -> None:
+    whole = torch.empty(1, 2160, 3840, 272, dtype=torch.int8, device="meta")
+    view = whole[..., :257]
+    assert view.numel() < 2**31 <= _span(view) < whole.numel()
+    planar = torch.empty(1, 3, 4, 5).permute(0, 2, 3, 1)
+    assert _span(planar) == 60
+    assert _span(torch.empty(2, 3)[:, :1]) == 4
+
+
+@pytest.mark.parametrize("name", ["3x3", "shuffle 3", "batch"])
+def test_addresses_of_large_maps(name: str, device: torch.device, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = CASES[name]
+    x = inputs(one, device, torch.int8)
+    layer = pack(one, device, integers=integers(one, -77), target=behind(one, -5), tile=TILE)
+    got, wanted = (target(one, device, torch.int8) for _ in range(2))
+    triton_engine()(layer, x, wanted)
+    monkeypatch.setattr(engines, "_WIDE", 1)
+    triton_engine()(layer, x, got)
+    assert torch.equal(got, wanted)
