@@ -34,8 +34,8 @@ def epoch_order(seed: int, epoch: int, frame_count: int) -> Tensor:
 class ClipFrames:
     """All frames of a clip as uint8 (T, 3, H, W), made float batch by batch.
 
-    On the GPU when they fit into half of its free memory, otherwise in main memory, pinned where there is a GPU, and
-    what is over a budget in a file that is mapped; see `nervplay.training.frame_store`.
+    On the GPU when they fit into half of its free memory, otherwise in main memory, and what is over a budget in a file
+    that is mapped; see `nervplay.training.frame_store`. Batches go from there through pinned memory.
 
     Args:
         source: the clip; read once, in order.
@@ -62,9 +62,9 @@ class ClipFrames:
         limit = int(available_memory() * MEMORY_SHARE) if budget is None else budget
         self.device = device
         if 3 * spec.pixels <= limit:
-            self._frames = _placed(in_memory(_given(source, task), shape), device, pin=True)
+            self._frames = _placed(in_memory(_given(source, task), shape), device)
         else:
-            self._frames = _placed(mapped(_given(source, task), shape, folder), device, pin=False)
+            self._frames = _placed(mapped(_given(source, task), shape, folder), device)
 
     @property
     def index_device(self) -> torch.device:
@@ -80,7 +80,7 @@ class ClipFrames:
         Returns:
             float32 (B, 3, H, W), or (B, K, 3, H, W), in [0, 1], value / 255, on `device`.
         """
-        return self._frames[index].to(self.device, non_blocking=True).float().div_(255.0)
+        return self._sent(self._frames[index])
 
     def patches(self, index: Tensor, row: Tensor, column: Tensor, size: tuple[int, int]) -> Tensor:
         """Return rectangles of frames, of a raster without gaps.
@@ -96,7 +96,13 @@ class ClipFrames:
         """
         (count, _, rows, columns), (width, height) = self._frames.shape, size
         raster = self._frames.view(count, 3, rows // height, height, columns // width, width)
-        return raster[index, :, row, :, column].to(self.device, non_blocking=True).float().div_(255.0)
+        return self._sent(raster[index, :, row, :, column])
+
+    def _sent(self, samples: Tensor) -> Tensor:
+        """Return uint8 samples as floats in [0, 1] on the device."""
+        if samples.device.type == "cpu" and self.device.type == "cuda":
+            samples = samples.pin_memory()  # a copy from other memory would wait for the steps before
+        return samples.to(self.device, non_blocking=True).float().div_(255.0)
 
     def image(self, index: int) -> Tensor:
         """Return frame `index` as stored: uint8 (3, H, W), on the CPU."""
@@ -109,11 +115,9 @@ def _given(source: FrameSource, task: Task) -> Iterator[NDArray[np.uint8]]:
         yield task.given(frame, index)
 
 
-def _placed(frames: Tensor, device: torch.device, *, pin: bool) -> Tensor:
-    """Return `frames` on the GPU when they fit there, pinned when they do not and may be, as they are for the CPU."""
+def _placed(frames: Tensor, device: torch.device) -> Tensor:
+    """Return `frames` on the GPU when they fit there; otherwise, and for the CPU, as they are."""
     if device.type == "cpu":
         return frames
     free, _ = torch.cuda.mem_get_info(device)
-    if frames.numel() <= free // 2:
-        return frames.to(device)
-    return frames.pin_memory() if pin else frames
+    return frames.to(device) if frames.numel() <= free // 2 else frames

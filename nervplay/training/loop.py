@@ -1,6 +1,7 @@
 """Fitting a network to a clip: the loop, its progress, its saves and its end."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -8,7 +9,7 @@ from typing import Literal
 import torch
 
 from nervplay.decode import resolve_device
-from nervplay.errors import GeometryError, OutputError, UsageError
+from nervplay.errors import CapabilityError, GeometryError, OutputError, UsageError
 from nervplay.models.base import ModelConfig, VideoModel, build_model
 from nervplay.training.checkpoint import identity_of
 from nervplay.training.ending import TimeLimit
@@ -88,8 +89,9 @@ def fit(
     """Fit a network to a clip.
 
     On one machine, device and number of threads, equal arguments give equal weights, bit for bit; so does a run that
-    was stopped or killed at any moment and resumed, any number of times. A time limit that ends a fit is the exception:
-    what it cuts off depends on the speed of the day.
+    was stopped or killed at any moment and resumed, any number of times. A time limit that ends a fit is an exception:
+    what it cuts off depends on the speed of the day. So is a network on a GPU that enlarges maps bilinearly or warps
+    them (HiNeRV, SRNeRV, FFNeRV, some HNeRV): PyTorch adds up their gradients there in any order.
 
     A fit that collapses goes back to its last good state and halves its rate, as often as the recipe allows.
 
@@ -118,7 +120,7 @@ def fit(
         GeometryError: a clip of another size or length than the network stands for, or too small for the loss.
         UsageError: more frames per batch than the clip has; a phase that prunes without a hook; a fit that collapses
             again and again (a loss that is not finite is named with its epoch and step).
-        CapabilityError: no such device, or no compiler for speed "compiled".
+        CapabilityError: no such device, too little memory on it, or no compiler for speed "compiled".
         CheckpointError: a resume file that is damaged or belongs to another run.
         OutputError: `stop` returned true and the resume file cannot be written; the older one stays. A save that fails
             otherwise is tried again, see `FitResult.unsaved`. Or no room on the disk for frames over `frame_memory`.
@@ -129,7 +131,7 @@ def fit(
     task = parse_task(recipe.task)
     folder = None if resume is None else resume.parent
     frames = ClipFrames(source, target, budget=frame_memory, folder=folder, task=task)
-    with deterministic(target), get_speed(recipe.speed, target).settings():
+    with _memory_told(target), deterministic(target), get_speed(recipe.speed, target).settings():
         run = Run(model.to(target).train(), frames, recipe, hooks, TimeLimit(time_limit))
         identity = identity_of(model, recipe, source.spec, frames)
         if resume is not None and resume.exists():
@@ -153,6 +155,18 @@ def fit(
         rollbacks=run.course.guard.rollbacks,
         unsaved=watch.unsaved,
     )
+
+
+@contextmanager
+def _memory_told(device: torch.device) -> Iterator[None]:
+    """Raise `CapabilityError` where the block runs out of a GPU's memory; the resume file stays as it was."""
+    try:
+        yield
+    except torch.OutOfMemoryError:
+        raise CapabilityError(
+            f"{device} has too little free memory for this fit; use a smaller batch size (with more batches per "
+            "update), smaller frames or a smaller network, or --device cpu"
+        ) from None
 
 
 def _train(run: Run, watch: Watch) -> Ending:

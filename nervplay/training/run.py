@@ -248,6 +248,10 @@ class Run:
         objective = self._eager_objective if self.shaping.is_active else self._objective
         loss, psnr = objective(*inputs)
         (loss / count if count > 1 else loss).backward()  # type: ignore[no-untyped-call]  # untyped in torch
+        if count > 1 and self._speed.graphs:  # the next batch would be added to what a graph has overwritten
+            for parameter in self.model.parameters():
+                if parameter.grad is not None:
+                    parameter.grad = parameter.grad.clone()
         return loss.detach().clone(), psnr.clone()  # a CUDA graph writes the next ones over these
 
     def _eager_objective(self, *inputs: Tensor) -> tuple[Tensor, Tensor]:

@@ -51,6 +51,7 @@ class Speed:
         channels_last: whether frames and weights lie with their channels last.
         fused: whether the optimiser and SSIM are to be fused.
         kernels: what computes layers and SSIM in place of PyTorch, or None.
+        graphs: whether steps are CUDA graphs, which write the next gradients over those of before.
 
     `prepare` comes before `arithmetic` of a network.
     """
@@ -58,6 +59,7 @@ class Speed:
     def __init__(self, name: str, device: torch.device) -> None:
         self._name, self._device = name, device
         self.channels_last = self.fused = name != "exact"
+        self.graphs = name == "compiled" and device.type == "cuda"
         # asked here and not in a step, which a compiler could not see through
         self._half = self.fused and _has_bfloat16(device)
         # a compiler cannot see through them, and makes its own
@@ -147,6 +149,10 @@ def _require_compiler(device: torch.device) -> None:
     if device.type == "cuda":
         if importlib.util.find_spec("triton") is None:
             raise CapabilityError("speed 'compiled' needs Triton on CUDA: pip install triton, or use 'fast'")
+        if not (os.environ.get("CC") or any(map(shutil.which, ("gcc", "clang")))):  # as Triton looks for it
+            raise CapabilityError(
+                "speed 'compiled' needs a C compiler on CUDA (gcc, clang); install one, or use 'fast'"
+            )
     elif not any(map(shutil.which, (os.environ.get("CXX", "g++"), "clang++"))):
         raise CapabilityError("speed 'compiled' needs a C++ compiler (g++ or clang++); install one, or use 'fast'")
 

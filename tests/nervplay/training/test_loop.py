@@ -58,6 +58,16 @@ def test_a_fit_learns_and_the_stored_network_shows_it(preset: str, moving_clip: 
     assert -10 * np.log10(error.mean()) == pytest.approx(result.psnr_db, abs=1.0)
 
 
+def test_too_little_memory_is_one_clear_line(moving_clip: ArraySource, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise torch.OutOfMemoryError
+
+    monkeypatch.setattr("nervplay.training.loop.Run.train_step", full)
+    model, recipe = fresh("nerv-tiny")
+    with pytest.raises(CapabilityError, match="too little free memory for this fit; use a smaller batch size"):
+        fit(model, moving_clip, recipe, device="cpu")
+
+
 @pytest.mark.parametrize("preset", PRESETS)
 def test_two_runs_are_equal_bit_for_bit(preset: str, moving_clip: ArraySource) -> None:
     states = []

@@ -95,6 +95,29 @@ def test_accumulated_batches_are_one_large_batch(start: Any, clip: float | None)
     torch.testing.assert_close(parts.record.psnrs, whole.record.psnrs, rtol=1e-5, atol=0)
 
 
+def test_accumulated_gradients_outlive_the_memory_of_a_graph(start: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole, parts = (start(RECIPE.replace(batch_size=6 // n, accumulate=n)) for n in (1, 3))
+    made: list[torch.Tensor] = []  # what backward steps have made, which a graph writes over
+    for parameter in parts.model.parameters():
+        parameter.register_post_accumulate_grad_hook(lambda it: made.append(it.grad.detach()))
+    compute = parts._eager_objective
+
+    def overwriting(*inputs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        for gradient in made:
+            gradient.fill_(torch.nan)
+        made.clear()
+        result: tuple[torch.Tensor, torch.Tensor] = compute(*inputs)
+        return result
+
+    monkeypatch.setattr(parts._speed, "graphs", True)
+    monkeypatch.setattr(parts, "_objective", overwriting)
+    for run in (whole, parts):
+        run.begin_epoch(0)
+        run.train_step(0)
+    for name, gradient in ((name, it.grad) for name, it in whole.model.named_parameters() if it.grad is not None):
+        torch.testing.assert_close(parts.model.get_parameter(name).grad, gradient, rtol=1e-4, atol=1e-8)
+
+
 def test_gradients_are_clipped_only_when_asked(start: Any) -> None:
     norms = {}
     for clip in (None, 1e-4):

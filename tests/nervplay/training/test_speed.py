@@ -150,6 +150,10 @@ def test_compiling_without_a_compiler_is_refused(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("nervplay.training.speed.shutil.which", lambda _: None)
     with pytest.raises(CapabilityError, match=r"needs a C\+\+ compiler .* or use 'fast'"):
         get_speed("compiled", CPU).compiled(lambda: None)
+    monkeypatch.delenv("CC", raising=False)
+    monkeypatch.setattr("nervplay.training.speed.importlib.util.find_spec", lambda _: True)
+    with pytest.raises(CapabilityError, match=r"needs a C compiler on CUDA .* or use 'fast'"):
+        get_speed("compiled", torch.device("cuda")).compiled(lambda: None)
     monkeypatch.setattr("nervplay.training.speed.importlib.util.find_spec", lambda _: None)
     with pytest.raises(CapabilityError, match="Triton"):
         get_speed("compiled", torch.device("cuda")).compiled(lambda: None)
