@@ -8,11 +8,12 @@ Rows, per network:
     official-ieee     the same with TF32 switched off
     cuda PRECISION    our decoder
 
-Columns: frames per second without copies to the host (median of turns that alternate between all rows), the ratio to
-`official`, frames per second of `frames()` with every frame in the host's memory as uint8, milliseconds from a seek to
-the frame there (median and 95th percentile), PSNR against eager float32 on the CPU (mean and worst frame, peak 1), and
-against the source where there is one. Networks but the published one have random weights: their speed is real, their
-pictures are noise.
+Columns: frames per second without copies to the host (median of turns that alternate between all rows), the ratios to
+`official` and to our bf16, frames per second of `frames()` with every frame in the host's memory as uint8, milliseconds
+from a seek to the frame there (median and 95th percentile), PSNR against eager float32 on the CPU (mean and worst
+frame, peak 1), and against the source where there is one. Networks but the published one have random weights: their
+speed is real, their pictures are noise. What a way lacks, or fails at, is said in a line that begins with #, and the
+others go on; the file is written anew behind every network.
 
 `--tiles` measures the INT8 kernel alone instead, per convolution of each network and size of block: what
 `nervplay.decode.cuda.packing.choose_tile` should be told. Without a GPU: one line and exit code 6.
@@ -21,6 +22,7 @@ pictures are noise.
 import argparse
 import copy
 import itertools
+import math
 import statistics
 import subprocess
 import sys
@@ -47,18 +49,29 @@ from nervplay.decode.graph import trace
 from nervplay.decode.lowering import Conv, lower
 from nervplay.decode.quantise import Integers, Units, in_steps, weights8
 from nervplay.errors import CapabilityError
-from nervplay.models import VideoModel
+from nervplay.models import VideoModel, build_model
+from nervplay.models.hnerv import config_for_size
 from nervplay.video.spec import VideoSpec
 
 PRECISIONS = ("fp32", "tf32", "bf16", "fp16", "int8")
 COLUMNS = (
-    "model", "way", "fps_on_gpu", "x_official", "fps_to_host", "seek_ms_p50", "seek_ms_p95", "db_mean", "db_worst",
-    "db_source",
+    "model", "way", "fps_on_gpu", "x_official", "x_bf16", "fps_to_host", "seek_ms_p50", "seek_ms_p95", "db_mean",
+    "db_worst", "db_source",
 )  # fmt: skip
 TILES = [Tile(m, n, k, warps, stages) for m in (64, 128, 256) for n in (32, 64, 128, 256) for k in (64, 128)
          for warps in (4, 8) for stages in (3, 4) if m * n <= 128 * 256]  # fmt: skip
 COMPARED = (3, 40, 77, 114)
 GPU = torch.device("cuda")
+FULL_HD = "hnerv-3m-1080p"
+"""A network of this benchmark alone: HNeRV of 3 M parameters for 1920x1080."""
+
+
+def load(name: str) -> VideoModel:
+    """Return a network; see `decode.load`."""
+    if name != FULL_HD:
+        return cpu_benchmark.load(name)
+    torch.manual_seed(0)
+    return build_model("hnerv", config_for_size(1920, 1080, 600, 3_000_000)).eval()
 
 
 class Official:
@@ -139,7 +152,7 @@ def seeks(way: Official | Ours, frame_count: int) -> list[float]:
 
 def measure(name: str, options: argparse.Namespace) -> list[str]:
     """Return the rows of one network."""
-    model = cpu_benchmark.load(name)
+    model = load(name)
     config = model.config
     count = config.frame_count
     spec = VideoSpec(width=config.width, height=config.height, frame_count=count, rate=Fraction(25))
@@ -152,14 +165,15 @@ def measure(name: str, options: argparse.Namespace) -> list[str]:
     for precision in PRECISIONS:
         try:
             ways[f"cuda {precision}"] = Ours(model, spec, precision)
-        except CapabilityError as error:
-            print(f"# {name}: {error}", flush=True)
+        except RuntimeError as error:  # a CapabilityError is one, too
+            print(f"# {name} {precision}: {str(error).partition(chr(10))[0]}", flush=True)
     turns: dict[str, list[float]] = {way: [] for way in ways}
     for turn in range(options.rounds + 1):
         for way in ways if turn % 2 == 0 else reversed(list(ways)):
             turns[way].append(seconds(ways[way].run, options.frames, count))
     rows = []
     official = statistics.median(turns["official"][1:])
+    half = statistics.median(turns["cuda bf16"][1:]) if "cuda bf16" in turns else math.nan
     for way, runner in ways.items():
         own = [runner.floats(i) for i in indices]
         errors = [cpu_benchmark.decibels(a, b) for a, b in zip(own, exact, strict=True)]
@@ -169,7 +183,8 @@ def measure(name: str, options: argparse.Namespace) -> list[str]:
         waited = seeks(runner, count)
         one = statistics.median(turns[way][1:])
         stream = statistics.median(streamed(runner, options.frames, count) for _ in range(options.rounds))
-        figures = (f"{1 / one:.1f}", f"{official / one:.2f}", f"{1 / stream:.1f}", f"{waited[30]:.3f}")
+        ratios = (f"{official / one:.2f}", f"{half / one:.2f}")
+        figures = (f"{1 / one:.1f}", *ratios, f"{1 / stream:.1f}", f"{waited[30]:.3f}")
         quality = (f"{np.mean(errors):.1f}", f"{min(errors):.1f}", f"{np.mean(against):.3f}" if against else "-")
         rows.append("\t".join((name, way, *figures, f"{waited[57]:.3f}", *quality)))
         if isinstance(runner, Ours):
@@ -180,7 +195,7 @@ def measure(name: str, options: argparse.Namespace) -> list[str]:
 
 def convolutions(name: str) -> list[Conv]:
     """Return the convolutions of a network that the kernel takes."""
-    steps = lower(trace(cpu_benchmark.load(name)), 99).steps
+    steps = lower(trace(load(name)), 99).steps
     return [conv for step in steps if isinstance(step, list) for conv in step if takes(conv)]
 
 
@@ -232,7 +247,7 @@ def head_lines(columns: tuple[str, ...]) -> list[str]:
 def main() -> None:
     """Measure and print the table; write it where --output says."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    known = cpu_benchmark.MODELS if cpu_benchmark.GOLDEN.is_dir() else tuple(cpu_benchmark.PRESETS)
+    known = (*(cpu_benchmark.MODELS if cpu_benchmark.GOLDEN.is_dir() else cpu_benchmark.PRESETS), FULL_HD)
     parser.add_argument("--models", default=",".join(known))
     parser.add_argument("--frames", type=int, default=200, help="frames of a turn")
     parser.add_argument("--rounds", type=int, default=5)
@@ -249,9 +264,9 @@ def main() -> None:
         for row in time_tiles(name) if options.tiles else measure(name, options):
             lines.append(row)
             print(row, flush=True)
-    if options.output:
-        options.output.parent.mkdir(parents=True, exist_ok=True)
-        options.output.write_text("\n".join(lines) + "\n")
+        if options.output:
+            options.output.parent.mkdir(parents=True, exist_ok=True)
+            options.output.write_text("\n".join(lines) + "\n")
 
 
 if __name__ == "__main__":

@@ -43,10 +43,14 @@ class Batches(Protocol):
 
 @runtime_checkable
 class PatchNetwork(Protocol):
-    """A network that computes a rectangle of a frame alone, equal to a crop of the frame; `HiNeRV.patch` is one."""
+    """A network that computes a rectangle of a frame alone, equal to a crop of the frame; `HiNeRV` is one."""
 
-    def patch(self, index: Tensor, top: Tensor | int, left: Tensor | int, height: int, width: int) -> Tensor:
-        """Return rectangles of frames, float32 (B, 3, height, width)."""
+    @property
+    def raster(self) -> int:
+        """Rectangles begin at multiples of this many rows and columns, and their sides are multiples of it."""
+
+    def cut(self, moment: Tensor, top: Tensor, left: Tensor, height: int, width: int) -> Tensor:
+        """Return rectangles of frames, float32 (B, 3, height, width); no value is looked at, no device waited for."""
 
 
 class FrameBatches:
@@ -97,7 +101,7 @@ class PatchBatches:
 
     Raises:
         UsageError: a network that computes whole frames only.
-        GeometryError: patches that do not tile the frame.
+        GeometryError: patches that do not tile the frame, or miss the network's raster.
     """
 
     noun = "patches"
@@ -110,6 +114,11 @@ class PatchBatches:
             raise GeometryError(
                 f"patches of {width}x{height} do not tile frames of {config.width}x{config.height}; "
                 "choose a patch_size that divides both sides, or none"
+            )
+        if width % model.raster or height % model.raster:
+            raise GeometryError(
+                f"patches of {width}x{height} miss the raster of this network; choose a patch_size of multiples of "
+                f"{model.raster}, or none"
             )
         self._frames, self._size = frames, size
         self._rows, self._columns = config.height // height, config.width // width
@@ -129,7 +138,7 @@ class PatchBatches:
         """Return the one term: the patches against the source; see `Batches.pairs`."""
         assert isinstance(model, PatchNetwork)
         (width, height), (index, top, left, target) = self._size, inputs
-        return [TrainingPair(model.patch(index, top, left, height, width), target)]
+        return [TrainingPair(model.cut(index, top, left, height, width), target)]
 
 
 def make_batches(model: VideoModel, frames: ClipFrames, recipe: Recipe) -> Batches:

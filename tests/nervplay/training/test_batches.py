@@ -46,6 +46,11 @@ def test_patches_that_do_not_tile_the_frame_are_refused(frames: ClipFrames) -> N
             PatchBatches(hinerv(), frames, size)
 
 
+def test_patches_that_miss_the_raster_are_refused(frames: ClipFrames) -> None:
+    with pytest.raises(GeometryError, match=r"patches of 2x2 miss the raster of this network; .* multiples of"):
+        PatchBatches(hinerv(), frames, (2, 2))
+
+
 def test_a_network_of_whole_frames_takes_no_patches(plain: Any, plain_config: ModelConfig, frames: ClipFrames) -> None:
     with pytest.raises(UsageError, match="plain computes whole frames only; leave patch_size out"):
         make_batches(plain(plain_config), frames, Recipe(patch_size=(32, 16)))
