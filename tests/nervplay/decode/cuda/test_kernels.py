@@ -212,6 +212,23 @@ def test_maps_are_as_long_as_their_memory_not_as_their_view() -> None:
     assert _span(torch.empty(2, 3)[:, :1]) == 4
 
 
+def test_the_kernel_is_told_of_large_maps(device: torch.device, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[bool] = []
+
+    class Kernel:
+        def __getitem__(self, _: object) -> object:
+            return lambda *_, **options: told.append(options["WIDE"])
+
+    one = CASES["1x1"]
+    x, out = inputs(one, device, torch.int8), target(one, device, torch.int8)
+    layer = pack(one, device, integers=integers(one, 0), target=behind(one, 0), tile=TILE)
+    monkeypatch.setattr("nervplay.decode.cuda.kernels.conv_kernel", Kernel())
+    for limit in (_span(out), _span(out) + 1):
+        monkeypatch.setattr(engines, "_WIDE", limit)
+        triton_engine()(layer, x[:, :1], out)
+    assert told == [True, False]
+
+
 @pytest.mark.parametrize("name", ["3x3", "shuffle 3", "batch"])
 def test_addresses_of_large_maps(name: str, device: torch.device, monkeypatch: pytest.MonkeyPatch) -> None:
     one = CASES[name]
