@@ -30,7 +30,7 @@ lint: setup
 setup:
 	@tools/setup.sh dev
 
-sample: setup ## fit the bundled sample again (the exact command; about twenty minutes)
+sample: setup ## fit the bundled sample again (the exact command; about half an hour)
 	@tools/make_sample.sh
 
 docs: setup ## write the generated pages again

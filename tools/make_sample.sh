@@ -9,4 +9,4 @@ resume=()
 # One thread: the number of threads is part of what makes the result repeatable.
 export OMP_NUM_THREADS=1
 exec .venv/bin/nervplay encode samples/bigbuckbunny.mp4 "$target" \
-    --preset hnerv-sample-320x180 --effort balanced --speed fast --scale 320x180 --audio none --device cpu --overwrite "${resume[@]}"
+    --preset hnerv-sample-320x180 --effort best --speed fast --scale 320x180 --audio none --device cpu --calibrate --overwrite "${resume[@]}"

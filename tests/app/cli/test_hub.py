@@ -45,7 +45,7 @@ def test_list_verify_remove(nervplay, server, bunny, hub_home: Path) -> None:
     assert "1 of 1 files are damaged; get them again: nervplay pull hf://alice/bunny" in broken.err
     removed = nervplay("hub", "remove", "alice/bunny")
     assert removed.code == 0
-    assert "317 kB" in removed.err
+    assert "319 kB" in removed.err
     assert nervplay("hub", "list").out == ""
     assert nervplay("hub", "remove", "alice/bunny").code == 2
     assert nervplay("hub", "verify", "alice/bunny").code == 2

@@ -20,11 +20,11 @@ def test_pull_prints_where_the_file_is(nervplay, server, bunny) -> None:
     ran = nervplay("pull", "alice/bunny")
     assert ran.code == 0
     assert Path(ran.out.strip()).read_bytes() == SAMPLE.read_bytes()
-    assert spoken(ran.err, server) == [f"{bunny}: 317 kB (316,739 bytes), downloaded"]
+    assert spoken(ran.err, server) == [f"{bunny}: 319 kB (318,936 bytes), downloaded"]
     server.forget()
     again = nervplay("pull", bunny, "--json")
     facts = json.loads(again.out)
-    assert (facts["address"], facts["from_cache"], facts["file_bytes"]) == (bunny, True, 316_739)
+    assert (facts["address"], facts["from_cache"], facts["file_bytes"]) == (bunny, True, 318_936)
     assert facts["path"] == ran.out.strip()
     assert spoken(again.err, server)[0].endswith("from the cache")
     assert server.log == []
