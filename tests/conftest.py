@@ -23,9 +23,7 @@ from hypothesis import settings
 from loopback_hub import LoopbackHub
 from loopback_hub.checks import no_threads
 
-settings.register_profile(
-    "nervplay", deadline=None
-)  # a timed assertion, which fails where a machine is busy
+settings.register_profile("nervplay", deadline=None)  # a timed assertion, which fails where a machine is busy
 settings.load_profile("nervplay")
 
 REPOSITORY = Path(__file__).resolve().parent.parent
