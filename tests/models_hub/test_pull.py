@@ -190,7 +190,7 @@ def test_other_bytes_are_no_video(server, hubs, data: bytes) -> None:
 def test_a_file_that_is_too_large_is_not_downloaded(server, hubs, video) -> None:
     stored = server.repositories["alice/bunny"].head.files["model.safetensors"]
     stored.size = 1 << 40
-    with pytest.raises(BitstreamError, match=r"1099511627776 bytes; a neural video has at most 268435456"):
+    with pytest.raises(BitstreamError, match=r"1099511627776 bytes; a neural video has at most 17179869184"):
         hubs().pull(video)
     assert server.seen("GET /get/") == []
 

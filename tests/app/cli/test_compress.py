@@ -169,9 +169,12 @@ def test_fitting_on_stays_under_the_target(nervplay, fitted_nerv: Path, small_cl
     )
     assert ran.code == 0, ran.err
     trials = json.loads(ran.out)["trials"]
-    assert trials[-1]["file_bytes"] - 16 < target.stat().st_size <= trials[-1]["file_bytes"] <= limit
-    assert trials[-1]["psnr_db"] > trials[0]["psnr_db"]
-    assert trials[-1]["file_bytes"] != trials[0]["file_bytes"], "the weights have moved"
+    size = target.stat().st_size
+    # where fitting on made it larger, a search follows, whose best trial need not be its last
+    kept = [trial for trial in trials if trial["file_bytes"] - 16 < size <= trial["file_bytes"] <= limit]
+    assert kept
+    assert kept[-1]["psnr_db"] > trials[0]["psnr_db"]
+    assert kept[-1]["file_bytes"] != trials[0]["file_bytes"], "the weights have moved"
 
 
 @pytest.fixture(scope="module")

@@ -28,8 +28,8 @@ def cluster():
 
 @pytest.fixture
 def longer(parts: list[Part]) -> list[Part]:
-    """Parts that take a second or two each."""
-    return [replace(part, recipe=part.recipe.replace(epochs=12)) for part in parts]
+    """Parts that take some seconds each: long enough to be killed on the way on a busy machine, too."""
+    return [replace(part, recipe=part.recipe.replace(epochs=30)) for part in parts]
 
 
 @pytest.fixture
