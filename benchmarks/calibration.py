@@ -55,6 +55,7 @@ from nervplay.decode.loss import fitted_db, need, told
 from nervplay.decode.lowering import Conv, lower
 from nervplay.decode.native.library import load as load_kernels
 from nervplay.decode.native_decoder import RECORD as W8A16
+from nervplay.decode.native_decoder import STREAM_RECORD
 from nervplay.decode.observed import Moments, Spread, as_rows
 from nervplay.decode.openvino.bench import OpenvinoBench
 from nervplay.decode.openvino.program import OpenvinoProgram
@@ -135,10 +136,12 @@ class Ladder:
         every = every_convolution(self.lowered)
         return f"{sum(conv.multiplications for conv in convs) / sum(conv.multiplications for conv in every):.3f}"
 
-    def share_of(self, record: bytes) -> str:
-        """Return the part of all products that a record says to be in integers."""
+    def share_of(self, record: bytes, *, steps: bool) -> str:
+        """Return the part of all products that a record says to be in integers; `steps` for one of whole steps."""
         every = every_convolution(self.lowered)  # fewer than 128: their number takes one byte
-        flags = np.unpackbits(np.frombuffer(record[1:], np.uint8), count=len(every), bitorder="little")
+        flags = np.unpackbits(np.frombuffer(record[1:], np.uint8), count=len(every), bitorder="little").astype(bool)
+        if steps:  # the first layer of a step stands for the second, too, which follows it
+            flags[1:] |= flags[:-1] & np.array([conv.rows for conv in every[:-1]])
         return self.share(conv for conv, flag in zip(every, flags, strict=True) if flag)
 
     def ways(self) -> Iterator[tuple[str, dict[Conv, Integers]]]:
@@ -252,11 +255,12 @@ def measure(name: str, count: int) -> list[tuple[object, ...]]:
     ready = replace(video, file=with_calibration(video, threads=1))
     records = carried_records(ready.file)
     with source, ExitStack() as stack:
-        for way, backend, record in (("carried", "openvino", W8A8), ("native", "native", W8A16)):
+        native = STREAM_RECORD if STREAM_RECORD in records else W8A16
+        for way, backend, record in (("carried", "openvino", W8A8), ("native", "native", native)):
             decoder = open_decoder(ready, device="cpu", backend=backend, precision="int8", threads=1)
             draw = stack.enter_context(decoder).float_frame
             rest = decoder.backend_note.partition(" in the others")[0].rpartition(", ")[2]
-            ways[way] = Way(draw, ladder.share_of(records[record]), rest)
+            ways[way] = Way(draw, ladder.share_of(records[record], steps=record == STREAM_RECORD), rest)
         judge = Judge(video, source)
         seconds = turns({way: it.draw for way, it in ways.items()}, count)
         return [

@@ -1,5 +1,6 @@
 """How much memory the maps of a frame take, told from the network's graph before it runs."""
 
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 import torch
@@ -14,21 +15,25 @@ MOST_BYTES_PER_PIXEL = 4096
 """More than any network here keeps at once per pixel of the frame: frames below the limit by this need no graph."""
 
 
-def peak_bytes(graph: Graph) -> int:
+def peak_bytes(graph: Graph, without: AbstractSet[Value] = frozenset()) -> int:
     """Return the bytes of the maps that live at the same time, where they are most.
 
     PyTorch frees a map after its last reader; a view takes nothing. Scratch memory of single operations comes on top.
+
+    Args:
+        graph: the network.
+        without: values that never exist.
     """
     owner = owners(graph)
     last = {owner[value]: at for at, node in enumerate(graph.nodes) for value in node.inputs()}
     last[owner[graph.output]] = len(graph.nodes)
     living = peak = 0
     for at, node in enumerate(graph.nodes):
-        made = {owner[value] for value in node.outputs if value is not None and owner[value] == value}
+        made = {value for value in node.outputs if value is not None and owner[value] == value} - without
         living += sum(map(_bytes, made))
         peak = max(peak, living)
         ended = {owner[value] for value in node.inputs()} | made
-        living -= sum(_bytes(value) for value in ended if last.get(value, at) == at and value != graph.index)
+        living -= sum(_bytes(value) for value in ended - without if last.get(value, at) == at and value != graph.index)
     return peak
 
 

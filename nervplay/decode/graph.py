@@ -113,6 +113,14 @@ def _unwritten(leaf: object) -> object:
     return torch.empty_strided(leaf.shape, leaf.stride(), dtype=leaf.dtype, device="cpu")
 
 
+def _like_source(made: Tensor, source: Tensor) -> Tensor:
+    """Return a convolution's unwritten result in the order of its input, which the CPU keeps and "meta" does not."""
+    last = torch.channels_last
+    if source.ndim == 4 and source.is_contiguous(memory_format=last) and not source.is_contiguous():
+        return torch.empty_like(made, memory_format=last)
+    return made
+
+
 class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Records what depends on `index`."""
 
@@ -158,7 +166,8 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return args[0], _without_side_effects(func)
         if any(alias is not None for alias in aliases):
             return func(*args, **kwargs), func  # a view: no arithmetic, and it must share memory
-        return tree_map(_unwritten, func(*tree_map(_on_meta, args), **tree_map(_on_meta, kwargs))), func
+        made = tree_map(_unwritten, func(*tree_map(_on_meta, args), **tree_map(_on_meta, kwargs)))
+        return (_like_source(made, args[0]) if func is aten.convolution.default else made), func
 
     def _show_change(self, tensor: Tensor) -> None:
         """Let other tensors see that this one, which shares their memory, was written over.

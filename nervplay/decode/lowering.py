@@ -17,7 +17,7 @@ from torch import Tensor
 
 from nervplay.decode.graph import Graph, Node, Value
 
-__all__ = ["Conv", "Lowered", "TorchStep", "lower"]
+__all__ = ["Conv", "Lowered", "Step", "TorchStep", "activation", "lower"]
 
 aten = torch.ops.aten
 Float = NDArray[np.float32]
@@ -80,6 +80,7 @@ class TorchStep:
 
 
 Step = TorchStep | list[Conv]
+"""An operation of PyTorch, or a chain."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ _ACTIVATIONS = {
 _PASSED = {aten.detach.default, aten.alias.default, aten.clone.default, aten.lift_fresh.default}
 
 
-def _activation(node: Node) -> tuple[str, float] | None:
+def activation(node: Node) -> tuple[str, float] | None:
     """Return (name, slope) of an activation that the kernels have, or None."""
     if node.target in _ACTIVATIONS:
         return _ACTIVATIONS[node.target], 0.0
@@ -210,7 +211,7 @@ def _extended(conv: Conv, node: Node) -> Conv | None:
         return _half_tanh(conv, node)
     if node.target is aten.native_batch_norm.default:
         return _with_norm(conv, node)
-    found = _activation(node)
+    found = activation(node)
     return replace(conv, activation=found[0], slope=found[1], target=node.output) if found else None
 
 

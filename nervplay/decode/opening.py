@@ -11,8 +11,10 @@ from nervplay.decode.carried import carried_records
 from nervplay.decode.cuda.decoder import CudaDecoder
 from nervplay.decode.cuda.usable import why_not_usable
 from nervplay.decode.decoder import PRECISIONS, Decoder
+from nervplay.decode.footprint import peak_bytes
+from nervplay.decode.graph import Graph
 from nervplay.decode.loss import fitted_db
-from nervplay.decode.native_decoder import NativeDecoder
+from nervplay.decode.native_decoder import NativeDecoder, native_bytes
 from nervplay.decode.openvino import OpenvinoDecoder
 from nervplay.decode.segmented import SegmentedDecoder
 from nervplay.decode.tiles import DEFAULT_BUDGET, Tiles, choose_tiles, device_memory
@@ -30,8 +32,8 @@ own kernels on a GPU; "auto" the fastest that can do it, which is never "openvin
 _PLACES = {"cuda": "cuda", "native": "cpu", "openvino": "cpu", "torch-fast": "cpu"}
 """Kind of device of the backends that have only one."""
 
-_MOST_MATRICES = 0.5
-"""Part of the work that may be matrix products where "auto" takes "native"; benchmarks/results/decode-others.tsv."""
+Measure = Callable[[Graph], int]
+"""Tells the bytes of maps that live at once in an engine."""
 
 
 def open_decoder(
@@ -71,18 +73,24 @@ def open_decoder(
 
     def open_part(part: NeuralVideo, precision: str, progress: Progress | None) -> Decoder:
         def on_cpu(part: NeuralVideo, precision: str, note: str) -> Decoder:
-            tiles = _tiles(part, torch.device("cpu"), memory_budget)
             return _open_on_cpu(
-                part, precision, backend=backend, threads=threads, progress=progress, tiles=tiles, note=note
+                part,
+                precision,
+                backend=backend,
+                threads=threads,
+                progress=progress,
+                tiles=lambda measure: _tiles(part, torch.device("cpu"), memory_budget, measure),
+                note=note,
             )
 
-        tiles = _tiles(part, place, memory_budget)
         if backend == "torch":
+            tiles = _tiles(part, place, memory_budget, peak_bytes)
             return TorchDecoder(
                 part.model, part.spec, device=place, precision=precision, threads=threads, note=note, tiles=tiles
             )
         if place.type == "cpu":
             return on_cpu(part, precision, note)
+        tiles = _tiles(part, place, memory_budget, peak_bytes)
         return _open_on_gpu(part, precision, place, tiles=tiles, progress=progress, fallback=on_cpu if free else None)
 
     if len(video.file.segments) == 1:
@@ -129,15 +137,15 @@ def _place(device: str, backend: str) -> tuple[torch.device, str]:
     return torch.device("cpu"), f"no GPU: {reason}"
 
 
-def _tiles(video: NeuralVideo, place: torch.device, memory_budget: int | None) -> Tiles:
-    """Return the rectangles that frames are made in on a device.
+def _tiles(video: NeuralVideo, place: torch.device, memory_budget: int | None, measure: Measure) -> Tiles:
+    """Return the rectangles that frames are made in on a device, by an engine whose maps `measure` tells.
 
     Raises:
         CapabilityError: frames beyond the memory.
     """
     memory = device_memory(place)
     default = DEFAULT_BUDGET if place.type == "cpu" else memory // 4
-    return choose_tiles(video.model, memory_budget or default, memory)
+    return choose_tiles(video.model, memory_budget or default, memory, measure)
 
 
 def _open_on_gpu(
@@ -180,7 +188,7 @@ def _open_on_cpu(
     backend: str,
     threads: int | None,
     progress: Progress | None,
-    tiles: Tiles,
+    tiles: Callable[[Measure], Tiles],
     note: str,
 ) -> Decoder:
     """Open a decoder for one network on the CPU: our kernels, or the fast PyTorch where they cannot do it; or OpenVINO.
@@ -196,7 +204,7 @@ def _open_on_cpu(
             precision=precision,
             threads=threads,
             progress=progress,
-            tiles=tiles,
+            tiles=tiles(peak_bytes),
             video_db=video_db,
             carried=carried,
         )
@@ -209,13 +217,14 @@ def _open_on_cpu(
                 threads=threads,
                 progress=progress,
                 note=note,
-                tiles=tiles,
+                tiles=tiles(native_bytes),
                 video_db=video_db,
                 carried=carried,
-                most_matrices=1.0 if backend == "native" or precision == "int8" else _MOST_MATRICES,
             )
         except CapabilityError as error:
             if backend == "native" or precision == "int8":
                 raise
             note = f"{note}; {error}" if note else str(error)
-    return TorchFastDecoder(video.model, video.spec, precision=precision, threads=threads, note=note, tiles=tiles)
+    return TorchFastDecoder(
+        video.model, video.spec, precision=precision, threads=threads, note=note, tiles=tiles(peak_bytes)
+    )

@@ -16,6 +16,7 @@ from nervplay.codec import NeuralVideo
 from nervplay.decode.calibration import Progress
 from nervplay.decode.cuda.decoder import CudaDecoder
 from nervplay.decode.native_decoder import RECORD as W8A16
+from nervplay.decode.native_decoder import NativeDecoder
 from nervplay.decode.opening import open_decoder
 from nervplay.decode.prepared import PreparedDecoder
 from nervplay.decode.w8a8 import RECORD as W8A8
@@ -52,7 +53,7 @@ def with_calibration(video: NeuralVideo, *, threads: int | None = None, progress
             if name in records:
                 continue
             try:
-                records[name] = _record(part, backend, threads, progress)
+                records.update(_record(part, backend, name, threads, progress))
             except CapabilityError as error:
                 reasons.append(str(error))
         if not records:
@@ -62,12 +63,15 @@ def with_calibration(video: NeuralVideo, *, threads: int | None = None, progress
     return replace(bare, extras={**bare.extras, **chunks})
 
 
-def _record(part: NeuralVideo, backend: str, threads: int | None, progress: Progress | None) -> bytes:
-    """Return the record of a backend.
+def _record(
+    part: NeuralVideo, backend: str, name: str, threads: int | None, progress: Progress | None
+) -> dict[str, bytes]:
+    """Return the record of a backend by its name, which is `name` unless the network has one of its own.
 
     Raises:
         CapabilityError: it is not here, or cannot run this network in integers.
     """
     with open_decoder(part, backend=backend, threads=threads, progress=progress) as decoder:
         assert isinstance(decoder, PreparedDecoder | CudaDecoder), "these backends are no other"
-        return decoder.calibration_record()
+        record = decoder.calibration_record()
+        return {decoder.record if isinstance(decoder, NativeDecoder) else name: record}

@@ -18,11 +18,13 @@ from torch.utils._pytree import tree_map
 
 from nervplay.decode.footprint import owners
 from nervplay.decode.graph import Graph, Node, Value
-from nervplay.decode.lowering import Conv, Lowered, TorchStep
+from nervplay.decode.lowering import Conv, Lowered, Step, TorchStep
 from nervplay.decode.native.library import ACTIVATIONS, Isa, Pool, load
 from nervplay.decode.native.packing import padded
 from nervplay.decode.native.plan import Plan, plan_chain
+from nervplay.decode.native.plan_stream import StreamPlan, plan_stream
 from nervplay.decode.stages import StageTime
+from nervplay.decode.streams import Enlarge, Stream, Streamed
 from nervplay.decode.torch_decoder import torch_threads
 
 __all__ = ["REPLACED", "Program", "TorchCall", "Watch"]
@@ -64,42 +66,47 @@ class Program:
         threads: how many they are.
         peaks: for convolutions that are to have 16-bit products, the largest magnitudes of their transformed input.
         watch: sees the input of every chain; chains must be of one convolution then.
+        measure: streams note how large what their products read gets (`StreamPlan.peaks`).
     """
 
     def __init__(
         self,
         graph: Graph,
-        lowered: Lowered,
+        lowered: Lowered | Streamed,
         *,
         isa: Isa,
         pool: Pool,
         threads: int,
         peaks: Mapping[Conv, Float] | None = None,
         watch: Watch | None = None,
+        measure: bool = False,
     ) -> None:
         self._graph = graph
-        self._steps: list[TorchCall | _Chain | _Linear] = []
+        self._steps: list[TorchCall | _Chain | _Linear | _Streaming] = []
         self._free: list[list[Value]] = []
-        self.plans: list[Plan] = []
+        self.plans: list[Plan | StreamPlan] = []
         self.peaks = dict(peaks or {})
         reads: list[list[Value]] = []
         buffers = _Buffers(graph, lowered)
         for place, step in enumerate(lowered.steps):
+            reads.append(_inputs(step))
             if isinstance(step, TorchStep):
                 self._steps.append(TorchCall(step.node))
-                reads.append(list(step.node.inputs()))
+            elif isinstance(step, Stream):
+                streaming = plan_stream(step, isa, threads, peaks, measure=measure)
+                self.plans.append(streaming)
+                self._steps.append(_Streaming(streaming, isa, pool, buffers.at(place)))
             else:
                 plan = plan_chain(step, isa, threads, peaks)
                 self.plans.append(plan)
                 self._steps.append(_chain_call(plan, isa, pool, watch, buffers.at(place)))
-                reads.append([step[0].source])
         last = {value: i for i, values in enumerate(reads) for value in values}
         self._free = [[value for value, at in last.items() if at == i] for i in range(len(reads))]
 
     @property
     def integer_products(self) -> int:
         """Number of convolutions with 16-bit products."""
-        return sum(kind.endswith("16") for plan in self.plans for kind in plan.kinds)
+        return sum({"mix16": 2}.get(kind, kind.endswith("16")) for plan in self.plans for kind in plan.kinds)
 
     @torch.inference_mode()
     def run(self, index: int) -> Tensor:
@@ -129,6 +136,13 @@ class Program:
         return found
 
 
+def _inputs(step: Step | Stream) -> list[Value]:
+    """Return what a step reads."""
+    if isinstance(step, TorchStep):
+        return list(step.node.inputs())
+    return step.inputs() if isinstance(step, Stream) else [step[0].source]
+
+
 def _name(plan: Plan) -> str:
     """Return what a chain computes, for people: "640x320 5x5 33>112 int16", the output before its shuffle first."""
     words = []
@@ -138,6 +152,21 @@ def _name(plan: Plan) -> str:
         height, width = conv.out_size
         how = "linear" if conv.rows else f"{taps[0]}x{taps[1]}"
         words.append(f"{width}x{height} {how} {channels}" + " int16" * kind.endswith("16"))
+    return ", ".join(words)
+
+
+def _stream_name(plan: StreamPlan) -> str:
+    """Return what a stream computes, for people."""
+    words = []
+    for part, kind in zip(plan.stream.parts, plan.kinds, strict=True):
+        _, height, width, channels = part.source.shape
+        if isinstance(part, Enlarge):
+            words.append(f"{part.factor * width}x{part.factor * height} enlarged")
+        elif isinstance(part, Conv):
+            words.append(f"{width}x{height} head {channels}>{len(part.weight)}")
+        else:
+            hidden, outputs = (len(conv.weight) for conv in (part.expand, part.project))
+            words.append(f"{width}x{height} step {channels}>{hidden}>{outputs}" + " int16" * kind.endswith("16"))
     return ", ".join(words)
 
 
@@ -170,11 +199,11 @@ class TorchCall:
 class _Buffers:
     """Where chains write: as few bytes as fit, each in use from its chain to the last step that reads the result."""
 
-    def __init__(self, graph: Graph, lowered: Lowered) -> None:
+    def __init__(self, graph: Graph, lowered: Lowered | Streamed) -> None:
         owner = owners(graph)
         last = {owner[graph.output]: len(lowered.steps)}
         for place, step in enumerate(lowered.steps):
-            for value in step.node.inputs() if isinstance(step, TorchStep) else [step[0].source]:
+            for value in _inputs(step):
                 last[owner[value]] = max(place, last.get(owner[value], 0))
         self._of: dict[int, int] = {}
         self._sizes: list[int] = []
@@ -182,7 +211,7 @@ class _Buffers:
         for place, step in enumerate(lowered.steps):
             if isinstance(step, TorchStep):
                 continue
-            target = step[-1].target
+            target = step.target if isinstance(step, Stream) else step[-1].target
             size = torch.Size(target.shape).numel()
             free = [number for number, end in enumerate(until) if end < place]
             number = min(free, key=lambda it: abs(self._sizes[it] - size), default=len(until))
@@ -262,3 +291,25 @@ class _Linear:
         sizes = (self._inputs, self._padded, act, self._conv.slope, self._out.data_ptr())
         self._call(self._pool.handle, self._isa, x.data_ptr(), op.weights, op.bias, *sizes)
         values[self._conv.target] = self._out[:, : self._outputs]
+
+
+class _Streaming:
+    """A stream."""
+
+    def __init__(self, plan: StreamPlan, isa: Isa, pool: Pool, buffer: Tensor) -> None:
+        self.name = f"{len(plan.kinds)} parts in one: {_stream_name(plan)}"
+        self._plan, self._isa, self._pool = plan, isa.number, pool
+        stream = plan.stream
+        self._source, self._target = stream.source, stream.target
+        self._tiles = [(i, part.tile) for i, part in enumerate(stream.parts) if isinstance(part, Enlarge)]
+        self._out = buffer[: math.prod(self._target.shape)].view(self._target.shape)
+
+    def __call__(self, values: Values) -> None:
+        x = values[self._source].contiguous()
+        tiles = [values[tile].contiguous() for _, tile in self._tiles]
+        for (i, _), tile in zip(self._tiles, tiles, strict=True):
+            self._plan.steps[i].tile = tile.data_ptr()
+        ops = self._plan.ops
+        if load().nk_chain(self._pool.handle, self._isa, ops, len(ops), x.data_ptr(), self._out.data_ptr()):
+            raise MemoryError("no memory for the rows between the parts of a stream")
+        values[self._target] = self._out

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from nervplay.decode.footprint import MOST_BYTES_PER_PIXEL, peak_bytes
-from nervplay.decode.graph import UntraceableError, trace
+from nervplay.decode.graph import Graph, UntraceableError, trace
 from nervplay.errors import CapabilityError
 from nervplay.models import VideoModel
 
@@ -116,13 +116,14 @@ def device_memory(device: torch.device) -> int:
     return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
-def choose_tiles(model: VideoModel, budget: int, memory: int) -> Tiles:
+def choose_tiles(model: VideoModel, budget: int, memory: int, measure: Callable[[Graph], int] = peak_bytes) -> Tiles:
     """Return the largest rectangles whose maps stay within a budget, or the smallest that there are; else the frame.
 
     Args:
         model: the network, in eval mode.
-        budget: bytes of maps that may live at once, as PyTorch runs the network.
+        budget: bytes of maps that may live at once.
         memory: bytes that the device has.
+        measure: how many a network needs; as PyTorch runs it, if nobody says otherwise.
 
     Raises:
         CapabilityError: a network that makes whole frames only, whose maps do not fit the memory.
@@ -131,7 +132,7 @@ def choose_tiles(model: VideoModel, budget: int, memory: int) -> Tiles:
     able = isinstance(model, TiledNetwork)
     if tiles.height * tiles.width * MOST_BYTES_PER_PIXEL <= (budget if able else memory):
         return tiles
-    need = _need(model, tiles)
+    need = _need(model, tiles, measure)
     if not isinstance(model, TiledNetwork):
         if need > memory:
             raise CapabilityError(
@@ -145,14 +146,14 @@ def choose_tiles(model: VideoModel, budget: int, memory: int) -> Tiles:
         height, width = (unit * -(-side // (2 * unit)) for side in (tiles.height, tiles.width))
         tall = tiles.height > tiles.width
         tiles = replace(tiles, height=height) if tall else replace(tiles, width=width)
-        need = _need(model, tiles)
+        need = _need(model, tiles, measure)
     return tiles
 
 
-def _need(model: VideoModel, tiles: Tiles) -> int:
+def _need(model: VideoModel, tiles: Tiles, measure: Callable[[Graph], int]) -> int:
     """Return the bytes of maps that a rectangle takes; 0 where nobody can tell."""
     number = torch.zeros(1, dtype=torch.int64)
     try:
-        return peak_bytes(trace(lambda index: tiles.draw(model, index, number)))
+        return measure(trace(lambda index: tiles.draw(model, index, number)))
     except UntraceableError:
         return 0

@@ -1,6 +1,8 @@
 /* All kernels once for one instruction set: compiled several times, NK_NAME naming the table. */
 #include "direct.h"
+#include "enlarge.h"
 #include "line.h"
+#include "mix.h"
 #include "wino.h"
 
 #define TEXT(x) #x
@@ -26,6 +28,8 @@ static size_t scratch(const nk_op *op) {
 #if defined(NK_AVX512)
     case NK_LINE: case NK_LINE16: return line_scratch(op);
 #endif
+    case NK_MIX: case NK_MIX16: return mix_scratch(op);
+    case NK_ENLARGE: return enlarge_scratch(op);
     default: return wino_scratch(op);
     }
 }
@@ -47,6 +51,8 @@ static void piece(const nk_op *op, const nk_map *in, nk_map *out, int row0, int 
 #if defined(NK_AVX512)
     case NK_LINE: case NK_LINE16: line_piece(op, in, out, row0, row1, number, work); break;
 #endif
+    case NK_MIX: case NK_MIX16: mix_piece(op, in, out, row0, row1, number, work); break;
+    case NK_ENLARGE: enlarge_piece(op, in, out, row0, row1, number, work); break;
     default: wino_piece(op, in, out, row0, row1, number, work);
     }
 }

@@ -11,13 +11,14 @@ from typing import ClassVar, NamedTuple
 from nervplay.decode.native.build import BuildError, build, library_name
 from nervplay.errors import CapabilityError
 
-__all__ = ["ABI", "ACTIVATIONS", "KINDS", "MAX_CHAIN", "Isa", "Op", "Pool", "Yuv", "kernels", "load", "why_not"]
+__all__ = ["ABI", "ACTIVATIONS", "KINDS", "MAX_CHAIN", "Isa", "Op", "Pool", "Step", "Yuv", "kernels", "load", "why_not"]
 
-ABI = 5
+ABI = 6
 """`NK_ABI` of the sources that this module mirrors."""
 MAX_CHAIN = 32
 """`NK_MAX_CHAIN`."""
-KINDS = {name: number for number, name in enumerate(("direct", "wino", "wino16", "head", "head16", "line", "line16"))}
+_KIND_NAMES = ("direct", "wino", "wino16", "head", "head16", "line", "line16", "mix", "mix16", "enlarge")
+KINDS = {name: number for number, name in enumerate(_KIND_NAMES)}
 """`enum nk_kind`."""
 _NAMES = (
     "none",
@@ -47,7 +48,18 @@ class Op(ctypes.Structure):
         *((name, c_int32) for name in ("kh", "kw", "top", "left", "out_height", "out_width")),
         *((name, c_int32) for name in ("shuffle", "strip", "ring", "block", "groups")),
         ("slope", c_float),
-        *((name, c_void_p) for name in ("weights", "bias", "scale", "units", "norm", "axes", "head")),
+        *((name, c_void_p) for name in ("weights", "bias", "scale", "units", "norm", "axes", "head", "step")),
+    ]
+
+
+class Step(ctypes.Structure):
+    """`nk_step`: what a step of a HiNeRV has beside its `Op`."""
+
+    _fields_: ClassVar = [
+        *((name, c_int32) for name in ("hidden", "residual", "norm")),
+        ("epsilon", c_float),
+        *((name, c_void_p) for name in ("taps", "project", "tile", "units", "hidden_units", "hidden_scale")),
+        *((name, c_void_p) for name in ("peaks", "hidden_peaks")),
     ]
 
 

@@ -16,17 +16,34 @@
 #endif
 
 /* Bump when a struct or a packed layout changes: a library of another version is not used. */
-#define NK_ABI 5
+#define NK_ABI 6
 /* Coefficients of `transform_sums`. */
 #define NK_AXIS 17
 /* Most convolutions of one chain. */
 #define NK_MAX_CHAIN 32
 
-enum nk_kind { NK_DIRECT, NK_WINO, NK_WINO16, NK_HEAD, NK_HEAD16, NK_LINE, NK_LINE16 };
+enum nk_kind {
+    NK_DIRECT, NK_WINO, NK_WINO16, NK_HEAD, NK_HEAD16, NK_LINE, NK_LINE16, NK_MIX, NK_MIX16, NK_ENLARGE
+};
 enum nk_act {
     NK_NONE, NK_RELU, NK_LEAKY, NK_RELU6, NK_GELU, NK_SILU, NK_SOFTPLUS, NK_HARDSWISH, NK_SIN, NK_SIGMOID, NK_TANH,
     NK_HALF_TANH /* tanh(x) / 2 + 1/2 */
 };
+
+/* What NK_MIX and NK_ENLARGE, which are more than a convolution, have beside their nk_op. */
+typedef struct nk_step {
+    int32_t hidden;                 /* channels between the products of NK_MIX */
+    int32_t residual;               /* NK_MIX: the input is added; out_channels == channels then */
+    int32_t norm;                   /* NK_ENLARGE: pixels are normalised before */
+    float epsilon;                  /* of the norm */
+    const float *taps;              /* NK_MIX: [9][padded channels] */
+    const void *project;            /* NK_MIX: weights behind the activation; those before it are the nk_op's */
+    const float *tile;              /* NK_ENLARGE: [shuffle][shuffle][channels], added; another one for each frame */
+    const float *units;             /* 16 bits: integers to 1 of what each product reads, [padded channels] ... */
+    const float *hidden_units;      /* ... and [padded hidden]; what a sum of the second is worth is the nk_op's scale, */
+    const float *hidden_scale;      /* and of the first this, [padded hidden] */
+    float *peaks, *hidden_peaks;    /* raised to the largest magnitudes of what the products read, as long; or NULL */
+} nk_step;
 
 /* One convolution with bias, activation and pixel shuffle. */
 typedef struct nk_op {
@@ -51,6 +68,7 @@ typedef struct nk_op {
     const struct nk_op *head;       /* a 1x1 NK_HEAD of 3 channels that reads the result at once, which then is stored nowhere; or NULL.
                                        Only where whole vectors belong to one place of the shuffle, and groups == 1.
                                        NK_LINE and NK_LINE16 always have one */
+    const nk_step *step;            /* NK_MIX, NK_ENLARGE */
 } nk_op;
 
 typedef struct nk_pool nk_pool;

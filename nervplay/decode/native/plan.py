@@ -9,7 +9,7 @@ Rules, measured on 2 cores with 1 MiB of second-level cache each:
 """
 
 import ctypes
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -34,7 +34,7 @@ from nervplay.decode.native.packing import (
     shuffle_order,
 )
 
-__all__ = ["Plan", "integer_candidates", "kind_of", "matrix_share", "peak_shape", "plan_chain"]
+__all__ = ["SHARE", "Plan", "integer_candidates", "kind_of", "peak_shape", "plan_chain"]
 
 Float = NDArray[np.float32]
 
@@ -96,15 +96,6 @@ def kind_of(conv: Conv, *, last: bool) -> str:
     if (kh, kw) in _WINOGRAD and tiles >= MIN_TILES:
         return "wino"
     return "direct"
-
-
-def matrix_share(convolutions: Iterable[Conv]) -> float:
-    """Return the part of all multiplications that are matrix products, 0 .. 1: 1x1 convolutions and linear layers.
-
-    Winograd's method saves none of these, and PyTorch's library is better at them than `NK_DIRECT`.
-    """
-    work = [(conv.multiplications, conv.weight.shape[2:] == (1, 1) and not conv.depthwise) for conv in convolutions]
-    return sum(count for count, matrix in work if matrix) / max(sum(count for count, _ in work), 1)
 
 
 def peak_shape(conv: Conv, kind: str) -> tuple[int, ...]:

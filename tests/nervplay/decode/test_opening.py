@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import re
 import sys
 from fractions import Fraction
 from pathlib import Path
@@ -65,12 +66,14 @@ def test_auto_with_a_network_the_kernels_cannot_run(tmp_path: Path) -> None:
 @pytest.mark.parametrize("preset", ["hinerv-tiny", "srnerv-tiny"])
 def test_auto_with_a_network_of_matrix_products(tmp_path: Path, preset: str) -> None:
     video = made(preset, tmp_path)
-    with open_decoder(video, device="cpu") as fast, open_decoder(video, device="cpu", backend="native") as kernels:
-        assert (fast.backend, kernels.backend) == ("torch-fast", "native")
-        assert "matrix products" in fast.backend_note
-        assert np.abs(fast.float_frame(2) - kernels.float_frame(2)).max() < 1e-4
-    with open_decoder(video, device="cpu", precision="int8") as whole:
-        assert whole.backend == "native"
+    with open_decoder(video, device="cpu") as fast, open_decoder(video, device="cpu", backend="torch") as exact:
+        assert fast.backend == "native"
+        assert np.abs(fast.float_frame(2) - exact.float_frame(2)).max() < 1e-4
+        fast.set_precision("int8")
+        whole = re.search(r"13 to 15-bit inputs .* in (\d+) of (\d+) convolutions", fast.backend_note)
+        assert whole is not None
+        assert int(whole[1]) > int(whole[2]) / 3, "all steps: two layers of each, and a convolution without integers"
+        assert 0 < np.abs(fast.float_frame(2) - exact.float_frame(2)).max() < 1e-2
 
 
 def test_torch_fast_is_the_reference_but_for_rounding(tmp_path: Path) -> None:
