@@ -12,7 +12,7 @@
 #include "gemm.h"
 
 #define MIX_CHUNK 256
-/* Integers lie within +- this; `packing.py` makes weights so that no sum can overflow. */
+/* Integers lie within +- this; `packing_mix.py` makes weights so that no sum can overflow. */
 #define MIX_LIMIT 8191.0f
 /* Taps of the convolution in each direction, and pixels of it that are computed together. */
 #define MIX_TAPS 3
