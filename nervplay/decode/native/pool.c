@@ -1,7 +1,8 @@
 /* A pool of threads that share numbered items of work. Rules: one call at a time uses a pool; the caller works, too;
-   items are taken in order by whoever is free, so which thread computes an item is open and must not matter. A call
-   waits for items, not for threads: one that the system has not woken yet, because others need its core, holds up
-   nothing. */
+   items are taken by whoever is free, so which thread computes an item is open and must not matter. Every other thread
+   takes them from the end: neighbours on a map then mostly find in their own cache what they wrote in the call before,
+   which is worth a third of the time where cores share no cache. A call waits for items, not for threads: one that the
+   system has not woken yet, because others need its core, holds up nothing. */
 #include "nk.h"
 
 #include <pthread.h>
@@ -21,8 +22,8 @@ struct nk_pool {
     pthread_cond_t wake, idle;
     nk_task task;
     void *context;
-    int items;
-    atomic_int left;    /* items that nobody has taken; what lies above is written before it, and stays while one is */
+    atomic_ullong ends; /* first item that nobody has taken, and in the upper half the one behind the last; what lies
+                           above is written before it, and stays while there is one */
     atomic_int undone;  /* items that are not finished */
     atomic_uint round;  /* changes when there is work */
     atomic_int stop;
@@ -43,15 +44,17 @@ static inline void relax(void) {
 
 /* Take items until there are none. A thread that is late for its round may take one of the next: it is as good. */
 static void work(nk_pool *pool, int worker) {
-    for (int left = atomic_load(&pool->left); left > 0;) {
-        if (!atomic_compare_exchange_weak(&pool->left, &left, left - 1)) continue;
-        pool->task(pool->context, pool->items - left, worker);
+    for (unsigned long long ends = atomic_load(&pool->ends); (uint32_t)ends < ends >> 32;) {
+        const int behind = worker & 1;
+        const unsigned long long taken = behind ? ends - (1ull << 32) : ends + 1;
+        if (!atomic_compare_exchange_weak(&pool->ends, &ends, taken)) continue;
+        pool->task(pool->context, behind ? (int)(taken >> 32) : (int)(uint32_t)ends, worker);
         if (atomic_fetch_sub(&pool->undone, 1) == 1) {
             pthread_mutex_lock(&pool->lock);
             pthread_cond_signal(&pool->idle);
             pthread_mutex_unlock(&pool->lock);
         }
-        left = atomic_load(&pool->left);
+        ends = atomic_load(&pool->ends);
     }
 }
 
@@ -139,9 +142,9 @@ void nk_parallel(nk_pool *pool, nk_task task, void *context, int items) {
         for (int item = 0; item < items; item++) task(context, item, 0);
         return;
     }
-    pool->task = task, pool->context = context, pool->items = items;
+    pool->task = task, pool->context = context;
     atomic_store(&pool->undone, items);
-    atomic_store(&pool->left, items);
+    atomic_store(&pool->ends, (unsigned long long)items << 32);
     begin_round(pool);
     work(pool, 0);
     for (int spin = 0; spin < SPINS && atomic_load(&pool->undone); spin++) relax();
