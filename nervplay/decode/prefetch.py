@@ -5,7 +5,10 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
-__all__ = ["ahead"]
+from nervplay.decode.base import DecoderBase
+from nervplay.video.source import Frame, Planes
+
+__all__ = ["AheadDecoder", "ahead"]
 
 Index = TypeVar("Index")
 Item = TypeVar("Item")
@@ -48,3 +51,28 @@ def ahead(
                     return
         finally:
             worker.shutdown(wait=True, cancel_futures=True)
+
+
+class AheadDecoder(DecoderBase):
+    """A decoder whose streams decode one frame in advance; its `frame` and `yuv_frame` may be called from two threads.
+
+    `_changes` goes up with each change of the precision: a frame that was made in advance is made again then.
+    """
+
+    _changes = 0
+
+    def frames(self, indices: Iterable[int] | None = None) -> Iterator[Frame]:
+        """Yield the frames at `indices` in that order, all frames when None; the next one is decoded meanwhile.
+
+        Raises:
+            FrameIndexError: an index outside 0 .. T - 1, when its turn comes.
+            UsageError: the decoder is closed.
+        """
+        self._cancelled.clear()
+        wanted = range(len(self)) if indices is None else indices
+        return ahead(self.frame, wanted, self._cancelled, lambda: self._changes)
+
+    def yuv_frames(self, targets: Iterable[tuple[int, Planes]]) -> Iterator[Planes]:
+        """Fill planes with frames, one of them in advance; see `Decoder.yuv_frames`."""
+        self._cancelled.clear()
+        return ahead(lambda target: self.yuv_frame(*target), targets, self._cancelled, lambda: self._changes)

@@ -2,18 +2,16 @@
 
 import threading
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator
 from typing import Generic, TypeVar
 
 import torch
 from torch import Tensor
 
 from nervplay.decode.loss import need
-from nervplay.decode.prefetch import ahead
+from nervplay.decode.prefetch import AheadDecoder
 from nervplay.decode.tiles import Tiles
 from nervplay.decode.torch_decoder import TorchDecoder
 from nervplay.models import VideoModel
-from nervplay.video.source import Frame, Planes
 from nervplay.video.spec import VideoSpec
 
 __all__ = ["PreparedDecoder"]
@@ -21,7 +19,7 @@ __all__ = ["PreparedDecoder"]
 Made = TypeVar("Made")
 
 
-class PreparedDecoder(TorchDecoder, Generic[Made]):
+class PreparedDecoder(AheadDecoder, TorchDecoder, Generic[Made]):
     """A `Decoder` (contract there) whose precisions are programs, made on first use and kept.
 
     Args:
@@ -46,7 +44,7 @@ class PreparedDecoder(TorchDecoder, Generic[Made]):
         self._lock = threading.Lock()  # of what runs and the precision
         self._preparing = threading.Lock()
         self._programs: dict[str, Made] = {}
-        self._changes = self._integers = 0
+        self._integers = 0
         self._need = need(video_db)
         super().__init__(model, spec, device=torch.device("cpu"), precision=precision, threads=threads, tiles=tiles)
 
@@ -103,22 +101,6 @@ class PreparedDecoder(TorchDecoder, Generic[Made]):
     def _in_use(self) -> Made:
         """Return the program of the precision in use."""
         return self._programs[self._computed(self._precision)]
-
-    def yuv_frames(self, targets: Iterable[tuple[int, Planes]]) -> Iterator[Planes]:
-        """Fill planes with frames, one of them in advance; see `Decoder.yuv_frames`."""
-        self._cancelled.clear()
-        return ahead(lambda target: self.yuv_frame(*target), targets, self._cancelled, lambda: self._changes)
-
-    def frames(self, indices: Iterable[int] | None = None) -> Iterator[Frame]:
-        """Yield the frames at `indices` in that order, all frames when None; the next one is decoded meanwhile.
-
-        Raises:
-            FrameIndexError: an index outside 0 .. T - 1, when its turn comes.
-            UsageError: the decoder is closed.
-        """
-        self._cancelled.clear()
-        wanted = range(len(self)) if indices is None else indices
-        return ahead(self.frame, wanted, self._cancelled, lambda: self._changes)
 
     def close(self) -> None:
         """Free weights and threads; idempotent. Waits for a frame that is being decoded."""

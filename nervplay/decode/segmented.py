@@ -6,7 +6,7 @@ later network. Blending happens in float32, before rounding.
 """
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from fractions import Fraction
 from typing import NamedTuple
 
@@ -14,13 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nervplay.bitstream.layout import Segment
-from nervplay.decode.base import DecoderBase
 from nervplay.decode.buffers import deliver
 from nervplay.decode.calibration import Progress
 from nervplay.decode.decoder import Decoder
 from nervplay.decode.open_segments import OpenSegments
 from nervplay.decode.planes import write_yuv
-from nervplay.decode.prefetch import ahead
+from nervplay.decode.prefetch import AheadDecoder
 from nervplay.decode.rounding import round_frame
 from nervplay.decode.stages import StageTime
 from nervplay.errors import CapabilityError, UsageError
@@ -41,7 +40,7 @@ class _Part(NamedTuple):
     share: float
 
 
-class SegmentedDecoder(DecoderBase):
+class SegmentedDecoder(AheadDecoder):
     """A `Decoder` (contract there) over the decoders of segments; at most three of these are open at a time.
 
     While frames follow each other, the next segment is opened in a thread from the middle of the one before, calibrated
@@ -72,7 +71,7 @@ class SegmentedDecoder(DecoderBase):
         self._segments = segments
         self._open = OpenSegments(open_segment, progress)
         self._lock = threading.RLock()  # of what is open, and of the frame that is made with it
-        self._last_index, self._changes = 0, 0
+        self._last_index = 0
         try:
             first = self._decoder(0)
         except BaseException:
@@ -167,22 +166,6 @@ class SegmentedDecoder(DecoderBase):
                 return self._decoder(parts[0].segment).yuv_frame(int(parts[0].position), out)
             write_yuv(self._blended(parts), out, self._spec.colour)
         return out
-
-    def frames(self, indices: Iterable[int] | None = None) -> Iterator[Frame]:
-        """Yield the frames at `indices` in that order, all frames when None; the next one is decoded meanwhile.
-
-        Raises:
-            FrameIndexError: an index outside 0 .. T - 1, when its turn comes.
-            UsageError: the decoder is closed.
-        """
-        self._cancelled.clear()
-        wanted = range(len(self)) if indices is None else indices
-        return ahead(self.frame, wanted, self._cancelled, lambda: self._changes)
-
-    def yuv_frames(self, targets: Iterable[tuple[int, Planes]]) -> Iterator[Planes]:
-        """Fill planes with frames, one of them in advance; see `Decoder.yuv_frames`."""
-        self._cancelled.clear()
-        return ahead(lambda target: self.yuv_frame(*target), targets, self._cancelled, lambda: self._changes)
 
     def frame_at(self, position: Fraction) -> Frame:
         """Return the picture at `position`, in frames, as uint8 (H, W, 3) RGB.
