@@ -1,0 +1,69 @@
+"""The threads of the kernels: each item of work is done once, whoever does it."""
+
+import ctypes
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from nervplay.decode.native import build
+
+TASK = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int, ctypes.c_int)
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
+    """`pool.c` alone, with all of its functions visible."""
+    compiler = build.find_compiler()
+    if compiler is None:
+        pytest.skip("no C compiler is here")
+    made = tmp_path_factory.mktemp("pool") / "pool.so"
+    source = Path(build.HERE, "pool.c")
+    build.run_compiler(compiler, [*build.FLAGS, "-fvisibility=default", "-shared", str(source), "-o", str(made)])
+    library = ctypes.CDLL(str(made))
+    library.nk_pool_new.restype = ctypes.c_void_p
+    library.nk_pool_free.argtypes = [ctypes.c_void_p]
+    library.nk_parallel.argtypes = [ctypes.c_void_p, TASK, ctypes.c_void_p, ctypes.c_int]
+    return library
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3, 4, 5, 8])
+def test_each_item_is_done_once_by_one_of_the_threads(library: ctypes.CDLL, threads: int) -> None:
+    pool = library.nk_pool_new(threads)
+    done: list[tuple[int, int]] = []
+    task = TASK(lambda _, item, worker: done.append((item, worker)))
+    try:
+        for items in (0, 1, 2, 3, 7, 64, 500, 5, 1):
+            done.clear()
+            library.nk_parallel(pool, task, None, items)
+            assert Counter(item for item, _ in done) == Counter(range(items)), items
+            assert {worker for _, worker in done} <= set(range(threads))
+    finally:
+        library.nk_pool_free(pool)
+
+
+def test_threads_that_are_held_up_are_helped(library: ctypes.CDLL) -> None:
+    """One thread of four is stuck in its first item until all others are done: those of its run, too."""
+    pool = library.nk_pool_new(4)
+    rest, left = threading.Event(), 40
+    lock = threading.Lock()
+
+    def run(_: object, item: int, __: int) -> None:
+        nonlocal left
+        if item == 0:
+            assert rest.wait(60)
+            return
+        time.sleep(0.001)
+        with lock:
+            left -= 1
+            if left == 1:
+                rest.set()
+
+    try:
+        library.nk_parallel(pool, TASK(run), None, 40)
+    finally:
+        library.nk_pool_free(pool)
+    assert left == 1
+    assert rest.is_set()
