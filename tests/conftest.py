@@ -31,6 +31,15 @@ KERNELS = REPOSITORY / ".pytest_cache" / "kernels"
 """Where the C kernels are compiled to: once for all tests, again when their sources change."""
 
 
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Tests that need a GPU are skipped where there is none."""
+    if item.get_closest_marker("cuda"):
+        import torch
+
+        if not torch.cuda.is_available():
+            pytest.skip("needs an NVIDIA GPU")
+
+
 @pytest.fixture(scope="session")
 def golden() -> Path:
     """Folder of the tensors and checkpoints that the official code made; beside the checkout, not in it."""

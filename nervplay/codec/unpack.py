@@ -10,6 +10,7 @@ from nervplay.bitstream.sections import calibration_section
 from nervplay.errors import BitstreamError, UnknownNameError, UsageError, VersionError
 from nervplay.models import ModelConfig, VideoModel, build_model, get_architecture
 from nervplay.models.cost import measure_cost
+from nervplay.models.shapes import ShapesOnly
 from nervplay.video.spec import VideoSpec
 
 __all__ = ["MAX_ACTIVATION", "NeuralVideo", "open_nerv", "segment_file", "unpack"]
@@ -143,10 +144,10 @@ def unpack(file: NervFile) -> VideoModel:
                 f"decoding needs layers of {cost.largest_activation} values; at most {MAX_ACTIVATION} are allowed, "
                 "the file is refused"
             )
-        with torch.device("meta"):
+        with torch.device("meta"), ShapesOnly():
             model = build_model(file.architecture, config)
-        model.check_stored_state({name: tensor.shape for name, tensor in file.segments[0].tensors.items()})
-        model.to_empty(device="cpu")
+            model.check_stored_state({name: tensor.shape for name, tensor in file.segments[0].tensors.items()})
+            model.to_empty(device="cpu")
         model.load_stored_state(
             {
                 name: torch.from_numpy(tensor.dequantise() if isinstance(tensor, QuantisedTensor) else tensor.copy())

@@ -13,9 +13,10 @@ from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter, tree_map
 from torch.utils.weak import WeakTensorKeyDictionary
+
+from nervplay.models.shapes import QuietMode, result_on_meta
 
 __all__ = ["Graph", "Node", "UntraceableError", "Value", "trace"]
 
@@ -99,13 +100,6 @@ def _is_value(leaf: object) -> bool:
     return isinstance(leaf, Value)
 
 
-def _on_meta(leaf: object) -> object:
-    """Return a tensor's twin without memory."""
-    if not isinstance(leaf, Tensor):
-        return leaf
-    return torch.empty_strided(leaf.shape, leaf.stride(), dtype=leaf.dtype, device="meta")
-
-
 def _unwritten(leaf: object) -> object:
     """Return a tensor of unwritten memory like a meta tensor."""
     if not isinstance(leaf, Tensor):
@@ -113,19 +107,11 @@ def _unwritten(leaf: object) -> object:
     return torch.empty_strided(leaf.shape, leaf.stride(), dtype=leaf.dtype, device="cpu")
 
 
-def _like_source(made: Tensor, source: Tensor) -> Tensor:
-    """Return a convolution's unwritten result in the order of its input, which the CPU keeps and "meta" does not."""
-    last = torch.channels_last
-    if source.ndim == 4 and source.is_contiguous(memory_format=last) and not source.is_contiguous():
-        return torch.empty_like(made, memory_format=last)
-    return made
-
-
-class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class _Recorder(QuietMode):
     """Records what depends on `index`."""
 
     def __init__(self, index: Tensor) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()
         self.nodes: list[Node] = []
         self._values: Any = cast(Any, WeakTensorKeyDictionary)()
         self._count = 0
@@ -166,8 +152,7 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return args[0], _without_side_effects(func)
         if any(alias is not None for alias in aliases):
             return func(*args, **kwargs), func  # a view: no arithmetic, and it must share memory
-        made = tree_map(_unwritten, func(*tree_map(_on_meta, args), **tree_map(_on_meta, kwargs)))
-        return (_like_source(made, args[0]) if func is aten.convolution.default else made), func
+        return tree_map(_unwritten, result_on_meta(func, args, kwargs)), func
 
     def _show_change(self, tensor: Tensor) -> None:
         """Let other tensors see that this one, which shares their memory, was written over.

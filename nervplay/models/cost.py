@@ -15,6 +15,7 @@ from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 from nervplay.blocks.widths import nearest_width
 from nervplay.errors import UsageError
 from nervplay.models.base import ModelConfig, VideoModel, build_model
+from nervplay.models.shapes import ShapesOnly
 
 __all__ = ["Cost", "config_near", "count_parameters", "measure_cost"]
 
@@ -77,7 +78,7 @@ def measure_cost(name: str, config: ModelConfig) -> Cost:
         macs += _macs(layer, inputs, output)
         largest = max(largest, output.numel())
 
-    with torch.device("meta"), torch.no_grad():
+    with torch.device("meta"), torch.no_grad(), ShapesOnly():
         model = build_model(name, config).eval()
         for layer in model.modules():
             layer.register_forward_hook(watch)
