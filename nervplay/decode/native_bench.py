@@ -16,6 +16,7 @@ from nervplay.decode.native.plan_stream import StreamPlan
 from nervplay.decode.program import Program, Watch
 from nervplay.decode.streams import Mix, Stream, Streamed, join
 from nervplay.decode.tiles import Tiles
+from nervplay.decode.weave import weave
 
 __all__ = ["Workbench"]
 
@@ -103,12 +104,12 @@ class Workbench:
 
     def measure(self, index: int) -> None:
         """Run a frame and raise the peaks of each of these convolutions."""
-        places = {conv.source: conv for conv in self._candidates}
+        places = {conv.target: conv for conv in self._candidates}  # two convolutions may read one map
         steps = {conv.source: conv for conv in self._hidden}
 
         def watch(conv: Conv, maps: Tensor) -> None:
-            wanted = places.get(conv.source)
-            if wanted is None or wanted.weight.shape != conv.weight.shape:
+            wanted = places.get(conv.target)
+            if wanted is None:
                 return
             peak = self._peaks.setdefault(wanted, np.zeros(self._shape(wanted), np.float32))
             if self._candidates[wanted] == "head":
@@ -136,7 +137,8 @@ class Workbench:
 
     def _program(self, streamed: Streamed, peaks: Mapping[Conv, Float] | None, watch: Watch | None) -> Program:
         """Return a program of this network; with `watch` one that measures."""
+        woven = weave(self._graph, streamed, 1 if watch else MAX_CHAIN)
         return Program(
-            self._graph, streamed, isa=self._isa, pool=self._pool, threads=self._threads, peaks=peaks, watch=watch,
+            self._graph, woven, isa=self._isa, pool=self._pool, threads=self._threads, peaks=peaks, watch=watch,
             measure=watch is not None,
         )  # fmt: skip

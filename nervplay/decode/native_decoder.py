@@ -37,6 +37,7 @@ from nervplay.decode.stages import ROUNDS, StageTime, best_of, total
 from nervplay.decode.streams import Streamed, join, streamed_bytes
 from nervplay.decode.tiles import Tiles
 from nervplay.decode.torch_decoder import torch_threads
+from nervplay.decode.weave import weave
 from nervplay.errors import CapabilityError
 from nervplay.models import VideoModel
 from nervplay.video.source import Frame, Planes
@@ -183,8 +184,9 @@ class NativeDecoder(PreparedDecoder[Program]):
         with self._bench() as bench:
             return to_record(bench, self._calibrated(bench, None).peaks)
 
-    def _compiled(self, streamed: Streamed, peaks: Mapping[Conv, Float] | None) -> Program:
-        return Program(self._graph, streamed, isa=self._isa, pool=self._pool, threads=self._threads or 1, peaks=peaks)
+    def _compiled(self, streamed: Streamed, peaks: Mapping[Conv, Float] | None, longest: int = MAX_CHAIN) -> Program:
+        woven = weave(self._graph, streamed, longest)
+        return Program(self._graph, woven, isa=self._isa, pool=self._pool, threads=self._threads or 1, peaks=peaks)
 
     def frame(self, index: int, out: Frame | None = None) -> Frame:
         """Return frame `index` as uint8 (H, W, 3) RGB, in `out` when it is given.
@@ -228,15 +230,11 @@ class NativeDecoder(PreparedDecoder[Program]):
         with self._lock, torch_threads(self._threads):
             self._network().check_index(index)
             known = self._in_use().peaks
-            places = {(conv.source, conv.weight.shape): peak for conv, peak in known.items()}
+            places = {conv.target: peak for conv, peak in known.items()}
             apart = lower(self._graph, 1)
             convolutions = every_convolution(apart)
-            peaks = {
-                conv: places[conv.source, conv.weight.shape]
-                for conv in convolutions
-                if (conv.source, conv.weight.shape) in places
-            }
-            program = self._compiled(join(self._graph, apart, 1), peaks)
+            peaks = {conv: places[conv.target] for conv in convolutions if conv.target in places}
+            program = self._compiled(join(self._graph, apart, 1), peaks, 1)
             items = list(self._tiles.items(index))
             return best_of([total([program.times(item) for item in items]) for _ in range(ROUNDS)])
 

@@ -18,14 +18,16 @@ from torch.utils._pytree import tree_map
 
 from nervplay.decode.footprint import owners
 from nervplay.decode.graph import Graph, Node, Value
-from nervplay.decode.lowering import Conv, Lowered, Step, TorchStep
+from nervplay.decode.lowering import Conv, TorchStep
 from nervplay.decode.native.library import ACTIVATIONS, Isa, Pool, load
 from nervplay.decode.native.packing import padded
 from nervplay.decode.native.plan import Plan, plan_chain
 from nervplay.decode.native.plan_stream import StreamPlan, plan_stream
+from nervplay.decode.points import Moments, Points
 from nervplay.decode.stages import StageTime
-from nervplay.decode.streams import Enlarge, Stream, Streamed
+from nervplay.decode.streams import Enlarge, Stream
 from nervplay.decode.torch_decoder import torch_threads
+from nervplay.decode.weave import Woven, inputs_of
 
 __all__ = ["REPLACED", "Program", "TorchCall", "Watch"]
 
@@ -60,7 +62,7 @@ class Program:
 
     Args:
         graph: the network.
-        lowered: the same, as steps.
+        woven: the same, as steps.
         isa: instruction set of the kernels.
         pool: the threads; it must outlive the program's last run.
         threads: how many they are.
@@ -72,7 +74,7 @@ class Program:
     def __init__(
         self,
         graph: Graph,
-        lowered: Lowered | Streamed,
+        woven: Woven,
         *,
         isa: Isa,
         pool: Pool,
@@ -82,16 +84,18 @@ class Program:
         measure: bool = False,
     ) -> None:
         self._graph = graph
-        self._steps: list[TorchCall | _Chain | _Linear | _Streaming] = []
+        self._steps: list[TorchCall | _Chain | _Linear | _Streaming | _Measure] = []
         self._free: list[list[Value]] = []
         self.plans: list[Plan | StreamPlan] = []
         self.peaks = dict(peaks or {})
         reads: list[list[Value]] = []
-        buffers = _Buffers(graph, lowered)
-        for place, step in enumerate(lowered.steps):
-            reads.append(_inputs(step))
+        buffers = _Buffers(graph, woven)
+        for place, step in enumerate(woven.steps):
+            reads.append(inputs_of(step))
             if isinstance(step, TorchStep):
                 self._steps.append(TorchCall(step.node))
+            elif isinstance(step, Moments):
+                self._steps.append(_Measure(step, isa, pool))
             elif isinstance(step, Stream):
                 streaming = plan_stream(step, isa, threads, peaks, measure=measure)
                 self.plans.append(streaming)
@@ -136,17 +140,14 @@ class Program:
         return found
 
 
-def _inputs(step: Step | Stream) -> list[Value]:
-    """Return what a step reads."""
-    if isinstance(step, TorchStep):
-        return list(step.node.inputs())
-    return step.inputs() if isinstance(step, Stream) else [step[0].source]
-
-
 def _name(plan: Plan) -> str:
     """Return what a chain computes, for people: "640x320 5x5 33>112 int16", the output before its shuffle first."""
     words = []
-    for conv, kind in zip(plan.convolutions, plan.kinds, strict=True):
+    for conv, kind in zip(plan.parts, plan.kinds, strict=True):
+        if isinstance(conv, Points):
+            size = conv.target.shape
+            words.append(f"{size[3]}x{size[2]} {len(conv.lines)} operations on each of {size[1]}")
+            continue
         outputs, inputs, *taps = conv.weight.shape
         channels = f"{outputs} apart" if conv.depthwise else f"{inputs}>{outputs}"
         height, width = conv.out_size
@@ -199,17 +200,18 @@ class TorchCall:
 class _Buffers:
     """Where chains write: as few bytes as fit, each in use from its chain to the last step that reads the result."""
 
-    def __init__(self, graph: Graph, lowered: Lowered | Streamed) -> None:
+    def __init__(self, graph: Graph, woven: Woven) -> None:
         owner = owners(graph)
-        last = {owner[graph.output]: len(lowered.steps)}
-        for place, step in enumerate(lowered.steps):
-            for value in _inputs(step):
-                last[owner[value]] = max(place, last.get(owner[value], 0))
+        last = {owner[graph.output]: len(woven.steps)}
+        for place, step in enumerate(woven.steps):
+            for value in inputs_of(step):
+                whose = owner.get(value, value)
+                last[whose] = max(place, last.get(whose, 0))
         self._of: dict[int, int] = {}
         self._sizes: list[int] = []
         until: list[int] = []  # by buffer, the last step that reads what lies there
-        for place, step in enumerate(lowered.steps):
-            if isinstance(step, TorchStep):
+        for place, step in enumerate(woven.steps):
+            if isinstance(step, TorchStep | Moments):
                 continue
             target = step.target if isinstance(step, Stream) else step[-1].target
             size = torch.Size(target.shape).numel()
@@ -242,24 +244,29 @@ class _Chain:
 
     def __init__(self, plan: Plan, isa: Isa, pool: Pool, watch: Watch | None, buffer: Tensor) -> None:
         self.name = _name(plan)
-        first, last = plan.convolutions[0], plan.convolutions[-1]
+        first, last = plan.parts[0], plan.parts[-1]
         self._plan, self._isa, self._pool, self._watch = plan, isa.number, pool, watch
-        self._source, self._target, self._rows = first.source, last.target, first.rows
+        self._source, self._target = first.source, last.target
+        self._rows = isinstance(first, Conv) and first.rows
         self._call = load().nk_depthwise if plan.kinds == ["depthwise"] else load().nk_chain
         self._planes = plan.kinds[-1].startswith("head")
-        height, width = (size * last.shuffle for size in last.out_size)
-        channels = last.weight.shape[0] // last.shuffle**2
-        shape = (channels, height, width) if self._planes else (height, width, channels)
-        shape = (first.batch, *shape)
+        op = plan.ops[len(plan.parts) - 1]
+        height, width = op.out_height * op.shuffle, op.out_width * op.shuffle
+        channels = op.out_channels // op.shuffle**2
+        planes = (channels, height, width) if self._planes else (height, width, channels)
+        shape = (first.batch if isinstance(first, Conv) else 1, *planes)
         self._out = buffer[: math.prod(shape)].view(shape)
 
     def __call__(self, values: Values) -> None:
         x = values[self._source]
         maps = x.contiguous() if self._rows else x.permute(0, 2, 3, 1).contiguous()
-        if self._watch:
-            self._watch(self._plan.convolutions[0], maps)
+        first = self._plan.parts[0]
+        if self._watch and isinstance(first, Conv):
+            self._watch(first, maps)
+        beside = [plan.set_operands(values) for plan in self._plan.points.values()]
         for b in range(len(self._out)):
             self._run(maps.data_ptr() + b * maps.stride(0) * 4 * (not self._rows), self._out[b].data_ptr())
+        del beside  # the kernels have read it
         if self._rows:
             values[self._target] = self._out[0, 0]
         else:
@@ -278,7 +285,9 @@ class _Linear:
 
     def __init__(self, plan: Plan, isa: Isa, pool: Pool) -> None:
         self.name = _name(plan)
-        (self._conv,) = plan.convolutions
+        (conv,) = plan.parts
+        assert isinstance(conv, Conv)
+        self._conv = conv
         self._plan, self._isa, self._pool = plan, isa.number, pool
         self._outputs, self._inputs = self._conv.weight.shape[:2]
         self._padded = padded(self._outputs, isa.lanes)
@@ -291,6 +300,26 @@ class _Linear:
         sizes = (self._inputs, self._padded, act, self._conv.slope, self._out.data_ptr())
         self._call(self._pool.handle, self._isa, x.data_ptr(), op.weights, op.bias, *sizes)
         values[self._conv.target] = self._out[:, : self._outputs]
+
+
+class _Measure:
+    """What an instance norm has to know of a map."""
+
+    def __init__(self, moments: Moments, isa: Isa, pool: Pool) -> None:
+        _, channels, height, width = moments.source.shape
+        self.name = f"{width}x{height} means and variances of {channels}"
+        self._moments, self._isa, self._pool = moments, isa.number, pool
+        self._on_top = [None if part is None else part.float().contiguous() for part in (moments.gain, moments.shift)]
+        self._out = torch.empty(2, 1, channels, 1, 1)
+
+    def __call__(self, values: Values) -> None:
+        moments = self._moments
+        maps = values[moments.source].permute(0, 2, 3, 1).contiguous()
+        gain, shift = (None if part is None else part.data_ptr() for part in self._on_top)
+        sizes = (*maps.shape[1:], moments.epsilon, gain, shift)
+        if load().nk_moments(self._pool.handle, self._isa, maps.data_ptr(), *sizes, self._out.data_ptr()):
+            raise MemoryError("no memory for the sums of a map's rows")
+        values[moments.factor], values[moments.offset] = self._out.clone()
 
 
 class _Streaming:

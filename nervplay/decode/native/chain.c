@@ -5,6 +5,8 @@
    strip of the producer and what one strip of the consumer reads is enough (`plan.py` sizes it). */
 #include "nk.h"
 
+#include <math.h>
+
 #if defined(NK_WITH_X86)
 extern const nk_kernels nk_avx512, nk_avx2;
 extern const nk_colour nk_colour_avx512, nk_colour_avx2;
@@ -141,6 +143,42 @@ void nk_depthwise(nk_pool *pool, int isa, const nk_op *op, const float *in, floa
 }
 
 void nk_peak(int isa, const nk_op *op, const float *in, float *peak) { nk_all[isa]->peak(op, in, peak); }
+
+typedef struct {
+    const nk_kernels *kernels;
+    const float *in;
+    int width, channels, padded;
+    float *sums;
+} nk_moments_job;
+
+static void run_moments(void *context, int item, int worker) {
+    nk_moments_job *j = context;
+    (void)worker;
+    const size_t row = (size_t)j->width * (size_t)j->channels;
+    j->kernels->moments(j->in + (size_t)item * row, j->width, j->channels, j->in, j->sums + (size_t)(2 * item * j->padded));
+}
+
+int nk_moments(nk_pool *pool, int isa, const float *in, int height, int width, int channels, float epsilon,
+               const float *gain, const float *shift, float *out) {
+    const int lanes = nk_all[isa]->lanes, padded = (channels + lanes - 1) / lanes * lanes;
+    float *sums = nk_pool_memory(pool, sizeof(float) * 2 * (size_t)padded * (size_t)height);
+    if (!sums) return -1;
+    nk_moments_job job = {nk_all[isa], in, width, channels, padded, sums};
+    nk_parallel(pool, run_moments, &job, height);
+    const double each = 1.0 / ((double)height * width);
+    for (int c = 0; c < channels; c++) {
+        double sum = 0.0, square = 0.0;
+        for (int y = 0; y < height; y++) {
+            sum += (double)sums[(size_t)(2 * y) * (size_t)padded + (size_t)c];
+            square += (double)sums[(size_t)(2 * y + 1) * (size_t)padded + (size_t)c];
+        }
+        const double mean = sum * each, variance = square * each - mean * mean;
+        const double factor = (gain ? (double)gain[c] : 1.0) / sqrt((variance > 0.0 ? variance : 0.0) + (double)epsilon);
+        out[c] = (float)factor;
+        out[channels + c] = (float)((shift ? (double)shift[c] : 0.0) - ((double)in[c] + mean) * factor);
+    }
+    return 0;
+}
 
 /* Rows of a task: enough to be worth handing out. */
 #define BANDS 16

@@ -3,6 +3,7 @@
 #include "enlarge.h"
 #include "line.h"
 #include "mix.h"
+#include "point.h"
 #include "wino.h"
 
 #define TEXT(x) #x
@@ -30,6 +31,7 @@ static size_t scratch(const nk_op *op) {
 #endif
     case NK_MIX: case NK_MIX16: return mix_scratch(op);
     case NK_ENLARGE: return enlarge_scratch(op);
+    case NK_POINT: return point_scratch(op);
     default: return wino_scratch(op);
     }
 }
@@ -53,10 +55,12 @@ static void piece(const nk_op *op, const nk_map *in, nk_map *out, int row0, int 
 #endif
     case NK_MIX: case NK_MIX16: mix_piece(op, in, out, row0, row1, number, work); break;
     case NK_ENLARGE: enlarge_piece(op, in, out, row0, row1, number, work); break;
+    case NK_POINT: point_piece(op, in, out, row0, row1, number, work); break;
     default: wino_piece(op, in, out, row0, row1, number, work);
     }
 }
 
 const nk_kernels TABLE(NK_NAME) = {
     QUOTED(NK_NAME), NK_LANES, NK_PANEL, supported, scratch, pieces, piece, linear_part, depthwise_row, wino_peak,
+    moments_row,
 };

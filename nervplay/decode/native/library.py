@@ -11,13 +11,38 @@ from typing import ClassVar, NamedTuple
 from nervplay.decode.native.build import BuildError, build, library_name
 from nervplay.errors import CapabilityError
 
-__all__ = ["ABI", "ACTIVATIONS", "KINDS", "MAX_CHAIN", "Isa", "Op", "Pool", "Step", "Yuv", "kernels", "load", "why_not"]
+__all__ = [
+    "ABI",
+    "ACTIVATIONS",
+    "CODES",
+    "KINDS",
+    "MAX_CHAIN",
+    "POINT_INPUTS",
+    "POINT_LINES",
+    "POINT_SLOTS",
+    "Isa",
+    "Line",
+    "Op",
+    "Point",
+    "Pool",
+    "Step",
+    "Yuv",
+    "kernels",
+    "load",
+    "why_not",
+]
 
-ABI = 6
+ABI = 7
 """`NK_ABI` of the sources that this module mirrors."""
 MAX_CHAIN = 32
 """`NK_MAX_CHAIN`."""
-_KIND_NAMES = ("direct", "wino", "wino16", "head", "head16", "line", "line16", "mix", "mix16", "enlarge")
+POINT_INPUTS, POINT_SLOTS, POINT_LINES = 12, 12, 24
+"""`NK_POINT_INPUTS`, `NK_POINT_SLOTS`, `NK_POINT_LINES`."""
+CODES = {
+    name: number for number, name in enumerate(("add", "subtract", "multiply", "multiply_add", "affine", "activate"))
+}
+"""`enum nk_code`."""
+_KIND_NAMES = ("direct", "wino", "wino16", "head", "head16", "line", "line16", "mix", "mix16", "enlarge", "point")
 KINDS = {name: number for number, name in enumerate(_KIND_NAMES)}
 """`enum nk_kind`."""
 _NAMES = (
@@ -48,7 +73,7 @@ class Op(ctypes.Structure):
         *((name, c_int32) for name in ("kh", "kw", "top", "left", "out_height", "out_width")),
         *((name, c_int32) for name in ("shuffle", "strip", "ring", "block", "groups")),
         ("slope", c_float),
-        *((name, c_void_p) for name in ("weights", "bias", "scale", "units", "norm", "axes", "head", "step")),
+        *((name, c_void_p) for name in ("weights", "bias", "scale", "units", "norm", "axes", "head", "step", "point")),
     ]
 
 
@@ -60,6 +85,27 @@ class Step(ctypes.Structure):
         ("epsilon", c_float),
         *((name, c_void_p) for name in ("taps", "project", "tile", "units", "hidden_units", "hidden_scale")),
         *((name, c_void_p) for name in ("peaks", "hidden_peaks")),
+    ]
+
+
+class Line(ctypes.Structure):
+    """`nk_point_line`: one operation on each value."""
+
+    _fields_: ClassVar = [
+        *((name, c_int32) for name in ("code", "to", "a", "b", "c")),
+        ("scale", c_float),
+        ("shift", c_float),
+    ]
+
+
+class Point(ctypes.Structure):
+    """`nk_point`: what is computed of each value of some maps."""
+
+    _fields_: ClassVar = [
+        *((name, c_int32) for name in ("lines", "inputs")),
+        ("repeated", c_int32 * POINT_INPUTS),
+        ("input", c_void_p * POINT_INPUTS),
+        ("line", Line * POINT_LINES),
     ]
 
 
@@ -119,6 +165,8 @@ def _declare(library: ctypes.CDLL) -> ctypes.CDLL:
     library.nk_peak.argtypes = [c_int, POINTER(Op), c_void_p, c_void_p]
     library.nk_rgb8.argtypes = [c_void_p, c_int, c_void_p, c_int, c_int, c_void_p]
     library.nk_to_yuv.argtypes = [c_void_p, c_int, POINTER(Yuv)]
+    sizes = [c_int] * 3
+    library.nk_moments.argtypes = [c_void_p, c_int, c_void_p, *sizes, c_float, c_void_p, c_void_p, c_void_p]
     for name in ("nk_linear", "nk_depthwise", "nk_peak", "nk_rgb8", "nk_to_yuv"):
         getattr(library, name).restype = None
     return library

@@ -16,19 +16,41 @@
 #endif
 
 /* Bump when a struct or a packed layout changes: a library of another version is not used. */
-#define NK_ABI 6
+#define NK_ABI 7
 /* Coefficients of `transform_sums`. */
 #define NK_AXIS 17
 /* Most convolutions of one chain. */
 #define NK_MAX_CHAIN 32
 
 enum nk_kind {
-    NK_DIRECT, NK_WINO, NK_WINO16, NK_HEAD, NK_HEAD16, NK_LINE, NK_LINE16, NK_MIX, NK_MIX16, NK_ENLARGE
+    NK_DIRECT, NK_WINO, NK_WINO16, NK_HEAD, NK_HEAD16, NK_LINE, NK_LINE16, NK_MIX, NK_MIX16, NK_ENLARGE,
+    NK_POINT
 };
 enum nk_act {
     NK_NONE, NK_RELU, NK_LEAKY, NK_RELU6, NK_GELU, NK_SILU, NK_SOFTPLUS, NK_HARDSWISH, NK_SIN, NK_SIGMOID, NK_TANH,
     NK_HALF_TANH /* tanh(x) / 2 + 1/2 */
 };
+
+/* What a line of NK_POINT does; an activation is NK_ACTIVATE + its number. */
+enum nk_code { NK_ADD, NK_SUBTRACT, NK_MULTIPLY, NK_MULTIPLY_ADD, NK_AFFINE, NK_ACTIVATE };
+#define NK_POINT_INPUTS 12
+#define NK_POINT_SLOTS 12
+#define NK_POINT_LINES 24
+
+/* slot[to] = slot[a] (op) slot[b], or slot[a] * slot[b] + slot[c], or slot[a] * scale + shift. Slots below NK_POINT_INPUTS
+   are inputs, NK_POINT_SLOTS behind them results; of the last line the result is what is stored. */
+typedef struct {
+    int32_t code, to, a, b, c;
+    float scale, shift;             /* scale: also the slope of NK_LEAKY */
+} nk_point_line;
+
+/* What NK_POINT computes of each value. Input 0 is the map that is read as that of any other op. */
+typedef struct {
+    int32_t lines, inputs;
+    int32_t repeated[NK_POINT_INPUTS];    /* 0: a whole map; 1: `block` pixels, the same for all blocks */
+    const float *input[NK_POINT_INPUTS];  /* others for each frame */
+    nk_point_line line[NK_POINT_LINES];
+} nk_point;
 
 /* What NK_MIX and NK_ENLARGE, which are more than a convolution, have beside their nk_op. */
 typedef struct nk_step {
@@ -55,7 +77,7 @@ typedef struct nk_op {
     int32_t shuffle;                /* factor, 1 for none */
     int32_t strip;                  /* rows of the convolution computed at a time, a multiple of the tile */
     int32_t ring;                   /* rows of the input that are kept; >= height keeps all */
-    int32_t block;                  /* tiles (NK_DIRECT, NK_HEAD: pixels) of one row that are computed together */
+    int32_t block;                  /* tiles (NK_DIRECT, NK_HEAD, NK_POINT: pixels) of one row that are computed together */
     int32_t groups;                 /* parts of the output channels that are computed apart, for small maps */
     float slope;                    /* NK_LEAKY */
     const void *weights;            /* packed by Python, see `packing.py` */
@@ -69,6 +91,7 @@ typedef struct nk_op {
                                        Only where whole vectors belong to one place of the shuffle, and groups == 1.
                                        NK_LINE and NK_LINE16 always have one */
     const nk_step *step;            /* NK_MIX, NK_ENLARGE */
+    const nk_point *point;          /* NK_POINT */
 } nk_op;
 
 typedef struct nk_pool nk_pool;
@@ -106,6 +129,7 @@ typedef struct {
                    float slope, float *out);
     void (*depthwise)(const nk_op *op, const float *in, float *out, int row);
     void (*peak)(const nk_op *op, const float *in, float *peak);
+    void (*moments)(const float *row, int width, int channels, const float *origin, float *sums);
 } nk_kernels;
 
 /* A picture to planes of samples. matrix: three rows of the weights of R, G and B and an offset, in samples; top: largest
@@ -143,6 +167,10 @@ NK_API void nk_linear(nk_pool *pool, int isa, const float *x, const float *weigh
                       int padded, int act, float slope, float *out);
 /* Each channel by itself; weights [kh * kw][padded channels]. */
 NK_API void nk_depthwise(nk_pool *pool, int isa, const nk_op *op, const float *in, float *out);
+/* What makes each channel of a map have mean 0 and variance 1, then gain and shift (NULL: 1 and 0) on top: v * factor +
+   offset. out: factors, then offsets, [2][channels]. 0, or -1 when memory is short. */
+NK_API int nk_moments(nk_pool *pool, int isa, const float *in, int height, int width, int channels, float epsilon,
+                      const float *gain, const float *shift, float *out);
 /* [3][height][width] to [height][width][3], rounded. */
 NK_API void nk_rgb8(nk_pool *pool, int isa, const float *rgb, int height, int width, uint8_t *out);
 NK_API void nk_to_yuv(nk_pool *pool, int isa, const nk_yuv *job);

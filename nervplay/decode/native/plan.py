@@ -10,7 +10,7 @@ Rules, measured on 2 cores with 1 MiB of second-level cache each:
 
 import ctypes
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -33,6 +33,9 @@ from nervplay.decode.native.packing import (
     panels,
     shuffle_order,
 )
+from nervplay.decode.native.plan_points import PointsPlan, plan_points
+from nervplay.decode.points import Points
+from nervplay.decode.weave import Part
 
 __all__ = ["SHARE", "Plan", "integer_candidates", "kind_of", "peak_shape", "plan_chain"]
 
@@ -54,18 +57,25 @@ class Plan:
     """A chain, ready to run.
 
     Args:
-        convolutions: what it computes.
-        count: ops that are run; one fewer than convolutions where the last op computes the head, too.
+        parts: what it computes.
+        count: ops that are run; one fewer than parts where the last op computes the head, too.
         kinds: the kernel of each: a name of `KINDS`, "depthwise" or "linear".
         ops: the structs of the kernels, an array of `Op`.
         arrays: what they point to; kept alive here.
+        points: by their place, operations on each value, of which operands are set before every run.
     """
 
-    convolutions: Sequence[Conv]
+    parts: Sequence[Part]
     count: int
     kinds: Sequence[str]
     ops: Any
     arrays: list[NDArray[Any]] = field(default_factory=list)
+    points: dict[int, PointsPlan] = field(default_factory=dict)
+
+    @property
+    def first(self) -> Part:
+        """What reads the input."""
+        return self.parts[0]
 
 
 def _tile(taps: int) -> int:
@@ -111,21 +121,50 @@ def peak_shape(conv: Conv, kind: str) -> tuple[int, ...]:
 
 def _whole_head(stage: Conv, head: Conv) -> bool:
     """Whether a head can read 16-bit integers from the stage before it, which has such products, too."""
-    outputs, channels, _, kw = head.weight.shape
-    return (outputs, kw) == (3, 3) and channels % 2 == 0 and min(stage.weight.shape[2:]) > 1
+    outputs, _, _, kw = head.weight.shape
+    return (outputs, kw) == (3, 3) and min(stage.weight.shape[2:]) > 1
 
 
-def integer_candidates(chain: Sequence[Conv]) -> dict[Conv, str]:
+def _ending(parts: Sequence[Part], kinds: Sequence[str]) -> tuple[Conv, Conv] | None:
+    """Return the head at the end of a chain and the stage that it reads, or None."""
+    if len(parts) > 1 and kinds[-1] == "head":
+        stage, head = parts[-2:]
+        if isinstance(stage, Conv) and isinstance(head, Conv):
+            return stage, head
+    return None
+
+
+def _with_pairs(parts: Sequence[Part], peaks: Mapping[Conv, Float]) -> tuple[list[Part], dict[Conv, Float]]:
+    """Return a chain whose head with 16-bit products has pairs of channels: one more, of zeros, where they are odd."""
+    made, known = list(parts), dict(peaks)
+    *_, head = parts
+    if not isinstance(head, Conv) or head not in peaks or head.weight.shape[1] % 2 == 0:
+        return made, known
+    stage = parts[-2]
+    assert isinstance(stage, Conv)
+    more = stage.shuffle**2
+    wide = replace(
+        stage,
+        weight=np.concatenate([stage.weight, np.zeros_like(stage.weight[:more])]),
+        bias=np.concatenate([stage.bias, np.zeros_like(stage.bias[:more])]),
+    )
+    even = replace(head, weight=np.concatenate([head.weight, np.zeros_like(head.weight[:, :1])], axis=1))
+    made[-2:] = [wide, even]
+    known |= {wide: peaks[stage], even: np.append(peaks[head], np.float32(0))}
+    return made, known
+
+
+def integer_candidates(chain: Sequence[Part]) -> dict[Conv, str]:
     """Return the convolutions of a chain that could have 16-bit products, in order, and their kernels in float32.
 
     Args:
         chain: each reads what the one before it makes.
     """
-    last = chain[-1]
-    kinds = {conv: kind_of(conv, last=conv is last) for conv in chain}
-    found = {conv: kind for conv, kind in kinds.items() if kind == "wino"}
-    if kinds[last] == "head" and len(chain) > 1 and chain[-2] in found and _whole_head(chain[-2], last):
-        found[last] = "head"
+    kinds = [kind_of(part, last=part is chain[-1]) if isinstance(part, Conv) else "point" for part in chain]
+    found = {part: kind for part, kind in zip(chain, kinds, strict=True) if isinstance(part, Conv) and kind == "wino"}
+    ending = _ending(chain, kinds)
+    if ending and ending[0] in found and _whole_head(*ending):
+        found[ending[1]] = "head"
     return found
 
 
@@ -191,50 +230,67 @@ def _line_strip(conv: Conv, threads: int) -> int:
     return max(range(1, most + 1), key=used)
 
 
-def plan_chain(convolutions: Sequence[Conv], isa: Isa, threads: int, peaks: Mapping[Conv, Float] | None = None) -> Plan:
+def plan_chain(parts: Sequence[Part], isa: Isa, threads: int, peaks: Mapping[Conv, Float] | None = None) -> Plan:
     """Return a chain ready to run.
 
     Args:
-        convolutions: each reads what the one before it makes.
+        parts: each reads what the one before it makes.
         isa: instruction set.
         threads: of the pool that will run it; changes speed only.
         peaks: for those that are to have 16-bit products, the largest magnitudes of their transformed input.
     """
-    count = len(convolutions)
-    ops, arrays = (Op * count)(), []
-    kinds = _kinds(convolutions, isa, peaks or {})
-    for i, (op, conv, kind) in enumerate(zip(ops, convolutions, kinds, strict=True)):
-        peak = (peaks or {}).get(conv)
+    count = len(parts)
+    whole = _whole_end(parts, isa, peaks or {})
+    made, known = _with_pairs(parts, peaks or {}) if whole else (parts, peaks or {})
+    kinds = _kinds(made, isa, known)
+    plan = Plan(parts, count - _fuses(made, kinds, isa), kinds, (Op * count)())
+    for i, (op, part, kind) in enumerate(zip(plan.ops, made, kinds, strict=True)):
         op.kind = KINDS.get(kind, 0)
-        op.act, op.slope = ACTIVATIONS[conv.activation], conv.slope
-        (op.height, op.width), (op.out_height, op.out_width) = conv.size, conv.out_size
-        op.out_channels, op.channels, op.kh, op.kw = conv.weight.shape
-        if conv.depthwise:
-            op.channels = op.out_channels
-        (op.top, op.left), op.shuffle = conv.padding, conv.shuffle
-        _divide(op, conv, kind, isa, threads)
-        arrays += _pack(op, conv, kind, isa, peak)
+        if isinstance(part, Points):
+            plan.points[i] = plan_points(op, part, threads, SHARE)
+        else:
+            _plan_conv(op, part)
+            _divide(op, part, kind, isa, threads)
+            plan.arrays.extend(_pack(op, part, kind, isa, known.get(part)))
         op.ring = op.height
         if i:
             # What one strip reads, and what one strip of the op before adds: see native/chain.c.
-            op.ring = op.strip + op.kh - 1 + ops[i - 1].strip * ops[i - 1].shuffle
-    peak = (peaks or {}).get(convolutions[-1])
-    if kinds[-1] == "head" and peak is not None and kinds[-2:-1] == ["wino16"] and _whole_head(*convolutions[-2:]):
+            op.ring = op.strip + op.kh - 1 + plan.ops[i - 1].strip * plan.ops[i - 1].shuffle
+    if whole:
+        head = made[-1]
+        assert isinstance(head, Conv)
         kinds[-1] = "head16"
-        arrays += _pack_whole_head(ops[count - 2], ops[count - 1], convolutions[-1], peak, isa)
-    if _fuses(convolutions, kinds, isa):
-        ops[count - 2].head, ops[count - 2].groups = ctypes.addressof(ops[count - 1]), 1
-        count -= 1
-    return Plan(convolutions, count, kinds, ops, arrays)
+        plan.arrays.extend(_pack_whole_head(plan.ops[count - 2], plan.ops[count - 1], head, known[head], isa))
+    if plan.count < count:
+        plan.ops[count - 2].head, plan.ops[count - 2].groups = ctypes.addressof(plan.ops[count - 1]), 1
+    return plan
 
 
-def _kinds(convolutions: Sequence[Conv], isa: Isa, peaks: Mapping[Conv, Float]) -> list[str]:
-    """Return the kernel of each convolution, but for heads with 16-bit products."""
-    kinds = [kind_of(conv, last=conv is convolutions[-1]) for conv in convolutions]
-    if _fuses(convolutions, kinds, isa) and _in_line(convolutions[-2], isa):
+def _whole_end(parts: Sequence[Part], isa: Isa, peaks: Mapping[Conv, Float]) -> bool:
+    """Whether a chain ends with a head that is to have 16-bit products."""
+    kinds = _kinds(parts, isa, peaks)
+    ending = _ending(parts, kinds)
+    return ending is not None and ending[1] in peaks and kinds[-2] == "wino16" and _whole_head(*ending)
+
+
+def _plan_conv(op: Op, conv: Conv) -> None:
+    """Tell an op what its convolution is."""
+    op.act, op.slope = ACTIVATIONS[conv.activation], conv.slope
+    (op.height, op.width), (op.out_height, op.out_width) = conv.size, conv.out_size
+    op.out_channels, op.channels, op.kh, op.kw = conv.weight.shape
+    if conv.depthwise:
+        op.channels = op.out_channels
+    (op.top, op.left), op.shuffle = conv.padding, conv.shuffle
+
+
+def _kinds(parts: Sequence[Part], isa: Isa, peaks: Mapping[Conv, Float]) -> list[str]:
+    """Return the kernel of each part, but for heads with 16-bit products."""
+    kinds = [kind_of(part, last=part is parts[-1]) if isinstance(part, Conv) else "point" for part in parts]
+    ending = _ending(parts, kinds)
+    if ending and _fuses(parts, kinds, isa) and _in_line(ending[0], isa):
         kinds[-2] = "line"
     whole = {"wino": "wino16", "line": "line16"}
-    return [whole.get(kind, kind) if conv in peaks else kind for conv, kind in zip(convolutions, kinds, strict=True)]
+    return [whole.get(kind, kind) if part in peaks else kind for part, kind in zip(parts, kinds, strict=True)]
 
 
 def _in_line(stage: Conv, isa: Isa) -> bool:
@@ -255,9 +311,10 @@ def _pack_whole_head(stage: Op, head: Op, conv: Conv, peak: Float, isa: Isa) -> 
     return [packed.weights, packed.scale, units]
 
 
-def _fuses(convolutions: Sequence[Conv], kinds: Sequence[str], isa: Isa) -> bool:
+def _fuses(parts: Sequence[Part], kinds: Sequence[str], isa: Isa) -> bool:
     """Whether the last stage can compute the head behind it: see native/fused.h."""
-    if len(kinds) < 2 or kinds[-1] != "head" or not kinds[-2].startswith(("wino", "line")):
+    ending = _ending(parts, kinds)
+    if ending is None or not kinds[-2].startswith(("wino", "line")):
         return False
-    head = convolutions[-1].weight
+    head = ending[1].weight
     return (head.shape[0], *head.shape[2:]) == (3, 1, 1) and head.shape[1] % isa.lanes == 0

@@ -9,6 +9,7 @@ from nervplay.decode.graph import trace
 from nervplay.decode.lowering import Conv, Lowered, TorchStep, lower
 from nervplay.decode.native.library import MAX_CHAIN, Pool, kernels
 from nervplay.decode.program import Program
+from nervplay.decode.weave import weave
 
 
 class Net(nn.Module):
@@ -36,7 +37,8 @@ def chains(net: nn.Module) -> list[list[Conv]]:
 def check(net: nn.Module) -> None:
     """Hold the program of a network against the network."""
     pool = Pool(2)
-    program = Program(trace(net), lowered(net), isa=kernels(), pool=pool, threads=2)
+    graph = trace(net)
+    program = Program(graph, weave(graph, lower(graph, MAX_CHAIN), MAX_CHAIN), isa=kernels(), pool=pool, threads=2)
     with torch.no_grad():
         for index in (0, 2):
             np.testing.assert_allclose(program.run(index), net(torch.tensor([index])), atol=2e-5)

@@ -364,7 +364,7 @@ def peaks_of(convs: list[Conv], x: np.ndarray, isa: Isa) -> dict[Conv, np.ndarra
 
 
 @pytest.mark.parametrize("kernel", [(3, 3), (5, 5)])
-@pytest.mark.parametrize("channels", [2, 14, 28, 32, 40])
+@pytest.mark.parametrize("channels", [1, 2, 14, 15, 28, 32, 33, 40])
 def test_a_head_of_16_bits(isa: Isa, kernel: tuple[int, int], channels: int) -> None:
     convs, x = whole_head(30, (23, 45), channels, kernel)
     assert list(integer_candidates(convs).values()) == ["wino", "head"]
@@ -391,5 +391,5 @@ def test_a_head_of_16_bits_needs_integers_before_it(isa: Isa) -> None:
     peaks = peaks_of(convs, x, isa)
     assert plan_chain(convs, isa, 1, {convs[1]: peaks[convs[1]]}).kinds == ["wino", "head"]
     assert plan_chain(convs[1:], isa, 1, peaks).kinds == ["head"]
-    odd, line = whole_head(36, (23, 45), 15, (3, 3))[0], whole_head(38, (23, 45), 16, (1, 3))[0]
-    assert list(integer_candidates(odd).values()) == list(integer_candidates(line).values()) == ["wino"]
+    line = whole_head(38, (23, 45), 16, (1, 3))[0]
+    assert list(integer_candidates(line).values()) == ["wino"]
