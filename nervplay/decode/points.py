@@ -6,7 +6,8 @@ Operations belong together where each is read by others of them only, but for th
 and a sum with numbers that `Moments` finds in the whole map before.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -16,7 +17,7 @@ from torch import Tensor
 from nervplay.decode.graph import Graph, Node, Value
 from nervplay.decode.lowering import activation
 
-__all__ = ["Group", "Line", "Moments", "Operands", "Points", "find_groups"]
+__all__ = ["Group", "Line", "Moments", "Operands", "Points", "Reading", "find_groups"]
 
 aten = torch.ops.aten
 
@@ -190,11 +191,19 @@ def _with_number(code: str, operand: Operand, number: float) -> _Found:
     return _Found("affine", (operand,), scale=scale, shift=shift)
 
 
-class _Finder:
-    """Looks for groups among nodes that run by themselves."""
+class Reading:
+    """Who reads what in a graph.
 
-    def __init__(self, graph: Graph, alone: set[int]) -> None:
-        self._alone = alone
+    Args:
+        graph: the network.
+        alone: ids of nodes that are no part of anything yet.
+
+    Attributes:
+        root: the value that another one only repeats, by that one.
+        readers: ids of the nodes that read a value under any name, by its root; 0 for the caller of the network.
+    """
+
+    def __init__(self, graph: Graph, alone: AbstractSet[int]) -> None:
         self.root: dict[Value, Value] = {}
         for node in graph.nodes:
             if node.target not in _PASSED or id(node) not in alone:
@@ -203,17 +212,24 @@ class _Finder:
             if isinstance(source, Value) and node.output.shape == source.shape:
                 self.root[node.output] = self.rooted(source)
         self.readers: dict[Value, set[int]] = {self.rooted(graph.output): {0}}
-        self.maker: dict[Value, Node] = {}
         for node in graph.nodes:
-            self.maker |= {value: node for value in node.outputs if value is not None}
             if node.outputs[0] is None or node.output not in self.root:
                 for value in node.inputs():
                     self.readers.setdefault(self.rooted(value), set()).add(id(node))
-        self._next = 1 + max((value.number for value in self.maker), default=0)
 
     def rooted(self, value: Value) -> Value:
         """Return the value that this one repeats, itself for most."""
         return self.root.get(value, value)
+
+
+class _Finder:
+    """Looks for groups among nodes that run by themselves."""
+
+    def __init__(self, graph: Graph, alone: AbstractSet[int], reading: Reading) -> None:
+        self._alone = alone
+        self.root, self.readers, self.rooted = reading.root, reading.readers, reading.rooted
+        self.maker = {value: node for node in graph.nodes for value in node.outputs if value is not None}
+        self._next = 1 + max((value.number for value in self.maker), default=0)
 
     def new(self, like: Node) -> Value:
         """Return a value that is in no graph yet: one number per channel of what a node makes."""
@@ -372,19 +388,16 @@ def _in_few_slots(lines: Sequence[Line]) -> list[Line]:
     return made
 
 
-def find_groups(graph: Graph, alone: set[int]) -> tuple[dict[int, Group], dict[Value, Value], dict[Value, set[int]]]:
-    """Return what operations on each value there are.
+def find_groups(graph: Graph, alone: AbstractSet[int], reading: Reading) -> dict[int, Group]:
+    """Return what operations on each value there are, by the id of the last node of each group.
 
     Args:
         graph: the network.
         alone: ids of nodes that are no part of anything yet.
-
-    Returns:
-        Groups by the id of their last node; the value that another one only repeats; and the ids of the nodes that read
-        a value, under its own name, 0 for the caller of the network.
+        reading: who reads what.
     """
-    finder, groups, taken = _Finder(graph, alone), {}, set[int]()
-    for node in _backwards(graph):
+    finder, groups, taken = _Finder(graph, alone, reading), {}, set[int]()
+    for node in reversed(graph.nodes):
         if id(node) in taken or not finder.fits(node):
             continue
         nodes = finder.group(node, taken)
@@ -393,8 +406,4 @@ def find_groups(graph: Graph, alone: set[int]) -> tuple[dict[int, Group], dict[V
         if points is not None:
             groups[id(node)] = Group(points, writer.moments, nodes)
             taken.update(map(id, nodes))
-    return groups, finder.root, finder.readers
-
-
-def _backwards(graph: Graph) -> Iterator[Node]:
-    return reversed(graph.nodes)
+    return groups

@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.utils._pytree import tree_map
 
 from nervplay.decode.footprint import owners
+from nervplay.decode.ghosts import Ghost
 from nervplay.decode.graph import Graph, Node, Value
 from nervplay.decode.lowering import Conv, TorchStep
 from nervplay.decode.native.library import ACTIVATIONS, Isa, Pool, load
@@ -90,6 +91,7 @@ class Program:
         self.peaks = dict(peaks or {})
         reads: list[list[Value]] = []
         buffers = _Buffers(graph, woven)
+        known = {conv.target: peak for conv, peak in self.peaks.items()}  # parts of a chain may be other objects
         for place, step in enumerate(woven.steps):
             reads.append(inputs_of(step))
             if isinstance(step, TorchStep):
@@ -101,7 +103,10 @@ class Program:
                 self.plans.append(streaming)
                 self._steps.append(_Streaming(streaming, isa, pool, buffers.at(place)))
             else:
-                plan = plan_chain(step, isa, threads, peaks)
+                measured = {
+                    part: known[part.target] for part in step if isinstance(part, Conv) and part.target in known
+                }
+                plan = plan_chain(step, isa, threads, measured)
                 self.plans.append(plan)
                 self._steps.append(_chain_call(plan, isa, pool, watch, buffers.at(place)))
         last = {value: i for i, values in enumerate(reads) for value in values}
@@ -147,6 +152,10 @@ def _name(plan: Plan) -> str:
         if isinstance(conv, Points):
             size = conv.target.shape
             words.append(f"{size[3]}x{size[2]} {len(conv.lines)} operations on each of {size[1]}")
+            continue
+        if isinstance(conv, Ghost):
+            size = conv.target.shape
+            words.append(f"{size[3]}x{size[2]} ghosts {size[1] // 2}>{size[1]}")
             continue
         outputs, inputs, *taps = conv.weight.shape
         channels = f"{outputs} apart" if conv.depthwise else f"{inputs}>{outputs}"
@@ -263,7 +272,7 @@ class _Chain:
         first = self._plan.parts[0]
         if self._watch and isinstance(first, Conv):
             self._watch(first, maps)
-        beside = [plan.set_operands(values) for plan in self._plan.points.values()]
+        beside = [plan.set_operands(values) for plan in self._plan.beside]
         for b in range(len(self._out)):
             self._run(maps.data_ptr() + b * maps.stride(0) * 4 * (not self._rows), self._out[b].data_ptr())
         del beside  # the kernels have read it

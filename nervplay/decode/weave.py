@@ -1,21 +1,22 @@
-"""Operations on each value by itself as parts of chains: what lies between two convolutions then is never a whole map.
+"""Operations on each value, and ghost modules, as parts of chains: of what lies between two convolutions rows are kept.
 
-    chain -> [Points] -> chain      one chain, where each is the only reader of what is before it
+    chain -> [Points | Ghost] -> chain      one chain, where each is the only reader of what is before it
 
-What a `Points` reads beside, maps or numbers per channel, is there before the chain starts.
+What a part reads beside, maps or numbers per channel, is there before the chain starts.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from nervplay.decode.ghosts import FoundGhost, Ghost, find_ghosts
 from nervplay.decode.graph import Graph, Value
 from nervplay.decode.lowering import Conv, Lowered, Step, TorchStep
-from nervplay.decode.points import Group, Moments, Points, find_groups
+from nervplay.decode.points import Group, Moments, Points, Reading, find_groups
 from nervplay.decode.streams import Stream, Streamed
 
 __all__ = ["Part", "Woven", "WovenStep", "inputs_of", "weave"]
 
-Part = Conv | Points
+Part = Conv | Points | Ghost
 WovenStep = TorchStep | list[Part] | Stream | Moments
 
 
@@ -24,7 +25,7 @@ class Woven:
     """A network for the kernels.
 
     Args:
-        steps: as those of `Streamed`, with chains of convolutions and `Points`, and what `Points` have to know.
+        steps: as those of `Streamed`, with chains of all kinds of parts, and what `Points` have to know.
     """
 
     steps: Sequence[WovenStep]
@@ -38,8 +39,8 @@ def inputs_of(step: WovenStep) -> list[Value]:
         return [step.source]
     if isinstance(step, Stream):
         return step.inputs()
-    beside = [value for part in step[1:] if isinstance(part, Points) for value in part.inputs() if value != part.source]
-    return [*(step[0].inputs() if isinstance(step[0], Points) else [step[0].source]), *beside]
+    beside = [value for part in step if not isinstance(part, Conv) for value in part.inputs() if value != part.source]
+    return [step[0].source, *beside]
 
 
 def _outputs(step: WovenStep) -> list[Value]:
@@ -51,7 +52,7 @@ def _outputs(step: WovenStep) -> list[Value]:
 
 
 class _Weaver:
-    """Joins chains and operations on each value.
+    """Joins chains and what is between them.
 
     Args:
         graph: the network.
@@ -62,42 +63,53 @@ class _Weaver:
     def __init__(self, graph: Graph, steps: Sequence[Step | Stream], longest: int) -> None:
         self._graph, self._longest = graph, longest
         alone = {id(step.node) for step in steps if isinstance(step, TorchStep)}
-        self._groups, self._root, self._readers = find_groups(graph, alone)
         chains = [step for step in steps if isinstance(step, list)]
-        read = {self._rooted(chain[0].source) for chain in chains if _joins(chain[0])}
-        made = {self._rooted(chain[-1].target) for chain in chains if _joins(chain[-1]) and not chain[-1].is_head}
-        # Others may be in another order in memory, and would have to be copied.
+        self._reading = Reading(graph, alone)
+        found = find_ghosts(graph, chains, self._reading.root, self._reading.readers)
+        self._ghosts: dict[int, FoundGhost] = {id(each.nodes[-1]): each for each in found}
+        self._shuffled = {value: each.ghost.factor for each in found for value in each.shuffled}
+        self._swallowed = {each.ghost.depthwise for each in found}
+        self._inside = {id(node) for each in found for node in each.nodes}
+        self._groups = self._in_order(find_groups(graph, alone - self._inside, self._reading), chains)
+        self._inside |= {id(node) for group in self._groups.values() for node in group.nodes}
+
+    def _in_order(self, groups: dict[int, Group], chains: Sequence[Sequence[Conv]]) -> dict[int, Group]:
+        """Return the groups that touch a chain: other maps may be in another order in memory, and would be copied."""
+        rooted = self._reading.rooted
+        read = {rooted(chain[0].source) for chain in chains if _joins(chain[0])}
+        made = {rooted(chain[-1].target) for chain in chains if _joins(chain[-1]) and not chain[-1].is_head}
+        made |= {each.ghost.target for each in self._ghosts.values()}
         good: dict[int, Group] = {}
-        for last, group in sorted(self._groups.items(), key=lambda item: item[1].points.target.number):
+        for last, group in sorted(groups.items(), key=lambda item: item[1].points.target.number):
             if group.points.target in read or any(value in made for value in group.points.maps()):
                 good[last] = group
                 made.add(group.points.target)
-        self._groups = good
-
-    def _rooted(self, value: Value) -> Value:
-        return self._root.get(value, value)
-
-    def _alone(self, value: Value) -> bool:
-        """Whether only one node reads a value."""
-        return len(self._readers.get(value, ())) == 1
+        return good
 
     def steps(self, steps: Sequence[Step | Stream]) -> list[WovenStep]:
         """Return the steps of the network."""
-        inside = {id(node) for group in self._groups.values() for node in group.nodes}
         made: list[WovenStep] = []
         for step in steps:
-            if isinstance(step, TorchStep):
-                group = self._groups.get(id(step.node))
-                if group is not None:
-                    made += group.moments.values()
-                    self._append_points(made, group)
-                elif id(step.node) not in inside:
-                    made.append(step)
-            elif isinstance(step, Stream):
+            if isinstance(step, Stream):
                 made.append(step)
-            else:
-                self._append_chain(made, step)
+            elif isinstance(step, TorchStep):
+                self._append_node(made, step)
+            elif step[0] not in self._swallowed:
+                *first, last = step
+                factor = self._shuffled.get(last.target, last.shuffle)
+                self._append(made, [*first, last if factor == last.shuffle else replace(last, shuffle=factor)])
         return self._living(made)
+
+    def _append_node(self, made: list[WovenStep], step: TorchStep) -> None:
+        """Add what an operation of PyTorch has become."""
+        group, ghost = self._groups.get(id(step.node)), self._ghosts.get(id(step.node))
+        if ghost is not None:
+            self._append(made, [ghost.ghost])
+        elif group is not None:
+            made += group.moments.values()
+            self._append_points(made, group)
+        elif id(step.node) not in self._inside:
+            made.append(step)
 
     def _append_points(self, made: list[WovenStep], group: Group) -> None:
         """Add a group, behind the last chain that only it reads, if there is one."""
@@ -106,24 +118,28 @@ class _Weaver:
         for step in reversed(made):
             if not isinstance(step, list) or len(step) >= self._longest or not _joins(step[-1]):
                 continue
-            target = self._rooted(step[-1].target)
-            if target in maps and self._readers.get(target, {0}) <= nodes:
+            target = self._reading.rooted(step[-1].target)
+            if target in maps and self._reading.readers.get(target, {0}) <= nodes:
                 made.remove(step)
                 made.append([*step, points.reading(target)])
                 return
         made.append([points])
 
-    def _append_chain(self, made: list[WovenStep], chain: Sequence[Conv]) -> None:
-        """Add a chain of convolutions, behind the operations that only it reads, if there are some."""
-        source = self._rooted(chain[0].source)
+    def _append(self, made: list[WovenStep], parts: Sequence[Part]) -> None:
+        """Add a chain, behind the one that only it reads, if one of them begins or ends with what is no convolution."""
+        source, first = self._reading.rooted(parts[0].source), parts[0]
         for step in made:
-            if not isinstance(step, list) or not isinstance(step[-1], Points) or len(step) + len(chain) > self._longest:
+            if not isinstance(step, list) or len(step) + len(parts) > self._longest:
                 continue
-            if step[-1].target == source and self._alone(source) and _joins(chain[0]):
+            new = not (isinstance(step[-1], Conv) and isinstance(first, Conv))
+            follows = self._reading.rooted(step[-1].target) == source and _joins(step[-1]) and _joins(first)
+            # Of what a ghost module reads, it has swallowed the other reader.
+            alone = isinstance(first, Ghost) or len(self._reading.readers.get(source, ())) == 1
+            if new and follows and alone:
                 made.remove(step)
-                made.append([*step, *chain])
+                made.append([*step, *parts])
                 return
-        made.append(list(chain))
+        made.append(list(parts))
 
     def _living(self, steps: Sequence[WovenStep]) -> list[WovenStep]:
         """Return the steps without those whose results nobody reads any more."""
@@ -137,11 +153,11 @@ class _Weaver:
 
 def _joins(part: Part) -> bool:
     """Whether a part runs row by row, in a chain."""
-    return isinstance(part, Points) or not (part.rows or part.depthwise or part.batch > 1)
+    return not isinstance(part, Conv) or not (part.rows or part.depthwise or part.batch > 1)
 
 
 def weave(graph: Graph, streamed: Lowered | Streamed, longest: int) -> Woven:
-    """Return a network with operations on each value in its chains.
+    """Return a network with all that its chains can hold.
 
     Args:
         graph: what `trace` gave.

@@ -20,6 +20,7 @@ __all__ = [
     "POINT_INPUTS",
     "POINT_LINES",
     "POINT_SLOTS",
+    "GhostStruct",
     "Isa",
     "Line",
     "Op",
@@ -42,7 +43,10 @@ CODES = {
     name: number for number, name in enumerate(("add", "subtract", "multiply", "multiply_add", "affine", "activate"))
 }
 """`enum nk_code`."""
-_KIND_NAMES = ("direct", "wino", "wino16", "head", "head16", "line", "line16", "mix", "mix16", "enlarge", "point")
+_KIND_NAMES = (
+    *("direct", "wino", "wino16", "head", "head16", "line", "line16"),
+    *("mix", "mix16", "enlarge", "point", "ghost"),
+)
 KINDS = {name: number for number, name in enumerate(_KIND_NAMES)}
 """`enum nk_kind`."""
 _NAMES = (
@@ -73,7 +77,8 @@ class Op(ctypes.Structure):
         *((name, c_int32) for name in ("kh", "kw", "top", "left", "out_height", "out_width")),
         *((name, c_int32) for name in ("shuffle", "strip", "ring", "block", "groups")),
         ("slope", c_float),
-        *((name, c_void_p) for name in ("weights", "bias", "scale", "units", "norm", "axes", "head", "step", "point")),
+        *((name, c_void_p) for name in ("weights", "bias", "scale", "units", "norm", "axes", "head", "step")),
+        *((name, c_void_p) for name in ("point", "ghost")),
     ]
 
 
@@ -107,6 +112,12 @@ class Point(ctypes.Structure):
         ("input", c_void_p * POINT_INPUTS),
         ("line", Line * POINT_LINES),
     ]
+
+
+class GhostStruct(ctypes.Structure):
+    """`nk_ghost`: what a ghost module has beside its `Op`."""
+
+    _fields_: ClassVar = [*((name, c_int32) for name in ("factor", "down", "across")), ("gate", c_void_p)]
 
 
 class Yuv(ctypes.Structure):

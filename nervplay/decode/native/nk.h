@@ -24,7 +24,7 @@
 
 enum nk_kind {
     NK_DIRECT, NK_WINO, NK_WINO16, NK_HEAD, NK_HEAD16, NK_LINE, NK_LINE16, NK_MIX, NK_MIX16, NK_ENLARGE,
-    NK_POINT
+    NK_POINT, NK_GHOST
 };
 enum nk_act {
     NK_NONE, NK_RELU, NK_LEAKY, NK_RELU6, NK_GELU, NK_SILU, NK_SOFTPLUS, NK_HARDSWISH, NK_SIN, NK_SIGMOID, NK_TANH,
@@ -51,6 +51,15 @@ typedef struct {
     const float *input[NK_POINT_INPUTS];  /* others for each frame */
     nk_point_line line[NK_POINT_LINES];
 } nk_point;
+
+/* What NK_GHOST has beside its nk_op. The op's channels and sizes are those of the map behind a pixel shuffle, its output
+   has twice the channels; its weights are [place of the shuffle][taps][padded channels], its bias [place][padded]. */
+typedef struct {
+    int32_t factor;                 /* of the shuffle, 1 for none */
+    int32_t down, across;           /* taps, at most 8 down */
+    const float *gate;              /* [height][width][2 channels], multiplied before the activation; or NULL. Another one
+                                       for each frame */
+} nk_ghost;
 
 /* What NK_MIX and NK_ENLARGE, which are more than a convolution, have beside their nk_op. */
 typedef struct nk_step {
@@ -92,6 +101,7 @@ typedef struct nk_op {
                                        NK_LINE and NK_LINE16 always have one */
     const nk_step *step;            /* NK_MIX, NK_ENLARGE */
     const nk_point *point;          /* NK_POINT */
+    const nk_ghost *ghost;          /* NK_GHOST */
 } nk_op;
 
 typedef struct nk_pool nk_pool;

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nervplay.decode.ghosts import Ghost
 from nervplay.decode.lowering import Conv
 from nervplay.decode.native.library import ACTIVATIONS, KINDS, Isa, Op
 from nervplay.decode.native.packing import (
@@ -33,6 +34,7 @@ from nervplay.decode.native.packing import (
     panels,
     shuffle_order,
 )
+from nervplay.decode.native.plan_ghost import GhostPlan, plan_ghost
 from nervplay.decode.native.plan_points import PointsPlan, plan_points
 from nervplay.decode.points import Points
 from nervplay.decode.weave import Part
@@ -62,7 +64,7 @@ class Plan:
         kinds: the kernel of each: a name of `KINDS`, "depthwise" or "linear".
         ops: the structs of the kernels, an array of `Op`.
         arrays: what they point to; kept alive here.
-        points: by their place, operations on each value, of which operands are set before every run.
+        beside: parts that read more than the map in front of them; it is set before every run.
     """
 
     parts: Sequence[Part]
@@ -70,12 +72,7 @@ class Plan:
     kinds: Sequence[str]
     ops: Any
     arrays: list[NDArray[Any]] = field(default_factory=list)
-    points: dict[int, PointsPlan] = field(default_factory=dict)
-
-    @property
-    def first(self) -> Part:
-        """What reads the input."""
-        return self.parts[0]
+    beside: list[PointsPlan | GhostPlan] = field(default_factory=list)
 
 
 def _tile(taps: int) -> int:
@@ -154,13 +151,21 @@ def _with_pairs(parts: Sequence[Part], peaks: Mapping[Conv, Float]) -> tuple[lis
     return made, known
 
 
+def _plain_kinds(parts: Sequence[Part]) -> list[str]:
+    """Return the kernel of each part of a chain in float32."""
+    last = parts[-1]
+    other = [kind_of(part, last=part is last) if isinstance(part, Conv) else None for part in parts]
+    names = ("point" if isinstance(part, Points) else "ghost" for part in parts)
+    return [kind or name for kind, name in zip(other, names, strict=True)]
+
+
 def integer_candidates(chain: Sequence[Part]) -> dict[Conv, str]:
     """Return the convolutions of a chain that could have 16-bit products, in order, and their kernels in float32.
 
     Args:
         chain: each reads what the one before it makes.
     """
-    kinds = [kind_of(part, last=part is chain[-1]) if isinstance(part, Conv) else "point" for part in chain]
+    kinds = _plain_kinds(chain)
     found = {part: kind for part, kind in zip(chain, kinds, strict=True) if isinstance(part, Conv) and kind == "wino"}
     ending = _ending(chain, kinds)
     if ending and ending[0] in found and _whole_head(*ending):
@@ -198,6 +203,11 @@ def _pack(op: Op, conv: Conv, kind: str, isa: Isa, peak: Float | None) -> list[N
     return arrays
 
 
+def _pieces(threads: int) -> int:
+    """Return how many pieces a strip is to have."""
+    return 1 if threads == 1 else SHARE * threads
+
+
 def _divide(op: Op, conv: Conv, kind: str, isa: Isa, threads: int) -> None:
     """Choose the sizes of blocks and strips."""
     op.groups = 1
@@ -213,7 +223,7 @@ def _divide(op: Op, conv: Conv, kind: str, isa: Isa, threads: int) -> None:
     height, width = conv.out_size
     across, bands = -(-width // wide), -(-height // tall)
     blocks = -(-across // op.block)
-    wanted = 1 if threads == 1 else SHARE * threads
+    wanted = _pieces(threads)
     op.strip = min(bands, -(-wanted // blocks)) * tall
     if kind != "head" and blocks * bands < wanted:
         op.groups = min(len(panels(conv.weight.shape[0], isa.lanes, isa.panel)), -(-wanted // (blocks * bands)))
@@ -247,7 +257,9 @@ def plan_chain(parts: Sequence[Part], isa: Isa, threads: int, peaks: Mapping[Con
     for i, (op, part, kind) in enumerate(zip(plan.ops, made, kinds, strict=True)):
         op.kind = KINDS.get(kind, 0)
         if isinstance(part, Points):
-            plan.points[i] = plan_points(op, part, threads, SHARE)
+            plan.beside.append(plan_points(op, part, _pieces(threads)))
+        elif isinstance(part, Ghost):
+            plan.beside.append(plan_ghost(op, part, isa, _pieces(threads)))
         else:
             _plan_conv(op, part)
             _divide(op, part, kind, isa, threads)
@@ -285,7 +297,7 @@ def _plan_conv(op: Op, conv: Conv) -> None:
 
 def _kinds(parts: Sequence[Part], isa: Isa, peaks: Mapping[Conv, Float]) -> list[str]:
     """Return the kernel of each part, but for heads with 16-bit products."""
-    kinds = [kind_of(part, last=part is parts[-1]) if isinstance(part, Conv) else "point" for part in parts]
+    kinds = _plain_kinds(parts)
     ending = _ending(parts, kinds)
     if ending and _fuses(parts, kinds, isa) and _in_line(ending[0], isa):
         kinds[-2] = "line"

@@ -56,14 +56,13 @@ class PointsPlan:
         self.struct.input[number] = tensor.data_ptr()
 
 
-def plan_points(op: Op, points: Points, threads: int, share: int) -> PointsPlan:
+def plan_points(op: Op, points: Points, wanted: int) -> PointsPlan:
     """Return operations ready to run, and tell their op what they are.
 
     Args:
         op: is filled.
         points: what to compute.
-        threads: of the pool that will run it; changes speed only.
-        share: pieces of a strip for each thread, where there are several.
+        wanted: pieces of a strip.
     """
     _, channels, height, width = points.target.shape
     blocks = max(1, round(width * channels / _BLOCK))
@@ -72,7 +71,6 @@ def plan_points(op: Op, points: Points, threads: int, share: int) -> PointsPlan:
     op.width = op.out_width = width
     op.channels = op.out_channels = channels
     op.kh = op.kw = op.shuffle = op.groups = 1
-    wanted = 1 if threads == 1 else share * threads
     op.strip = min(height, -(-wanted // -(-width // op.block)))
     struct = Point()
     struct.lines, struct.inputs = len(points.lines), len(points.operands.values)

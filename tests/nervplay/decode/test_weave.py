@@ -8,25 +8,26 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from nervplay.decode.ghosts import Ghost
 from nervplay.decode.graph import trace
-from nervplay.decode.lowering import Conv, TorchStep, lower
+from nervplay.decode.lowering import TorchStep, lower
 from nervplay.decode.native.library import MAX_CHAIN, Pool, kernels
 from nervplay.decode.points import Moments, Points
 from nervplay.decode.program import Program
-from nervplay.decode.weave import Woven, weave
+from nervplay.decode.weave import Part, Woven, weave
 
 Steps = list[list[str] | str]
 
 
 class Net(nn.Module):
-    """Three convolutions that `mix` puts together, behind a table of embeddings."""
+    """Layers that `mix` puts together, behind a table of embeddings."""
 
-    def __init__(self, mix: Callable[[nn.ModuleList, Tensor], Tensor]) -> None:
+    def __init__(self, mix: Callable[[nn.ModuleList, Tensor], Tensor], *layers: nn.Module) -> None:
         super().__init__()
         torch.manual_seed(0)
         self.table = nn.Parameter(torch.randn(3, 6, 12, 20))
-        self.layers = nn.ModuleList(nn.Conv2d(6, 6, 3, padding=1) for _ in range(3))
-        self.layers.append(nn.Linear(6, 6))
+        convolutions = [nn.Conv2d(6, 6, 3, padding=1) for _ in range(3)]
+        self.layers = nn.ModuleList(layers or [*convolutions, nn.Linear(6, 6)])
         self.mix = mix
 
     def forward(self, index: Tensor) -> Tensor:
@@ -38,17 +39,21 @@ def names(woven: Woven) -> Steps:
     found: Steps = []
     for step in woven.steps:
         if isinstance(step, list):
-            found.append(
-                ["conv" if isinstance(part, Conv) else "+".join(line.code for line in part.lines) for part in step]
-            )
+            found.append([_word(part) for part in step])
         else:
             found.append(str(step.node.target) if isinstance(step, TorchStep) else type(step).__name__)
     return found
 
 
-def checked(mix: Callable[[nn.ModuleList, Tensor], Tensor], longest: int = MAX_CHAIN) -> Steps:
+def _word(part: Part) -> str:
+    if isinstance(part, Points):
+        return "+".join(line.code for line in part.lines)
+    return "ghost" if isinstance(part, Ghost) else "apart" if part.depthwise else "conv"
+
+
+def checked(mix: Callable[[nn.ModuleList, Tensor], Tensor], longest: int = MAX_CHAIN, *layers: nn.Module) -> Steps:
     """Hold the program of a network against the network, and return its steps, without the table's."""
-    net = Net(mix)
+    net = Net(mix, *layers)
     graph = trace(net)
     woven = weave(graph, lower(graph, longest), longest)
     outs = []
@@ -136,10 +141,55 @@ def test_what_is_no_operation_on_each_value_stays() -> None:
 
 
 def test_planes_stay_with_pytorch() -> None:
-    net = Net(lambda layers, x: layers[0](x)[:, :3])
-    net.layers[0] = nn.Conv2d(6, 3, 1)
-    net.mix = lambda layers, x: torch.sigmoid(layers[0](x)) * 2 - layers[0](x)
+    net = Net(lambda layers, x: torch.sigmoid(layers[0](x)) * 2 - layers[0](x), nn.Conv2d(6, 3, 1))
     graph = trace(net)
     woven = weave(graph, lower(graph, MAX_CHAIN), MAX_CHAIN)
     assert not any(isinstance(part, Points) for step in woven.steps if isinstance(step, list) for part in step)
     assert not any(isinstance(step, Moments) for step in woven.steps)
+
+
+def ghosts(factor: int, *, gated: bool = False) -> Callable[[nn.ModuleList, Tensor], Tensor]:
+    def module(layers: nn.ModuleList, x: Tensor) -> Tensor:
+        x = layers[0](x)
+        y = layers[1](x)
+        made = torch.cat([y, layers[2](y)], dim=1)
+        if gated:
+            made = made * torch.sigmoid(layers[4](x))
+        return layers[3](F.silu(F.pixel_shuffle(made, factor)))
+
+    return module
+
+
+def layers(channels: int, factor: int) -> list[nn.Module]:
+    outputs = channels * factor**2
+    return [
+        nn.Conv2d(6, 7, 3, padding=1),
+        nn.Conv2d(7, outputs, 3, padding=1),
+        nn.Conv2d(outputs, outputs, 3, padding=1, groups=outputs),
+        nn.Conv2d(2 * channels, 3, 3, padding=1),
+        nn.Conv2d(7, 2 * outputs, 1),
+    ]
+
+
+@pytest.mark.parametrize("factor", [1, 2, 3])
+def test_ghosts(factor: int) -> None:
+    net = layers(5, factor)
+    assert checked(ghosts(factor), MAX_CHAIN, *net) == [["conv", "conv", "ghost", "conv"]]
+    assert checked(ghosts(factor), 1, *net) == [["conv"], ["conv"], ["ghost"], ["conv"]]
+    assert checked(ghosts(factor, gated=True), MAX_CHAIN, *net)[-1] == ["conv", "ghost", "conv"]
+
+
+def test_what_is_no_ghost_module_stays() -> None:
+    def other(change: Callable[[Tensor], Tensor]) -> Steps:
+        def module(layers: nn.ModuleList, x: Tensor) -> Tensor:
+            y = layers[1](layers[0](x))
+            return layers[3](F.pixel_shuffle(torch.cat([change(y), layers[2](y)], dim=1), 2))
+
+        return checked(module, MAX_CHAIN, *layers(4, 2))
+
+    assert ["conv", "conv", "ghost", "conv"] in other(lambda y: y)
+    for change in (torch.relu, lambda y: y.flip(1)):
+        assert "aten.cat.default" in other(change)
+    odd = layers(5, 2)
+    odd[1:4] = [nn.Conv2d(7, 6, 3, padding=1), nn.Conv2d(6, 6, 3, padding=1, groups=6), nn.Conv2d(3, 3, 1)]
+    assert "aten.cat.default" in checked(ghosts(2), MAX_CHAIN, *odd), "places of the shuffle do not end where maps do"

@@ -49,7 +49,7 @@ def convolution(seed: int, source: Value, outputs: int, **options: object) -> Co
 def run(parts: list[Part], values: dict[Value, torch.Tensor], isa: Isa, threads: int = 1) -> Array:
     """Return what the kernels give for a chain, float32 (C, H, W)."""
     plan = plan_chain(parts, isa, threads)
-    kept = [points.set_operands(values) for points in plan.points.values()]
+    kept = [points.set_operands(values) for points in plan.beside]
     op = plan.ops[len(parts) - 1]
     out = np.full((op.out_height, op.out_width, op.out_channels), np.nan, np.float32)
     x = values[parts[0].source].permute(0, 2, 3, 1).contiguous()

@@ -1,0 +1,96 @@
+/* Ghost modules: a map and, behind it, what a convolution of each of its channels makes of it; both through one gate, if there
+   is one, and one activation. The map was stored through a pixel shuffle that belongs behind all that: so pixels of one
+   place of it are `factor` apart, and have weights of their own. */
+#ifndef NK_GHOST_H
+#define NK_GHOST_H
+
+#include "activation.h"
+#include "nk.h"
+#include "simd.h"
+
+#define GHOST_PIXELS 4 /* of one place that are computed together */
+
+typedef struct {
+    const float *rows[8];   /* of the input, by tap; NULL above and below the map */
+    const float *weights;   /* [taps down][taps across][padded] of one place */
+    const float *centre;    /* the row of the pixels themselves */
+    const float *gate;      /* the same of the gate, or NULL */
+    float *out;
+    int channels, padded, width, left;
+} nk_ghost_row;
+
+/* The vector from channel c on, of n channels, of pixels x, x + factor, ...; `inside`: all that they read lies in the row. */
+NK_INLINE void ghost_vector(const nk_op *op, const nk_ghost_row *r, int x, int c, int n, vf bias, const int inside, const int pixels) {
+    const nk_ghost *ghost = op->ghost;
+    const size_t each = (size_t)r->channels, step = (size_t)ghost->factor * each;
+    vf v[2 * GHOST_PIXELS];
+    NK_UNROLL for (int i = 0; i < pixels; i++) {
+        v[i] = vload_n(r->centre + (size_t)x * each + (size_t)i * step + c, n);
+        v[pixels + i] = bias;
+    }
+    for (int t = 0; t < ghost->down; t++) {
+        if (!r->rows[t]) continue;
+        for (int u = 0; u < ghost->across; u++) {
+            const int from = x + u * ghost->factor - r->left;
+            const vf weight = vload(r->weights + (size_t)((t * ghost->across + u) * r->padded + c));
+            NK_UNROLL for (int i = 0; i < pixels; i++) {
+                const int at = from + i * ghost->factor;
+                if (inside || (at >= 0 && at < r->width))
+                    v[pixels + i] += vload_n(r->rows[t] + (ptrdiff_t)at * (ptrdiff_t)each + c, n) * weight;
+            }
+        }
+    }
+    if (r->gate) {
+        NK_UNROLL for (int i = 0; i < pixels; i++) {
+            const float *gate = r->gate + 2 * ((size_t)x * each + (size_t)i * step) + c;
+            v[i] *= vload_n(gate, n), v[pixels + i] *= vload_n(gate + each, n);
+        }
+    }
+    activate(v, 2 * pixels, op->act, op->slope, 0);
+    NK_UNROLL for (int i = 0; i < pixels; i++) {
+        float *to = r->out + 2 * ((size_t)x * each + (size_t)i * step) + c;
+        if (n >= NK_LANES) {
+            vstore(to, v[i]);
+            vstore(to + each, v[pixels + i]);
+        } else {
+            vstore_part(to, v[i], 0, n);
+            vstore_part(to + each, v[pixels + i], 0, n);
+        }
+    }
+}
+
+/* A block of pixels of one row. */
+static void ghost_piece(const nk_op *op, const nk_map *in, nk_map *out, int row0, int row1, int piece, void *scratch) {
+    (void)row1, (void)scratch;
+    const nk_ghost *ghost = op->ghost;
+    const int blocks = (op->out_width + op->block - 1) / op->block, y = row0 + piece / blocks, x0 = piece % blocks * op->block;
+    const int x1 = op->out_width - x0 < op->block ? op->out_width : x0 + op->block, factor = ghost->factor;
+    nk_ghost_row r = {.centre = nk_row(in, y), .out = nk_row(out, y), .channels = op->channels,
+                      .padded = up_to(op->channels, NK_LANES), .width = op->width, .left = op->left};
+    for (int t = 0; t < ghost->down; t++) {
+        const int from = y + t * factor - op->top;
+        r.rows[t] = from < 0 || from >= op->height ? NULL : nk_row(in, from);
+    }
+    if (ghost->gate) r.gate = ghost->gate + 2 * (size_t)y * (size_t)op->width * (size_t)op->channels;
+    for (int j = 0; j < factor; j++) {
+        const int first = x0 + j, place = y % factor * factor + first % factor;
+        r.weights = (const float *)op->weights + (size_t)(place * ghost->down * ghost->across * r.padded);
+        const float *biases = op->bias + (size_t)(place * r.padded);
+        for (int c = 0; c < op->channels; c += NK_LANES) {
+            const int left = op->channels - c, n = left < NK_LANES ? left : NK_LANES;
+            const vf bias = vload(biases + c);
+            for (int x = first; x < x1;) {
+                const int last = x + (GHOST_PIXELS - 1) * factor;
+                if (last < x1 && x >= op->left && last + (ghost->across - 1) * factor - op->left < op->width) {
+                    ghost_vector(op, &r, x, c, n, bias, 1, GHOST_PIXELS);
+                    x = last + factor;
+                } else {
+                    ghost_vector(op, &r, x, c, n, bias, 0, 1);
+                    x += factor;
+                }
+            }
+        }
+    }
+}
+
+#endif

@@ -1,0 +1,78 @@
+"""How a ghost module runs: its weights by place of the pixel shuffle, and where its gate is."""
+
+import ctypes
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from nervplay.decode.ghosts import Ghost
+from nervplay.decode.graph import Value
+from nervplay.decode.native.library import ACTIVATIONS, GhostStruct, Isa, Op
+from nervplay.decode.native.packing import padded
+
+__all__ = ["GhostPlan", "plan_ghost"]
+
+_BLOCK = 64
+"""Pixels of a row that are computed together."""
+
+
+@dataclass(frozen=True)
+class GhostPlan:
+    """A ghost module, ready to run.
+
+    Args:
+        ghost: what it computes.
+        struct: the same, for the kernels.
+        arrays: weights.
+    """
+
+    ghost: Ghost
+    struct: GhostStruct
+    arrays: list[NDArray[Any]] = field(default_factory=list)
+
+    def set_operands(self, values: Mapping[Value, Tensor]) -> list[Tensor]:
+        """Point the kernels to the gate; return it, to be kept while they run."""
+        if self.ghost.gate is None:
+            return []
+        gate = values[self.ghost.gate].permute(0, 2, 3, 1).contiguous()
+        self.struct.gate = gate.data_ptr()
+        return [gate]
+
+
+def _by_place(values: NDArray[np.float32], factor: int, lanes: int) -> NDArray[np.float32]:
+    """Return (C, taps) as (places, taps, padded C / places)."""
+    channels, taps = len(values) // factor**2, values.shape[1]
+    wide = np.zeros((factor**2, taps, padded(channels, lanes)), np.float32)
+    wide[:, :, :channels] = values.reshape(channels, factor**2, taps).transpose(1, 2, 0)
+    return wide
+
+
+def plan_ghost(op: Op, ghost: Ghost, isa: Isa, wanted: int) -> GhostPlan:
+    """Return a ghost module ready to run, and tell its op what it is.
+
+    Args:
+        op: is filled.
+        ghost: what to compute.
+        isa: instruction set.
+        wanted: pieces of a strip.
+    """
+    _, outputs, height, width = ghost.target.shape
+    down, across = ghost.depthwise.weight.shape[2:]
+    op.height = op.out_height = height
+    op.width = op.out_width = width
+    op.channels, op.out_channels = outputs // 2, outputs
+    op.kh, op.kw = (down - 1) * ghost.factor + 1, (across - 1) * ghost.factor + 1
+    op.top, op.left = down // 2 * ghost.factor, across // 2 * ghost.factor
+    op.shuffle = op.groups = 1
+    op.act, op.slope = ACTIVATIONS[ghost.activation], ghost.slope
+    op.block = _BLOCK
+    op.strip = min(height, -(-wanted // -(-width // op.block)))
+    struct = GhostStruct(ghost.factor, down, across)
+    weights = _by_place(ghost.depthwise.weight.reshape(-1, down * across), ghost.factor, isa.lanes)
+    bias = _by_place(ghost.depthwise.bias[:, None], ghost.factor, isa.lanes)
+    op.weights, op.bias, op.ghost = weights.ctypes.data, bias.ctypes.data, ctypes.addressof(struct)
+    return GhostPlan(ghost, struct, [weights, bias])
