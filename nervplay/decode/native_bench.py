@@ -112,7 +112,7 @@ class Workbench:
             if wanted is None:
                 return
             peak = self._peaks.setdefault(wanted, np.zeros(self._shape(wanted), np.float32))
-            if self._candidates[wanted] == "head":
+            if self._candidates[wanted] in ("head", "flat"):
                 np.maximum(peak, maps.abs().amax(dim=(0, 1, 2)).numpy(), out=peak)
                 return
             ops = plan_chain([conv], self._isa, 1).ops

@@ -1,6 +1,7 @@
 /* All kernels once for one instruction set: compiled several times, NK_NAME naming the table. */
 #include "direct.h"
 #include "enlarge.h"
+#include "flat.h"
 #include "ghost.h"
 #include "line.h"
 #include "mix.h"
@@ -34,6 +35,7 @@ static size_t scratch(const nk_op *op) {
     case NK_ENLARGE: return enlarge_scratch(op);
     case NK_POINT: return point_scratch(op);
     case NK_GHOST: return 0;
+    case NK_FLAT16: return flat_scratch(op);
     default: return wino_scratch(op);
     }
 }
@@ -59,6 +61,7 @@ static void piece(const nk_op *op, const nk_map *in, nk_map *out, int row0, int 
     case NK_ENLARGE: enlarge_piece(op, in, out, row0, row1, number, work); break;
     case NK_POINT: point_piece(op, in, out, row0, row1, number, work); break;
     case NK_GHOST: ghost_piece(op, in, out, row0, row1, number, work); break;
+    case NK_FLAT16: flat_piece(op, in, out, row0, row1, number, work); break;
     default: wino_piece(op, in, out, row0, row1, number, work);
     }
 }

@@ -24,7 +24,7 @@
 
 enum nk_kind {
     NK_DIRECT, NK_WINO, NK_WINO16, NK_HEAD, NK_HEAD16, NK_LINE, NK_LINE16, NK_MIX, NK_MIX16, NK_ENLARGE,
-    NK_POINT, NK_GHOST
+    NK_POINT, NK_GHOST, NK_FLAT16
 };
 enum nk_act {
     NK_NONE, NK_RELU, NK_LEAKY, NK_RELU6, NK_GELU, NK_SILU, NK_SOFTPLUS, NK_HARDSWISH, NK_SIN, NK_SIGMOID, NK_TANH,
@@ -94,7 +94,8 @@ typedef struct nk_op {
     const float *scale;             /* 16 bits: what one unit of a result is worth, [padded out_channels] */
     const float *units;             /* the result is stored as 16-bit integers, so many to 1, [padded out_channels]; or NULL.
                                        Only NK_WINO16 of two dimensions in front of NK_HEAD16 */
-    const float *norm;              /* 16 bits: 16-bit units per unit of the transformed input, [position][padded channels] */
+    const float *norm;              /* 16 bits: 16-bit units per unit of the transformed input, [position][padded channels];
+                                       NK_FLAT16: of the input, [padded channels] */
     const float *axes;              /* 16 bits: coefficients of the transform back, [rows, columns][NK_AXIS] */
     const struct nk_op *head;       /* a 1x1 NK_HEAD of 3 channels that reads the result at once, which then is stored nowhere; or NULL.
                                        Only where whole vectors belong to one place of the shuffle, and groups == 1.

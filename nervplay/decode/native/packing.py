@@ -205,7 +205,7 @@ def _pairs16(weight: Float, peak: Float) -> Packed16:
     """
     u = transformed(weight)
     positions, channels, outputs = u.shape
-    top = _tops(peak[:, :channels])
+    top = tops(peak[:, :channels])
     u = u * (top / LIMIT)[:, :, None]
     room = 2.0**16 - channels  # 2**31 / 2**15; rounding adds at most 1/2 per weight
     least = np.maximum(np.maximum(np.abs(u).sum(axis=1) / room, np.abs(u).max(axis=1) / 32767), 1e-30)
@@ -268,7 +268,7 @@ def pack_head(weight: Float, lanes: int) -> Float:
     return _wide(weight.transpose(2, 3, 0, 1).reshape(-1, outputs, channels), lanes)
 
 
-def _tops(peak: Float) -> NDArray[np.float64]:
+def tops(peak: Float) -> NDArray[np.float64]:
     """Return calibrated maxima (..., C) as they are used: a silent channel may speak elsewhere."""
     top: NDArray[np.float64] = peak.astype(np.float64)
     least: NDArray[np.float64] = top.max(axis=-1, keepdims=True) * 0.02 + 1e-9
@@ -284,7 +284,7 @@ def pack_head16(weight: Float, peak: Float, lanes: int) -> Head16:
         lanes: L.
     """
     outputs, channels = weight.shape[:2]
-    top = _tops(peak)
+    top = tops(peak)
     u = (weight * (top / LIMIT)[:, None, None]).reshape(outputs, -1)
     room = 2.0**16 - u.shape[1]
     scale = np.maximum(np.maximum(np.abs(u).sum(axis=1) / room, np.abs(u).max(axis=1) / 32767), 1e-30)

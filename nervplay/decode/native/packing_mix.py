@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from nervplay.decode.native.packing import padded, panels
 
-__all__ = ["CHUNK", "LIMIT", "Product16", "pack_product", "pack_product16"]
+__all__ = ["CHUNK", "LIMIT", "Product16", "in_panels", "pack_product", "pack_product16"]
 
 Float = NDArray[np.float32]
 
@@ -36,7 +36,7 @@ class Product16(NamedTuple):
     units: Float
 
 
-def _in_panels(columns: NDArray[Any], outputs: int, lanes: int, most: int) -> NDArray[Any]:
+def in_panels(columns: NDArray[Any], outputs: int, lanes: int, most: int) -> NDArray[Any]:
     """Return (inputs, outputs, ...) padded to whole vectors of outputs, panel by panel, flat."""
     wide = np.zeros((len(columns), padded(outputs, lanes), *columns.shape[2:]), columns.dtype)
     wide[:, :outputs] = columns
@@ -51,7 +51,7 @@ def pack_product(weight: Float, lanes: int, most: int) -> Float:
         lanes: L.
         most: vectors of the widest panel.
     """
-    return _in_panels(np.ascontiguousarray(weight.T), len(weight), lanes, most)
+    return in_panels(np.ascontiguousarray(weight.T), len(weight), lanes, most)
 
 
 def pack_product16(weight: Float, peak: Float, lanes: int, most: int) -> Product16:
@@ -78,4 +78,4 @@ def pack_product16(weight: Float, peak: Float, lanes: int, most: int) -> Product
     wide[:outputs] = scale
     units = np.zeros(padded(channels, lanes), np.float32)
     units[:channels] = LIMIT / top
-    return Product16(_in_panels(columns, outputs, lanes, most), wide, units)
+    return Product16(in_panels(columns, outputs, lanes, most), wide, units)

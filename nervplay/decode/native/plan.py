@@ -34,6 +34,7 @@ from nervplay.decode.native.packing import (
     panels,
     shuffle_order,
 )
+from nervplay.decode.native.packing_flat import MOST_CHANNELS, pack_flat16
 from nervplay.decode.native.plan_ghost import GhostPlan, plan_ghost
 from nervplay.decode.native.plan_points import PointsPlan, plan_points
 from nervplay.decode.points import Points
@@ -49,6 +50,8 @@ _WINOGRAD = ((3, 3), (5, 5), (3, 1), (1, 3), (5, 1), (1, 5))
 _BLOCK_POSITIONS = 1024
 _BLOCK_PIXELS = 64
 _HEAD_PIXELS = 320
+_FLAT_WORK = 10_000_000
+"""Products of the smallest 1x1 convolution that gets integers."""
 _LINE_LANES, _LINE_TILES, _LINE_CHANNELS, _LINE_ROWS = 16, 16, 48, 4
 """Of `line.h`: lanes of the vectors that it needs, tiles of a piece, most channels (their positions stay in the
 first-level cache, beside the weights), and rows of its longest strip."""
@@ -110,10 +113,10 @@ def peak_shape(conv: Conv, kind: str) -> tuple[int, ...]:
 
     Args:
         conv: the convolution.
-        kind: "wino" for (positions, padded C), of the transformed input, or "head" for (C,), of the input itself.
+        kind: "wino" for (positions, padded C), of the transformed input; "head" or "flat" for (C,), of the input.
     """
     channels = conv.weight.shape[1]
-    return (channels,) if kind == "head" else (_positions(conv), padded(channels, 16))
+    return (channels,) if kind in ("head", "flat") else (_positions(conv), padded(channels, 16))
 
 
 def _whole_head(stage: Conv, head: Conv) -> bool:
@@ -151,6 +154,12 @@ def _with_pairs(parts: Sequence[Part], peaks: Mapping[Conv, Float]) -> tuple[lis
     return made, known
 
 
+def _is_flat(conv: Conv, kind: str) -> bool:
+    """Whether a convolution in float32 is one of 1x1 that is worth 16-bit products."""
+    one = kind == "direct" and conv.weight.shape[2:] == (1, 1) and not conv.rows
+    return one and conv.weight.shape[1] <= MOST_CHANNELS and conv.multiplications >= _FLAT_WORK
+
+
 def _plain_kinds(parts: Sequence[Part]) -> list[str]:
     """Return the kernel of each part of a chain in float32."""
     last = parts[-1]
@@ -166,9 +175,12 @@ def integer_candidates(chain: Sequence[Part]) -> dict[Conv, str]:
         chain: each reads what the one before it makes.
     """
     kinds = _plain_kinds(chain)
-    found = {part: kind for part, kind in zip(chain, kinds, strict=True) if isinstance(part, Conv) and kind == "wino"}
+    found: dict[Conv, str] = {}
+    for part, kind in zip(chain, kinds, strict=True):
+        if isinstance(part, Conv) and (kind == "wino" or _is_flat(part, kind)):
+            found[part] = "wino" if kind == "wino" else "flat"
     ending = _ending(chain, kinds)
-    if ending and ending[0] in found and _whole_head(*ending):
+    if ending and found.get(ending[0]) == "wino" and _whole_head(*ending):
         found[ending[1]] = "head"
     return found
 
@@ -187,6 +199,10 @@ def _pack(op: Op, conv: Conv, kind: str, isa: Isa, peak: Float | None) -> list[N
         packed = pack_winograd16(weight, peak, isa.lanes, isa.panel) if wino else pack_line16(weight, peak)
         arrays += [packed.weights, packed.scale, packed.norm, packed.axes]
         op.scale, op.norm, op.axes = (part.ctypes.data for part in packed[1:])
+    elif kind == "flat16":
+        assert peak is not None
+        arrays += pack_flat16(weight[:, :, 0, 0], peak, isa.lanes, isa.panel)
+        op.scale, op.norm = (part.ctypes.data for part in arrays[2:])
     elif kind == "wino":
         arrays.append(pack_winograd(weight, isa.lanes, isa.panel))
     elif kind == "line":
@@ -301,7 +317,7 @@ def _kinds(parts: Sequence[Part], isa: Isa, peaks: Mapping[Conv, Float]) -> list
     ending = _ending(parts, kinds)
     if ending and _fuses(parts, kinds, isa) and _in_line(ending[0], isa):
         kinds[-2] = "line"
-    whole = {"wino": "wino16", "line": "line16"}
+    whole = {"wino": "wino16", "line": "line16", "direct": "flat16"}
     return [whole.get(kind, kind) if part in peaks else kind for part, kind in zip(parts, kinds, strict=True)]
 
 
