@@ -50,6 +50,9 @@ PRESETS = {
     "snerv-3m": "snerv-3m-640x1280",
     "hinerv-s": "hinerv-bunny-s",
     "pnerv-l": "pnerv-l-960x1920",
+    "dnerv": "dnerv-960x1920",
+    "ghost-l4": "nerv-ghost-l4",
+    "ghost-v2-l4": "nerv-ghost-v2-l4",
     "hnerv-boost-3m": "hnerv-boost-3m-720x1280",
 }
 MODELS = ("hnerv-bunny", *PRESETS)

@@ -16,13 +16,12 @@ from torch import Tensor
 
 from nervplay.decode.graph import Graph, Node, Value
 from nervplay.decode.lowering import activation
+from nervplay.decode.native.library import POINT_INPUTS, POINT_LINES, POINT_SLOTS
 
 __all__ = ["Group", "Line", "Moments", "Operands", "Points", "Reading", "find_groups"]
 
 aten = torch.ops.aten
 
-MAX_OPERANDS, MAX_SLOTS, MAX_LINES = 12, 12, 24
-"""`NK_POINT_INPUTS`, `NK_POINT_SLOTS` and `NK_POINT_LINES` of the kernels."""
 
 _PASSED = {
     aten.detach.default,
@@ -42,7 +41,7 @@ class Line(NamedTuple):
 
     Args:
         code: a name of `native.library.CODES`.
-        reads: slots: operands by their number, results of other lines from `MAX_OPERANDS` on.
+        reads: slots: operands by their number, results of other lines from `POINT_INPUTS` on.
         result: the slot that it fills.
         activation: a name of `native.library.ACTIVATIONS`, for "activate".
         scale: of "affine", or the slope of "leaky".
@@ -272,7 +271,7 @@ class _Finder:
                 if node is None or id(node) in chosen | taken or not self.fits(node):
                     continue
                 same = node.output.shape == last.output.shape
-                if same and self.readers[node.output] <= chosen and len(chosen) < MAX_LINES // 2:
+                if same and self.readers[node.output] <= chosen and len(chosen) < POINT_LINES // 2:
                     chosen.add(id(node))
                     order.append(node)
                     pending.append(node)
@@ -301,10 +300,10 @@ class _Writer:
         for node in self._nodes:
             self._write(node)
         maps = [number for number, value in enumerate(self._operands) if self._streams(value)]
-        if len(self._operands) > MAX_OPERANDS or len(self._lines) > MAX_LINES or not maps:
+        if len(self._operands) > POINT_INPUTS or len(self._lines) > POINT_LINES or not maps:
             return None
         lines = _in_few_slots(_merged(self._lines))
-        if any(line.result >= MAX_OPERANDS + MAX_SLOTS for line in lines):
+        if any(line.result >= POINT_INPUTS + POINT_SLOTS for line in lines):
             return None
         repeated = tuple(not _is_map(value, self._shape) for value in self._operands)
         points = Points(tuple(lines), Operands(tuple(self._operands), repeated), self._nodes[-1].output)
@@ -326,7 +325,7 @@ class _Writer:
         return len(self._operands) - 1
 
     def _add(self, node: Node, code: str, *reads: int, **numbers: Any) -> int:
-        result = MAX_OPERANDS + len(self._lines)
+        result = POINT_INPUTS + len(self._lines)
         self._lines.append(Line(code, reads, result, **numbers))
         self._slots[node.output] = result
         return result
@@ -381,7 +380,7 @@ def _in_few_slots(lines: Sequence[Line]) -> list[Line]:
         ended = {slot for slot in line.reads if slot in place and last[slot] == number}
         free += [place[slot] for slot in sorted(ended)]  # a line reads what it needs before it writes over it
         if not free:
-            free.append(MAX_OPERANDS + used)
+            free.append(POINT_INPUTS + used)
             used += 1
         place[line.result] = free.pop()
         made.append(line._replace(reads=reads, result=place[line.result]))

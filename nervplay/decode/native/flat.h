@@ -3,11 +3,11 @@
 #ifndef NK_FLAT_H
 #define NK_FLAT_H
 
-#include "activation.h"
+#include "apart.h"
 #include "gemm.h"
 #include "store.h"
 
-#define FLAT_PIXELS 4 /* that are activated and stored together */
+#define FLAT_PIXELS APART_VECTORS /* that are activated and stored together */
 
 /* Pairs of integers of a pixel. */
 static size_t flat_pairs(const nk_op *op) { return (size_t)up_to(op->channels, NK_LANES) / 2; }
@@ -59,7 +59,7 @@ static void flat_piece(const nk_op *op, const nk_map *in, nk_map *out, int row0,
                 vf v[FLAT_PIXELS];
                 NK_UNROLL for (int k = 0; k < FLAT_PIXELS; k++)
                     v[k] = k < n ? vtofloat((vi)vload(from + k * NK_COLUMNS)) * scale + bias : bias;
-                activate(v, FLAT_PIXELS, op->act, op->slope, 1);
+                activate_apart(v, op->act, op->slope);
                 store_pixels(runs, found, out_rows, 0, (size_t)(x + i) * each, each, v, n, FLAT_PIXELS);
             }
         }

@@ -4,11 +4,11 @@
 #ifndef NK_GHOST_H
 #define NK_GHOST_H
 
-#include "activation.h"
+#include "apart.h"
 #include "nk.h"
 #include "simd.h"
 
-#define GHOST_PIXELS 4 /* of one place that are computed together */
+#define GHOST_PIXELS APART_VECTORS /* of one place that are computed together */
 
 typedef struct {
     const float *rows[8];   /* of the input, by tap; NULL above and below the map */
@@ -23,10 +23,10 @@ typedef struct {
 NK_INLINE void ghost_vector(const nk_op *op, const nk_ghost_row *r, int x, int c, int n, vf bias, const int inside, const int pixels) {
     const nk_ghost *ghost = op->ghost;
     const size_t each = (size_t)r->channels, step = (size_t)ghost->factor * each;
-    vf v[2 * GHOST_PIXELS];
+    vf v[GHOST_PIXELS] = {{0}}, w[GHOST_PIXELS] = {{0}};
     NK_UNROLL for (int i = 0; i < pixels; i++) {
         v[i] = vload_n(r->centre + (size_t)x * each + (size_t)i * step + c, n);
-        v[pixels + i] = bias;
+        w[i] = bias;
     }
     for (int t = 0; t < ghost->down; t++) {
         if (!r->rows[t]) continue;
@@ -36,25 +36,25 @@ NK_INLINE void ghost_vector(const nk_op *op, const nk_ghost_row *r, int x, int c
             NK_UNROLL for (int i = 0; i < pixels; i++) {
                 const int at = from + i * ghost->factor;
                 if (inside || (at >= 0 && at < r->width))
-                    v[pixels + i] += vload_n(r->rows[t] + (ptrdiff_t)at * (ptrdiff_t)each + c, n) * weight;
+                    w[i] += vload_n(r->rows[t] + (ptrdiff_t)at * (ptrdiff_t)each + c, n) * weight;
             }
         }
     }
     if (r->gate) {
         NK_UNROLL for (int i = 0; i < pixels; i++) {
             const float *gate = r->gate + 2 * ((size_t)x * each + (size_t)i * step) + c;
-            v[i] *= vload_n(gate, n), v[pixels + i] *= vload_n(gate + each, n);
+            v[i] *= vload_n(gate, n), w[i] *= vload_n(gate + each, n);
         }
     }
-    activate(v, 2 * pixels, op->act, op->slope, 0);
+    if (op->act != NK_NONE) activate_apart(v, op->act, op->slope), activate_apart(w, op->act, op->slope);
     NK_UNROLL for (int i = 0; i < pixels; i++) {
         float *to = r->out + 2 * ((size_t)x * each + (size_t)i * step) + c;
         if (n >= NK_LANES) {
             vstore(to, v[i]);
-            vstore(to + each, v[pixels + i]);
+            vstore(to + each, w[i]);
         } else {
             vstore_part(to, v[i], 0, n);
-            vstore_part(to + each, v[pixels + i], 0, n);
+            vstore_part(to + each, w[i], 0, n);
         }
     }
 }

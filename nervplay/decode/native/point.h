@@ -4,11 +4,11 @@
 #ifndef NK_POINT_H
 #define NK_POINT_H
 
-#include "activation.h"
+#include "apart.h"
 #include "nk.h"
 #include "simd.h"
 
-#define POINT_STEP (4 * NK_LANES) /* floats that are activated together */
+#define POINT_STEP (APART_VECTORS * NK_LANES) /* floats that are activated together */
 #define POINT_CHUNK 256
 
 static size_t point_scratch(const nk_op *op) {
@@ -34,10 +34,10 @@ static void point_line(const nk_point_line *line, const float *a, const float *b
     case NK_AFFINE: POINT_EACH(x * scale + shift);
     default:
         for (int i = 0; i < n; i += POINT_STEP) {
-            vf v[4];
-            NK_UNROLL for (int k = 0; k < 4; k++) v[k] = vload(a + i + k * NK_LANES);
-            activate(v, 4, line->code - NK_ACTIVATE, line->scale, 0);
-            NK_UNROLL for (int k = 0; k < 4; k++) vstore(to + i + k * NK_LANES, v[k]);
+            vf v[APART_VECTORS];
+            NK_UNROLL for (int k = 0; k < APART_VECTORS; k++) v[k] = vload(a + i + k * NK_LANES);
+            activate_apart(v, line->code - NK_ACTIVATE, line->scale);
+            NK_UNROLL for (int k = 0; k < APART_VECTORS; k++) vstore(to + i + k * NK_LANES, v[k]);
         }
     }
 }

@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 
 from nervplay.decode.graph import Value
 from nervplay.decode.lowering import Conv
-from nervplay.decode.native.library import Isa, Pool, load
+from nervplay.decode.native.library import POINT_INPUTS, Isa, Pool, load
 from nervplay.decode.native.plan import plan_chain
-from nervplay.decode.points import MAX_OPERANDS, Line, Operands, Points
+from nervplay.decode.points import Line, Operands, Points
 from nervplay.decode.weave import Part
 
 Array = np.ndarray
-RESULT = MAX_OPERANDS
+RESULT = POINT_INPUTS
 ACTIVATIONS = {
     "relu": F.relu,
     "leaky": lambda x: F.leaky_relu(x, 0.2),
