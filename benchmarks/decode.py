@@ -48,6 +48,7 @@ PRESETS = {
     "lrconv-l4": "nerv-lrconv-l4",
     "e-nerv": "e-nerv-bunny",
     "snerv-3m": "snerv-3m-640x1280",
+    "snerv-t-3m": "snerv-t-3m-640x1280",
     "hinerv-s": "hinerv-bunny-s",
     "pnerv-l": "pnerv-l-960x1920",
     "dnerv": "dnerv-960x1920",

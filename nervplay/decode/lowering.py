@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nervplay.decode.graph import Graph, Node, Value
+from nervplay.decode.volumes import flattened
 
 __all__ = ["Conv", "Lowered", "Step", "TorchStep", "activation", "lower"]
 
@@ -32,10 +33,11 @@ class Conv:
     """One convolution with bias, activation and pixel shuffle, stride 1, zero padding; or a linear layer over rows.
 
     Args:
-        weight: float32 (C', C, kh, kw), outputs in the order of PyTorch; (C, 1, kh, kw) for `depthwise`.
+        weight: float32 (C', C, kh, kw), outputs in the order of PyTorch; (C, 1, kh, kw) for `depthwise`. Of a 3-D
+            convolution C and C' are depth times channels (`volumes`).
         bias: float32 (C',).
         padding: zeros above and to the left.
-        source: what it reads, (B, C, H, W), or (..., C) for `rows`.
+        source: what it reads, (B, C, H, W), (1, channels, depth, H, W), or (..., C) for `rows`.
         target: what it makes.
         size: (H, W) of what it reads.
         out_size: (H', W') behind the convolution, before the shuffle.
@@ -129,11 +131,11 @@ def _array(tensor: Any) -> Float:
 
 
 def _padding(node: Node) -> tuple[int, int]:
-    top, left = (list(node.args[4]) * 2)[:2]
+    top, left = (list(node.args[4]) * 2)[-2:]
     return int(top), int(left)
 
 
-def _objection(node: Node) -> str | None:
+def _objection(node: Node, *, volumes: bool) -> str | None:
     """Return why the kernels cannot do an `aten.convolution`, in a few words; None if they can."""
     source, weight, bias, stride, padding, dilation, transposed, output_padding, groups = node.args
     if not isinstance(source, Value) or not isinstance(weight, Tensor) or not isinstance(bias, Tensor | None):
@@ -141,8 +143,9 @@ def _objection(node: Node) -> str | None:
     kernel, channels = tuple(weight.shape[2:]), source.shape[1]
     square = kernel == tuple(stride) and kernel[0] == kernel[-1] <= MAX_SHUFFLE and groups == 1
     depthwise = groups == channels == weight.shape[0]
+    volume = volumes and weight.ndim == len(source.shape) == 5 and source.shape[0] == groups == 1 and not transposed
     objections = {
-        f"{weight.ndim - 2} dimensions": weight.ndim != 4,
+        f"{weight.ndim - 2} dimensions": weight.ndim != 4 and not volume,
         f"type {source.dtype}": source.dtype != torch.float32,
         "dilation": any(item != 1 for item in dilation),
         "transposition and overlap": transposed and (not square or any(padding) or any(output_padding)),
@@ -156,8 +159,14 @@ def _objection(node: Node) -> str | None:
 def _convolution(node: Node) -> Conv:
     """Return the convolution of an `aten.convolution` without objection."""
     source, weight, bias, stride, _, _, transposed, _, groups = node.args
-    batch, channels, height, width = source.shape
+    (batch, channels), (height, width) = source.shape[:2], source.shape[-2:]
     w, shuffle, out_size = _array(weight), 1, node.output.shape[-2:]
+    if weight.ndim == 5:
+        w, b = flattened(w, _array(bias) if bias is not None else None, source.shape[2], int(node.args[4][0]))
+        return Conv(
+            weight=w, bias=b, padding=_padding(node), source=source, target=node.output, size=(height, width),
+            out_size=(out_size[0], out_size[1]),
+        )  # fmt: skip
     if transposed:
         # Each input pixel makes a square of its own: a 1x1 convolution and a pixel shuffle.
         w = np.ascontiguousarray(w.reshape(channels, -1).T)[:, :, None, None]
@@ -203,6 +212,9 @@ def _extended(conv: Conv, node: Node) -> Conv | None:
     """Return the convolution with `node`, its only reader, made part of it; None if it cannot be."""
     if node.target in _PASSED:
         return replace(conv, target=node.output)
+    if len(node.output.shape) == 5:
+        found = activation(node) if conv.activation == "none" else None
+        return replace(conv, activation=found[0], slope=found[1], target=node.output) if found else None
     if node.target is aten.pixel_shuffle.default:
         factor = int(node.args[1])
         fits = conv.shuffle == 1 and factor <= MAX_SHUFFLE and not (conv.rows or conv.depthwise)
@@ -266,12 +278,13 @@ def _follows(conv: Conv, chain: Step, users: dict[Value, list[Node]], longest: i
     return alone and not special and conv.batch == before.batch
 
 
-def lower(graph: Graph, longest: int) -> Lowered:
+def lower(graph: Graph, longest: int, *, volumes: bool = False) -> Lowered:
     """Return a graph as steps.
 
     Args:
         graph: what `trace` gave.
         longest: most convolutions of one chain.
+        volumes: whether 3-D convolutions become 2-D ones, for an engine that keeps maps (B, C, D, H, W) as (H, W, D C).
     """
     users = graph.users()
     taken: set[int] = set()
@@ -282,7 +295,7 @@ def lower(graph: Graph, longest: int) -> Lowered:
             continue
         conv = None
         if node.target is aten.convolution.default:
-            objection = _objection(node)
+            objection = _objection(node, volumes=volumes)
             if objection:
                 unsupported.append(objection)
             else:

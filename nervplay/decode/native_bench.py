@@ -12,7 +12,9 @@ from nervplay.decode.graph import Graph
 from nervplay.decode.lowering import Conv, Lowered, lower
 from nervplay.decode.native.library import MAX_CHAIN, Isa, Pool, load
 from nervplay.decode.native.plan import integer_candidates, peak_shape, plan_chain
+from nervplay.decode.native.plan_net import net_candidates
 from nervplay.decode.native.plan_stream import StreamPlan
+from nervplay.decode.nets import Net, Netted
 from nervplay.decode.program import Program, Watch
 from nervplay.decode.streams import Mix, Stream, Streamed, join
 from nervplay.decode.tiles import Tiles
@@ -34,18 +36,27 @@ class Workbench:
         graph: the network.
         lowered: the same, as steps.
         streamed: the same, with its streams joined.
+        netted: the same, with its nets.
         isa: instruction set.
         threads: processor cores to use.
         tiles: the rectangles that frames are made in.
     """
 
     def __init__(
-        self, graph: Graph, lowered: Lowered, streamed: Streamed, *, isa: Isa, threads: int, tiles: Tiles
+        self,
+        graph: Graph,
+        lowered: Lowered,
+        streamed: Streamed,
+        netted: Netted,
+        *,
+        isa: Isa,
+        threads: int,
+        tiles: Tiles,
     ) -> None:
         self._tiles = tiles
         self._graph, self._isa, self._threads = graph, isa, threads
-        self._every, self._whole = every_convolution(lowered), streamed
-        self._apart = join(graph, lower(graph, 1), MAX_CHAIN)
+        self._every, self._whole = every_convolution(lowered), netted
+        self._apart = join(graph, lower(graph, 1, volumes=True), MAX_CHAIN)
         self._pool = Pool(threads)
         self._peaks: dict[Conv, Float] = {}
         self._candidates: dict[Conv, str] = {}
@@ -53,8 +64,11 @@ class Workbench:
         for step in streamed.steps:
             if isinstance(step, Stream):
                 self._hidden |= {mix.expand: len(mix.expand.weight) for mix in step.parts if isinstance(mix, Mix)}
-            elif isinstance(step, list):
-                self._candidates |= integer_candidates(step)
+        for each in netted.steps:
+            if isinstance(each, Net):
+                self._candidates |= net_candidates(each)
+            elif isinstance(each, list):
+                self._candidates |= integer_candidates(each)
 
     def __enter__(self) -> Self:
         return self
@@ -112,7 +126,7 @@ class Workbench:
             if wanted is None:
                 return
             peak = self._peaks.setdefault(wanted, np.zeros(self._shape(wanted), np.float32))
-            if self._candidates[wanted] in ("head", "flat"):
+            if self._candidates[wanted] != "wino":
                 np.maximum(peak, maps.abs().amax(dim=(0, 1, 2)).numpy(), out=peak)
                 return
             ops = plan_chain([conv], self._isa, 1).ops
@@ -135,7 +149,7 @@ class Workbench:
         """Return a frame, (1, 3, H, W), in which the convolutions of `peaks` have 16-bit products."""
         return self._tiles.join(map(self._program(self._whole, peaks, None).run, self._tiles.items(index)))
 
-    def _program(self, streamed: Streamed, peaks: Mapping[Conv, Float] | None, watch: Watch | None) -> Program:
+    def _program(self, streamed: Streamed | Netted, peaks: Mapping[Conv, Float] | None, watch: Watch | None) -> Program:
         """Return a program of this network; with `watch` one that measures."""
         woven = weave(self._graph, streamed, 1 if watch else MAX_CHAIN)
         return Program(

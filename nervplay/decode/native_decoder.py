@@ -4,8 +4,8 @@ Precisions, by what is really computed:
     fp32    float32; frames within 1e-4 of the reference
     bf16    float32 as well: there is no bfloat16 kernel, and float32 is faster here than PyTorch's bfloat16
     int8    the file's weights (8 bits, as everywhere) times inputs of 15 bits, as 16-bit integers with sums of 32 bits
-            (W8A16), after Winograd's transform, or directly in a head of 3x3 (`plan.integer_candidates`); transforms,
-            biases and activations in float32
+            (W8A16), after Winograd's transform, or directly in a head of 3x3 and in large convolutions of 1x1
+            (`plan.integer_candidates`); transforms, biases and activations in float32
 
 Threads: each decoder has its own, `threads` in all, the caller's among them; they wait without turning when no frame is
 asked for. Which of them computes what is left open and changes no byte. Operations that the kernels lack run in PyTorch
@@ -30,6 +30,7 @@ from nervplay.decode.graph import Graph, UntraceableError, trace
 from nervplay.decode.lowering import Conv, lower
 from nervplay.decode.native.library import MAX_CHAIN, Pool, kernels, load
 from nervplay.decode.native_bench import Workbench
+from nervplay.decode.nets import Netted, find_nets
 from nervplay.decode.planes import write_yuv
 from nervplay.decode.prepared import PreparedDecoder
 from nervplay.decode.program import Program
@@ -57,7 +58,7 @@ STREAM_RECORD = "w8a16 2"
 
 def native_bytes(graph: Graph) -> int:
     """Return the bytes of maps that live at once while the kernels run a network, about."""
-    return streamed_bytes(graph, join(graph, lower(graph, MAX_CHAIN), MAX_CHAIN))
+    return streamed_bytes(graph, join(graph, lower(graph, MAX_CHAIN, volumes=True), MAX_CHAIN))
 
 
 def core_count() -> int:
@@ -108,8 +109,9 @@ class NativeDecoder(PreparedDecoder[Program]):
             raise CapabilityError(f"the native kernels cannot run this {model.architecture}: {error}") from None
         self._calibration = progress
         count = threads or core_count()
-        self._lowered = lower(self._graph, MAX_CHAIN)
+        self._lowered = lower(self._graph, MAX_CHAIN, volumes=True)
         self._streamed = join(self._graph, self._lowered, MAX_CHAIN)
+        self._netted = find_nets(self._graph, self._streamed)
         self._pool = Pool(count)
         super().__init__(model, spec, precision=precision, threads=count, tiles=tiles, video_db=video_db)
 
@@ -150,7 +152,7 @@ class NativeDecoder(PreparedDecoder[Program]):
         if name == "int8":
             with self._bench() as bench:
                 peaks = self._calibrated(bench, self._carried.get(self.record)).peaks
-        program = self._compiled(self._streamed, peaks)
+        program = self._compiled(self._netted, peaks)
         if name == "int8":
             self._integers = program.integer_products
         return program
@@ -160,6 +162,7 @@ class NativeDecoder(PreparedDecoder[Program]):
             self._graph,
             self._lowered,
             self._streamed,
+            self._netted,
             isa=self._isa,
             threads=self._threads or 1,
             tiles=self._tiles,
@@ -184,7 +187,9 @@ class NativeDecoder(PreparedDecoder[Program]):
         with self._bench() as bench:
             return to_record(bench, self._calibrated(bench, None).peaks)
 
-    def _compiled(self, streamed: Streamed, peaks: Mapping[Conv, Float] | None, longest: int = MAX_CHAIN) -> Program:
+    def _compiled(
+        self, streamed: Streamed | Netted, peaks: Mapping[Conv, Float] | None, longest: int = MAX_CHAIN
+    ) -> Program:
         woven = weave(self._graph, streamed, longest)
         return Program(self._graph, woven, isa=self._isa, pool=self._pool, threads=self._threads or 1, peaks=peaks)
 
@@ -231,7 +236,7 @@ class NativeDecoder(PreparedDecoder[Program]):
             self._network().check_index(index)
             known = self._in_use().peaks
             places = {conv.target: peak for conv, peak in known.items()}
-            apart = lower(self._graph, 1)
+            apart = lower(self._graph, 1, volumes=True)
             convolutions = every_convolution(apart)
             peaks = {conv: places[conv.target] for conv in convolutions if conv.target in places}
             program = self._compiled(join(self._graph, apart, 1), peaks, 1)

@@ -23,16 +23,20 @@ from nervplay.decode.lowering import Conv, TorchStep
 from nervplay.decode.native.library import ACTIVATIONS, Isa, Pool, load
 from nervplay.decode.native.packing import padded
 from nervplay.decode.native.plan import Plan, plan_chain
+from nervplay.decode.native.plan_net import NetPlan, plan_net
 from nervplay.decode.native.plan_stream import StreamPlan, plan_stream
+from nervplay.decode.nets import Net, map_channels
 from nervplay.decode.points import Moments, Points
 from nervplay.decode.stages import StageTime
 from nervplay.decode.streams import Enlarge, Stream
 from nervplay.decode.torch_decoder import torch_threads
-from nervplay.decode.weave import Woven, inputs_of
+from nervplay.decode.weave import Part, Woven, inputs_of
 
 __all__ = ["REPLACED", "Program", "TorchCall", "Watch"]
 
 _IN_PYTORCH = "in PyTorch"
+_VOLUME = 5
+"""Dimensions of a value (1, C, D, H, W)."""
 
 aten = torch.ops.aten
 Float = NDArray[np.float32]
@@ -85,9 +89,9 @@ class Program:
         measure: bool = False,
     ) -> None:
         self._graph = graph
-        self._steps: list[TorchCall | _Chain | _Linear | _Streaming | _Measure] = []
+        self._steps: list[TorchCall | _Chain | _Linear | _Streaming | _Netting | _Measure] = []
         self._free: list[list[Value]] = []
-        self.plans: list[Plan | StreamPlan] = []
+        self.plans: list[Plan | StreamPlan | NetPlan] = []
         self.peaks = dict(peaks or {})
         reads: list[list[Value]] = []
         buffers = _Buffers(graph, woven)
@@ -102,6 +106,10 @@ class Program:
                 streaming = plan_stream(step, isa, threads, peaks, measure=measure)
                 self.plans.append(streaming)
                 self._steps.append(_Streaming(streaming, isa, pool, buffers.at(place)))
+            elif isinstance(step, Net):
+                net = plan_net(step, isa, threads, peaks)
+                self.plans.append(net)
+                self._steps.append(_Netting(net, isa, pool))
             else:
                 measured = {
                     part: known[part.target] for part in step if isinstance(part, Conv) and part.target in known
@@ -147,22 +155,20 @@ class Program:
 
 def _name(plan: Plan) -> str:
     """Return what a chain computes, for people: "640x320 5x5 33>112 int16", the output before its shuffle first."""
-    words = []
-    for conv, kind in zip(plan.parts, plan.kinds, strict=True):
-        if isinstance(conv, Points):
-            size = conv.target.shape
-            words.append(f"{size[3]}x{size[2]} {len(conv.lines)} operations on each of {size[1]}")
-            continue
-        if isinstance(conv, Ghost):
-            size = conv.target.shape
-            words.append(f"{size[3]}x{size[2]} ghosts {size[1] // 2}>{size[1]}")
-            continue
-        outputs, inputs, *taps = conv.weight.shape
-        channels = f"{outputs} apart" if conv.depthwise else f"{inputs}>{outputs}"
-        height, width = conv.out_size
-        how = "linear" if conv.rows else f"{taps[0]}x{taps[1]}"
-        words.append(f"{width}x{height} {how} {channels}" + " int16" * kind.endswith("16"))
-    return ", ".join(words)
+    return ", ".join(_words(part, kind) for part, kind in zip(plan.parts, plan.kinds, strict=True))
+
+
+def _words(part: Part, kind: str) -> str:
+    """Return what a part of a chain or a net computes."""
+    if isinstance(part, Points | Ghost):
+        _, count, height, width = part.target.shape
+        lines = f"{len(part.lines)} operations on each of {count}" if isinstance(part, Points) else ""
+        return f"{width}x{height} {lines or f'ghosts {count // 2}>{count}'}"
+    outputs, inputs, *taps = part.weight.shape
+    channels = f"{outputs} apart" if part.depthwise else f"{inputs}>{outputs}"
+    height, width = part.out_size
+    how = "linear" if part.rows else f"{taps[0]}x{taps[1]}"
+    return f"{width}x{height} {how} {channels}" + " int16" * kind.endswith("16")
 
 
 def _stream_name(plan: StreamPlan) -> str:
@@ -220,7 +226,7 @@ class _Buffers:
         self._sizes: list[int] = []
         until: list[int] = []  # by buffer, the last step that reads what lies there
         for place, step in enumerate(woven.steps):
-            if isinstance(step, TorchStep | Moments):
+            if isinstance(step, TorchStep | Moments | Net):
                 continue
             target = step.target if isinstance(step, Stream) else step[-1].target
             size = torch.Size(target.shape).numel()
@@ -268,7 +274,7 @@ class _Chain:
 
     def __call__(self, values: Values) -> None:
         x = values[self._source]
-        maps = x.contiguous() if self._rows else x.permute(0, 2, 3, 1).contiguous()
+        maps = x.contiguous() if self._rows else _as_maps(x)
         first = self._plan.parts[0]
         if self._watch and isinstance(first, Conv):
             self._watch(first, maps)
@@ -279,7 +285,7 @@ class _Chain:
         if self._rows:
             values[self._target] = self._out[0, 0]
         else:
-            values[self._target] = self._out if self._planes else self._out.permute(0, 3, 1, 2)
+            values[self._target] = self._out if self._planes else _as_value(self._out, self._target)
 
     def _run(self, source: int, target: int) -> None:
         handle, ops, count = self._pool.handle, self._plan.ops, self._plan.count
@@ -287,6 +293,21 @@ class _Chain:
             self._call(handle, self._isa, ops, source, target)
         elif self._call(handle, self._isa, ops, count, source, target):
             raise MemoryError("no memory for the rows between convolutions")
+
+
+def _as_maps(x: Tensor) -> Tensor:
+    """Return a value as maps (B, H, W, C), of a volume (1, H, W, D C)."""
+    if x.ndim == _VOLUME:
+        return x.permute(0, 3, 4, 2, 1).reshape(1, *x.shape[-2:], -1).contiguous()
+    return x.permute(0, 2, 3, 1).contiguous()
+
+
+def _as_value(maps: Tensor, value: Value) -> Tensor:
+    """Return maps as PyTorch sees a value."""
+    if len(value.shape) == _VOLUME:
+        _, channels, depth, height, width = value.shape
+        return maps.reshape(1, height, width, depth, channels).permute(0, 4, 3, 1, 2)
+    return maps.permute(0, 3, 1, 2)
 
 
 class _Linear:
@@ -351,3 +372,31 @@ class _Streaming:
         if load().nk_chain(self._pool.handle, self._isa, ops, len(ops), x.data_ptr(), self._out.data_ptr()):
             raise MemoryError("no memory for the rows between the parts of a stream")
         values[self._target] = self._out
+
+
+class _Netting:
+    """A net."""
+
+    def __init__(self, plan: NetPlan, isa: Isa, pool: Pool) -> None:
+        words = [_words(unit.conv, kind) for unit, kind in zip(plan.net.units, plan.kinds, strict=True)]
+        self.name = f"{len(words)} parts in one: {', '.join(words)}" if len(words) > 1 else words[0]
+        self._plan, self._isa, self._pool = plan, isa.number, pool
+        self._inputs = plan.net.inputs()
+        self._out: dict[Value, Tensor] = {}
+        for place, value in zip(plan.places, plan.maps, strict=True):
+            if value in plan.net.outputs or value in plan.planes:
+                as_map = (1, *value.shape[-2:], map_channels(value))
+                self._out[value] = torch.empty(value.shape if value in plan.planes else as_map)
+                place.memory = self._out[value].data_ptr()
+
+    def __call__(self, values: Values) -> None:
+        plan = self._plan
+        maps = [_as_maps(values[value]) for value in self._inputs]
+        for place, x in zip(plan.places, maps, strict=False):
+            place.memory = x.data_ptr()
+        turns = plan.turns
+        handle, count = self._pool.handle, len(plan.places)
+        if load().nk_net(handle, self._isa, plan.nodes, plan.places, count, turns.ctypes.data, len(turns)):
+            raise MemoryError("no memory for the rows between the convolutions of a net")
+        for value, out in self._out.items():
+            values[value] = out if value in plan.planes else _as_value(out, value)

@@ -6,18 +6,20 @@ What a part reads beside, maps or numbers per channel, is there before the chain
 """
 
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 
 from nervplay.decode.ghosts import FoundGhost, Ghost, find_ghosts
 from nervplay.decode.graph import Graph, Value
-from nervplay.decode.lowering import Conv, Lowered, Step, TorchStep
+from nervplay.decode.lowering import Conv, Lowered, TorchStep
+from nervplay.decode.nets import Net, NetStep, Netted
 from nervplay.decode.points import Group, Moments, Points, Reading, find_groups
 from nervplay.decode.streams import Stream, Streamed
 
 __all__ = ["Part", "Woven", "WovenStep", "inputs_of", "weave"]
 
 Part = Conv | Points | Ghost
-WovenStep = TorchStep | list[Part] | Stream | Moments
+WovenStep = TorchStep | list[Part] | Stream | Net | Moments
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ def inputs_of(step: WovenStep) -> list[Value]:
         return list(step.node.inputs())
     if isinstance(step, Moments):
         return [step.source]
-    if isinstance(step, Stream):
+    if isinstance(step, Stream | Net):
         return step.inputs()
     beside = [value for part in step if not isinstance(part, Conv) for value in part.inputs() if value != part.source]
     return [step[0].source, *beside]
@@ -48,6 +50,8 @@ def _outputs(step: WovenStep) -> list[Value]:
         return [value for value in step.node.outputs if value is not None]
     if isinstance(step, Moments):
         return [step.factor, step.offset]
+    if isinstance(step, Net):
+        return list(step.outputs)
     return [step.target if isinstance(step, Stream) else step[-1].target]
 
 
@@ -60,7 +64,7 @@ class _Weaver:
         longest: most parts of a chain.
     """
 
-    def __init__(self, graph: Graph, steps: Sequence[Step | Stream], longest: int) -> None:
+    def __init__(self, graph: Graph, steps: Sequence[NetStep], longest: int) -> None:
         self._graph, self._longest = graph, longest
         alone = {id(step.node) for step in steps if isinstance(step, TorchStep)}
         chains = [step for step in steps if isinstance(step, list)]
@@ -70,15 +74,19 @@ class _Weaver:
         self._shuffled = {value: each.ghost.factor for each in found for value in each.shuffled}
         self._swallowed = {each.ghost.depthwise for each in found}
         self._inside = {id(node) for each in found for node in each.nodes}
-        self._groups = self._in_order(find_groups(graph, alone - self._inside, self._reading), chains)
+        nets = [unit for step in steps if isinstance(step, Net) for unit in step.units]
+        maps = {unit.target.value for unit in nets if not unit.conv.is_head}
+        self._groups = self._in_order(find_groups(graph, alone - self._inside, self._reading), chains, maps)
         self._inside |= {id(node) for group in self._groups.values() for node in group.nodes}
 
-    def _in_order(self, groups: dict[int, Group], chains: Sequence[Sequence[Conv]]) -> dict[int, Group]:
-        """Return the groups that touch a chain: other maps may be in another order in memory, and would be copied."""
+    def _in_order(
+        self, groups: dict[int, Group], chains: Sequence[Sequence[Conv]], maps: AbstractSet[Value]
+    ) -> dict[int, Group]:
+        """Return the groups that touch a chain, or maps: others may be in another order in memory, and be copied."""
         rooted = self._reading.rooted
         read = {rooted(chain[0].source) for chain in chains if _joins(chain[0])}
         made = {rooted(chain[-1].target) for chain in chains if _joins(chain[-1]) and not chain[-1].is_head}
-        made |= {each.ghost.target for each in self._ghosts.values()}
+        made |= {each.ghost.target for each in self._ghosts.values()} | maps
         good: dict[int, Group] = {}
         for last, group in sorted(groups.items(), key=lambda item: item[1].points.target.number):
             if group.points.target in read or any(value in made for value in group.points.maps()):
@@ -86,11 +94,11 @@ class _Weaver:
                 made.add(group.points.target)
         return good
 
-    def steps(self, steps: Sequence[Step | Stream]) -> list[WovenStep]:
+    def steps(self, steps: Sequence[NetStep]) -> list[WovenStep]:
         """Return the steps of the network."""
         made: list[WovenStep] = []
         for step in steps:
-            if isinstance(step, Stream):
+            if isinstance(step, Stream | Net):
                 made.append(step)
             elif isinstance(step, TorchStep):
                 self._append_node(made, step)
@@ -156,7 +164,7 @@ def _joins(part: Part) -> bool:
     return not isinstance(part, Conv) or not (part.rows or part.depthwise or part.batch > 1)
 
 
-def weave(graph: Graph, streamed: Lowered | Streamed, longest: int) -> Woven:
+def weave(graph: Graph, streamed: Lowered | Streamed | Netted, longest: int) -> Woven:
     """Return a network with all that its chains can hold.
 
     Args:

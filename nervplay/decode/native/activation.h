@@ -182,6 +182,8 @@ NK_INLINE void activate(vf *v, const int n, int act, float slope, const int roug
         NK_UNROLL for (int i = 0; i < n; i++) v[i] = rough ? vgelu_rough(v[i]) : vgelu(v[i]);
     } else if (act == NK_SILU) {
         NK_UNROLL for (int i = 0; i < n; i++) v[i] = rough ? vsilu_rough(v[i]) : vsilu(v[i]);
+    } else if (act == NK_LEAKY && slope <= 1.0f) {
+        NK_UNROLL for (int i = 0; i < n; i++) v[i] = vmax(v[i], v[i] * slope);
     } else if (__builtin_expect(act != NK_NONE, 0)) { /* on a copy: what a call is given stays in memory */
         vf rare[8];
         NK_UNROLL for (int i = 0; i < n; i++) rare[i] = v[i];

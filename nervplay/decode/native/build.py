@@ -24,7 +24,7 @@ __all__ = ["BuildError", "build", "find_compiler", "library_name", "run_compiler
 _LOG = logging.getLogger("nervplay.compiling")
 
 HERE = Path(__file__).resolve().parent
-UNITS = ("pool.c", "chain.c")
+UNITS = ("pool.c", "chain.c", "net.c")
 """Sources that are compiled once, for any processor of the family."""
 VARIED = {"isa.c": "-ffp-contract=fast", "colour.c": "-ffp-contract=off"}
 """Sources that are compiled once per instruction set, and how they may round: colours are defined to the bit."""

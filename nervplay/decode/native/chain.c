@@ -98,13 +98,13 @@ int nk_chain(nk_pool *pool, int isa, const nk_op *ops, int count, const float *i
     for (int i = 0; i < count; i++) {
         maps[i] = (nk_map){i ? (float *)(void *)memory : (float *)in,
                            i ? ring_pitch(&ops[i]) : (size_t)ops[i].width * (size_t)ops[i].channels,
-                           i ? ring_rows(&ops[i]) : ops[i].height};
+                           i ? ring_rows(&ops[i]) : ops[i].height, ops[i].channels, ops[i].channels};
         if (i) memory += ring_bytes(&ops[i], ring_rows(&ops[i]));
     }
     strip.scratch = memory;
     const nk_op *last = &ops[count - 1];
     size_t each = (size_t)(last->out_channels / last->shuffle) * (size_t)last->out_width;
-    maps[count] = (nk_map){out, each, last->out_height * last->shuffle};
+    maps[count] = (nk_map){out, each, last->out_height * last->shuffle, 0, 0};
     run_chain(pool, &strip, ops, count, maps, done);
     return 0;
 }

@@ -19,11 +19,34 @@ static size_t direct_scratch(const nk_op *op) {
     return 4 * (patch + block * NK_COLUMNS) + 256;
 }
 
+/* The same where channels lie in several maps, or beside others: always a copy. */
+static void gather_parts(const nk_op *op, const nk_map *in, int y, int x, int pixels, float *patch, const float **lines) {
+    const int need = up_to(pixels, NK_ROWS) + op->kw - 1, x0 = x - op->left;
+    const size_t channels = (size_t)op->channels, whole = (size_t)need * channels;
+    const int first = x0 < 0 ? -x0 : 0, last = op->width - x0 < need ? op->width - x0 : need;
+    memset(patch, 0, sizeof(float) * (size_t)op->kh * whole);
+    for (int tap = 0; tap < op->kh; tap++) {
+        const int from = y + tap - op->top;
+        float *copy = patch + (size_t)tap * whole;
+        lines[tap] = copy;
+        if (from < 0 || from >= op->height) continue;
+        for (const nk_map *map = in; map == in || map < in + op->sources; copy += map->channels, map++) {
+            const float *row = nk_row(map, from) + (ptrdiff_t)x0 * map->step;
+            for (int i = first; i < last; i++)
+                memcpy(copy + (size_t)i * channels, row + (ptrdiff_t)i * map->step, sizeof(float) * (size_t)map->channels);
+        }
+    }
+}
+
 /* Point lines[tap] at the input of `pixels` outputs from column x, in row y of the output: into the map where all of it
    lies inside, else into a copy with zeros around. Behind the last pixel there are rows enough for a register block.
    channels: of a pixel, in floats. */
 static void gather(const nk_op *op, const nk_map *in, int y, int x, int pixels, size_t channels, float *patch,
                    const float **lines) {
+    if (op->kind == NK_DIRECT && (op->sources > 1 || in->step != op->channels)) {
+        gather_parts(op, in, y, x, pixels, patch, lines);
+        return;
+    }
     const int need = up_to(pixels, NK_ROWS) + op->kw - 1, x0 = x - op->left;
     for (int tap = 0; tap < op->kh; tap++) {
         const int from = y + tap - op->top, exists = from >= 0 && from < op->height;
@@ -59,7 +82,8 @@ static void direct_piece(const nk_op *op, const nk_map *in, nk_map *out, int row
     const int y = row0 + piece / op->groups / blocks, x = piece / op->groups % blocks * op->block;
     const int pixels = op->out_width - x < op->block ? op->out_width - x : op->block;
     const int vectors = (op->out_channels + NK_LANES - 1) / NK_LANES, panels = (vectors + NK_PANEL - 1) / NK_PANEL;
-    const size_t each = (size_t)(op->out_channels / op->shuffle);
+    const size_t each = pixel_floats(op);
+    const nk_map *added = in + (op->sources > 1 ? op->sources : 1);
     float *sums = (float *)(((uintptr_t)scratch + 63) & ~(uintptr_t)63);
     float *patch = sums + (size_t)up_to(op->block, NK_ROWS) * NK_COLUMNS;
     const float *lines[MAX_TAPS];
@@ -78,6 +102,8 @@ static void direct_piece(const nk_op *op, const nk_map *in, nk_map *out, int row
             for (int i = 0; i < pixels; i++) {
                 vf v = vload(sums + (size_t)i * NK_COLUMNS + (size_t)(j * NK_LANES)) + bias;
                 activate(&v, 1, op->act, op->slope, 0);
+                if (op->added)
+                    v = v + vload_n(nk_row(added, y) + (size_t)(x + i) * (size_t)added->step + channel, op->out_channels - channel);
                 store_pixels(runs, found, out_rows, 0, (size_t)(x + i) * each, each, &v, 1, 1);
             }
         }

@@ -1,29 +1,70 @@
-/* 1x1 convolutions with products of 16-bit integers: the input is counted in units of its channels, block by block, in
-   scratch memory; a sum cannot leave 32 bits, for the weights are scaled so (`packing_flat.py`). */
+/* 1x1 convolutions with products of 16-bit integers: inputs are rounded to units per channel on their way in, sums of 32
+   bits cannot overflow (`packing.py`), bias, activation and what is added are in float32. */
 #ifndef NK_FLAT_H
 #define NK_FLAT_H
 
-#include "apart.h"
-#include "gemm.h"
+#include "activation.h"
+#include "gemm_half.h"
 #include "store.h"
 
-#define FLAT_PIXELS APART_VECTORS /* that are activated and stored together */
+#define FLAT_PIXELS 4 /* that are stored together; a divisor of NK_ROWS */
 
-/* Pairs of integers of a pixel. */
-static size_t flat_pairs(const nk_op *op) { return (size_t)up_to(op->channels, NK_LANES) / 2; }
+/* 16-bit integers from one pixel to the next: every source ends in a whole vector. */
+static size_t flat_pitch(const nk_op *op) { return (size_t)up_to(op->channels, 16) + 16; }
 
 static size_t flat_scratch(const nk_op *op) {
-    const size_t block = (size_t)up_to(op->block, NK_ROWS);
-    return sizeof(float) * block * (flat_pairs(op) + NK_COLUMNS) + 256;
+    const size_t pixels = (size_t)up_to(op->block, NK_ROWS);
+    return sizeof(int16_t) * pixels * flat_pitch(op) + sizeof(float) * pixels * NK_COLUMNS + 256;
 }
 
-static void flat_integers(const nk_op *op, const float *from, int pixels, int16_t *to) {
-    const size_t step = 2 * flat_pairs(op);
-    for (int i = 0; i < pixels; i++, from += op->channels, to += step) {
-        for (int c = 0; c < op->channels; c += NK_LANES) {
-            const vf v = vload_n(from + c, op->channels - c) * vload(op->norm + c);
-            *(vh_any *)(to + c) = vshort(v);
+/* The vector behind the last channel of a source is that of the next one, or pixel, and written after it. */
+static void flat_round(const nk_op *op, const nk_map *in, int y, int x, int pixels, int16_t *to) {
+    const size_t pitch = flat_pitch(op);
+    for (int i = 0; i < pixels; i++, to += pitch) {
+        int first = 0;
+        for (const nk_map *map = in; map == in || map < in + op->sources; first += map->channels, map++) {
+            const float *from = nk_row(map, y) + (size_t)(x + i) * (size_t)map->step;
+            for (int c = 0; c < map->channels; c += NK_LANES) {
+                const vf v = vload_lanes(from + c, first_lanes(map->channels - c));
+                *(vh_any *)(to + first + c) = vshort(v * vload(op->norm + first + c));
+            }
         }
+    }
+}
+
+/* Store pixels side by side as 16-bit integers, `units` of them to 1. */
+NK_INLINE void flat_integers(const nk_run *runs, int count, float *const *rows, size_t at, size_t each, vf units,
+                                const vf *values, int n) {
+    vh whole[FLAT_PIXELS];
+    NK_UNROLL for (int k = 0; k < FLAT_PIXELS; k++) whole[k] = vshort(values[k] * units);
+    for (int i = 0; i < count; i++) {
+        int16_t *to = (int16_t *)(void *)rows[runs[i].row] + at + runs[i].offset;
+        NK_UNROLL for (int k = 0; k < FLAT_PIXELS; k++)
+            if (k < n) vhstore_part(to + (size_t)k * each, whole[k], runs[i].first, runs[i].count);
+    }
+}
+
+/* Store one vector of output channels of a block of pixels. */
+static void flat_store(const nk_op *op, const nk_map *in, float *const *rows, int y, int x, int pixels, int channel,
+                          const float *sums) {
+    const nk_map *added = in + (op->sources > 1 ? op->sources : 1);
+    const size_t each = pixel_floats(op);
+    const vf bias = vload(op->bias + channel), unit = vload(op->scale + channel);
+    const vf units = op->units ? vload(op->units + channel) : vset(0.0f);
+    nk_run runs[NK_LANES];
+    const int found = find_runs(op, channel, runs);
+    const vlanes lanes = first_lanes(op->out_channels - channel);
+    for (int i = 0; i < pixels; i += FLAT_PIXELS) {
+        const int n = pixels - i < FLAT_PIXELS ? pixels - i : FLAT_PIXELS;
+        const size_t at = (size_t)(x + i) * each;
+        vf v[FLAT_PIXELS];
+        NK_UNROLL for (int k = 0; k < FLAT_PIXELS; k++)
+            v[k] = vtofloat(*(const vi_any *)(const void *)(sums + (size_t)(i + k) * NK_COLUMNS)) * unit + bias;
+        activate(v, FLAT_PIXELS, op->act, op->slope, 1);
+        for (int k = 0; op->added && k < n; k++)
+            v[k] = v[k] + vload_lanes(nk_row(added, y) + (size_t)(x + i + k) * (size_t)added->step + channel, lanes);
+        if (op->units) flat_integers(runs, found, rows, at, each, units, v, n);
+        else store_pixels(runs, found, rows, 0, at, each, v, n, FLAT_PIXELS);
     }
 }
 
@@ -33,36 +74,22 @@ static void flat_piece(const nk_op *op, const nk_map *in, nk_map *out, int row0,
     const int y = row0 + piece / op->groups / blocks, x = piece / op->groups % blocks * op->block;
     const int pixels = op->out_width - x < op->block ? op->out_width - x : op->block;
     const int vectors = (op->out_channels + NK_LANES - 1) / NK_LANES, panels = (vectors + NK_PANEL - 1) / NK_PANEL;
-    const size_t each = (size_t)(op->out_channels / op->shuffle), stride = flat_pairs(op);
-    const int pairs = (op->channels + 1) / 2;
-    float *sums = (float *)(((uintptr_t)scratch + 63) & ~(uintptr_t)63);
-    int32_t *values = (int32_t *)(void *)(sums + (size_t)up_to(op->block, NK_ROWS) * NK_COLUMNS);
-    float *out_rows[16];
+    const int depth = (op->channels + 1) / 2;
+    float *sums = (float *)(((uintptr_t)scratch + 63) & ~(uintptr_t)63), *out_rows[16];
+    int16_t *values = (int16_t *)(void *)(sums + (size_t)up_to(op->block, NK_ROWS) * NK_COLUMNS);
+    flat_round(op, in, y, x, pixels, values);
     for (int r = 0; r < op->shuffle; r++) out_rows[r] = nk_row(out, y * op->shuffle + r);
-    flat_integers(op, nk_row(in, y) + (size_t)x * (size_t)op->channels, pixels, (int16_t *)(void *)values);
-    if (pixels % 2) memset(values + (size_t)pixels * stride, 0, sizeof(int32_t) * stride); /* rows of a product are even */
     for (int panel = panels * group / op->groups; panel < panels * (group + 1) / op->groups; panel++) {
         const int vector = panel_start(panel, vectors), count = panel_start(panel + 1, vectors) - vector;
-        const int32_t *weights = (const int32_t *)op->weights + (size_t)(vector * NK_LANES) * (size_t)pairs;
+        const float *weights = (const float *)op->weights + (size_t)(vector * depth) * NK_LANES;
         for (int i = 0; i < pixels; i += NK_ROWS) {
-            const int rows = pixels - i < NK_ROWS ? up_to(pixels - i, 2) : NK_ROWS;
-            PRODUCT16[rows / 2 - 1][count - 1](values + (size_t)i * stride, stride, weights, pairs,
-                                               sums + (size_t)i * NK_COLUMNS, NK_COLUMNS);
+            const int rows = pixels - i < NK_ROWS ? pixels - i : NK_ROWS;
+            nk_product *run = product_of(up_to(rows, 2) / 2 - 1, count, op->out_channels - vector * NK_LANES, 1);
+            run(values + (size_t)i * flat_pitch(op), flat_pitch(op) / 2, weights, depth, sums + (size_t)i * NK_COLUMNS,
+                NK_COLUMNS);
         }
-        for (int j = 0; j < count; j++) {
-            nk_run runs[NK_LANES];
-            const int channel = (vector + j) * NK_LANES, found = find_runs(op, channel, runs);
-            const vf bias = vload(op->bias + channel), scale = vload(op->scale + channel);
-            for (int i = 0; i < pixels; i += FLAT_PIXELS) {
-                const int n = pixels - i < FLAT_PIXELS ? pixels - i : FLAT_PIXELS;
-                const float *from = sums + (size_t)i * NK_COLUMNS + (size_t)(j * NK_LANES);
-                vf v[FLAT_PIXELS];
-                NK_UNROLL for (int k = 0; k < FLAT_PIXELS; k++)
-                    v[k] = k < n ? vtofloat((vi)vload(from + k * NK_COLUMNS)) * scale + bias : bias;
-                activate_apart(v, op->act, op->slope);
-                store_pixels(runs, found, out_rows, 0, (size_t)(x + i) * each, each, v, n, FLAT_PIXELS);
-            }
-        }
+        for (int j = 0; j < count; j++)
+            flat_store(op, in, out_rows, y, x, pixels, (vector + j) * NK_LANES, sums + (size_t)(j * NK_LANES));
     }
 }
 

@@ -17,13 +17,17 @@ __all__ = [
     "CODES",
     "KINDS",
     "MAX_CHAIN",
+    "MAX_SOURCES",
     "POINT_INPUTS",
     "POINT_LINES",
     "POINT_SLOTS",
     "GhostStruct",
     "Isa",
     "Line",
+    "Node",
     "Op",
+    "Part",
+    "Place",
     "Point",
     "Pool",
     "Step",
@@ -37,6 +41,8 @@ ABI = 7
 """`NK_ABI` of the sources that this module mirrors."""
 MAX_CHAIN = 32
 """`NK_MAX_CHAIN`."""
+MAX_SOURCES = 4
+"""`NK_MAX_SOURCES`."""
 POINT_INPUTS, POINT_SLOTS, POINT_LINES = 12, 12, 24
 """`NK_POINT_INPUTS`, `NK_POINT_SLOTS`, `NK_POINT_LINES`."""
 CODES = {
@@ -75,10 +81,10 @@ class Op(ctypes.Structure):
     _fields_: ClassVar = [
         *((name, c_int32) for name in ("kind", "act", "height", "width", "channels", "out_channels")),
         *((name, c_int32) for name in ("kh", "kw", "top", "left", "out_height", "out_width")),
-        *((name, c_int32) for name in ("shuffle", "strip", "ring", "block", "groups")),
+        *((name, c_int32) for name in ("shuffle", "strip", "ring", "block", "groups", "sources", "added", "out_step")),
         ("slope", c_float),
         *((name, c_void_p) for name in ("weights", "bias", "scale", "units", "norm", "axes", "head", "step")),
-        *((name, c_void_p) for name in ("point", "ghost")),
+        *((name, c_void_p) for name in ("point", "ghost", "ranges")),
     ]
 
 
@@ -118,6 +124,24 @@ class GhostStruct(ctypes.Structure):
     """`nk_ghost`: what a ghost module has beside its `Op`."""
 
     _fields_: ClassVar = [*((name, c_int32) for name in ("factor", "down", "across")), ("gate", c_void_p)]
+
+
+class Part(ctypes.Structure):
+    """`nk_part`: some channels of a map of a net."""
+
+    _fields_: ClassVar = [(name, c_int32) for name in ("map", "first", "channels")]
+
+
+class Node(ctypes.Structure):
+    """`nk_node`: an `Op` of a net, and where it reads and writes."""
+
+    _fields_: ClassVar = [("op", POINTER(Op)), ("source", Part * MAX_SOURCES), ("added", Part), ("target", Part)]
+
+
+class Place(ctypes.Structure):
+    """`nk_place`: a map of a net."""
+
+    _fields_: ClassVar = [("memory", c_void_p), *((name, c_int32) for name in ("width", "channels", "ring"))]
 
 
 class Yuv(ctypes.Structure):
@@ -171,6 +195,7 @@ def _declare(library: ctypes.CDLL) -> ctypes.CDLL:
     library.nk_pool_new.argtypes, library.nk_pool_new.restype = [c_int], c_void_p
     library.nk_pool_free.argtypes, library.nk_pool_free.restype = [c_void_p], None
     library.nk_chain.argtypes = [c_void_p, c_int, POINTER(Op), c_int, c_void_p, c_void_p]
+    library.nk_net.argtypes = [c_void_p, c_int, POINTER(Node), POINTER(Place), c_int, c_void_p, c_int]
     library.nk_linear.argtypes = [c_void_p, c_int, c_void_p, c_void_p, c_void_p, c_int, c_int, c_int, c_float, c_void_p]
     library.nk_depthwise.argtypes = [c_void_p, c_int, POINTER(Op), c_void_p, c_void_p]
     library.nk_peak.argtypes = [c_int, POINTER(Op), c_void_p, c_void_p]

@@ -19,6 +19,10 @@
 #define NK_ABI 7
 /* Coefficients of `transform_sums`. */
 #define NK_AXIS 17
+/* Integers of `nk_op.ranges` for a panel. */
+#define NK_RANGE 3
+/* Most maps that an op reads as one. */
+#define NK_MAX_SOURCES 4
 /* Most convolutions of one chain. */
 #define NK_MAX_CHAIN 32
 
@@ -88,12 +92,15 @@ typedef struct nk_op {
     int32_t ring;                   /* rows of the input that are kept; >= height keeps all */
     int32_t block;                  /* tiles (NK_DIRECT, NK_HEAD, NK_POINT: pixels) of one row that are computed together */
     int32_t groups;                 /* parts of the output channels that are computed apart, for small maps */
+    int32_t sources;                /* maps side by side that it reads as one; 0 and 1 are the same */
+    int32_t added;                  /* whether another map is added behind the activation; no shuffle then */
+    int32_t out_step;               /* floats from one pixel of the output to the next; 0 where that is all it has */
     float slope;                    /* NK_LEAKY */
     const void *weights;            /* packed by Python, see `packing.py` */
     const float *bias;              /* padded with zeros to whole vectors */
     const float *scale;             /* 16 bits: what one unit of a result is worth, [padded out_channels] */
     const float *units;             /* the result is stored as 16-bit integers, so many to 1, [padded out_channels]; or NULL.
-                                       Only NK_WINO16 of two dimensions in front of NK_HEAD16 */
+                                       Only NK_WINO16 of two dimensions and NK_FLAT16 in front of NK_HEAD16 */
     const float *norm;              /* 16 bits: 16-bit units per unit of the transformed input, [position][padded channels];
                                        NK_FLAT16: of the input, [padded channels] */
     const float *axes;              /* 16 bits: coefficients of the transform back, [rows, columns][NK_AXIS] */
@@ -103,6 +110,8 @@ typedef struct nk_op {
     const nk_step *step;            /* NK_MIX, NK_ENLARGE */
     const nk_point *point;          /* NK_POINT */
     const nk_ghost *ghost;          /* NK_GHOST */
+    const int32_t *ranges;          /* NK_WINO, NK_WINO16: what each panel of outputs reads, [panel][NK_RANGE]: first channel,
+                                       floats (of integers pairs), and where its weights begin, in floats; or NULL for all */
 } nk_op;
 
 typedef struct nk_pool nk_pool;
@@ -122,6 +131,7 @@ typedef struct {
     float *base;
     size_t pitch; /* floats per row */
     int ring;
+    int step, channels; /* floats from one pixel to the next, and how many of them are read */
 } nk_map;
 
 static inline float *nk_row(const nk_map *map, int y) { return map->base + (size_t)(y % map->ring) * map->pitch; }
@@ -132,7 +142,8 @@ typedef struct {
     int lanes;  /* floats of a vector */
     int panel;  /* vectors of a column panel of packed weights */
     int (*supported)(void);
-    /* Bytes of scratch that one worker needs for an op, and pieces of a strip that can be computed apart. */
+    /* Bytes of scratch that one worker needs for an op, and pieces of a strip that can be computed apart. in: the sources,
+       and behind them what is added. */
     size_t (*scratch)(const nk_op *op);
     int (*pieces)(const nk_op *op, int row0, int row1);
     void (*piece)(const nk_op *op, const nk_map *in, nk_map *out, int row0, int row1, int piece, void *scratch);
@@ -173,6 +184,27 @@ NK_API int nk_isa_panel(int isa);
    in: [height][width][channels] of the first op. out: [rows][columns][channels] behind the last one, or, when that is
    NK_HEAD, [3][rows][columns]. Of the maps between only a few rows exist at a time. */
 NK_API int nk_chain(nk_pool *pool, int isa, const nk_op *ops, int count, const float *in, float *out);
+/* Some channels of a map of a net. */
+typedef struct {
+    int32_t map, first, channels;
+} nk_part;
+
+/* An op of a net, and where it reads and writes. */
+typedef struct {
+    const nk_op *op;
+    nk_part source[NK_MAX_SOURCES], added, target;
+} nk_node;
+
+/* A map of a net. memory: a row after the other, without gaps; NULL for `ring` rows of scratch. */
+typedef struct {
+    float *memory;
+    int32_t width, channels, ring;
+} nk_place;
+
+/* Run convolutions that read and write maps of a net. turns: [count][3], an op and its first and last + 1 row: Python works
+   out an order in which every row is there when it is read, and still is. 0, or -1 when memory is short. */
+NK_API int nk_net(nk_pool *pool, int isa, const nk_node *nodes, const nk_place *places, int maps, const int32_t *turns,
+                  int count);
 /* out[n] = act(bias + sum x[k] weights[k][n]); weights packed in panels, `padded` a whole number of these. */
 NK_API void nk_linear(nk_pool *pool, int isa, const float *x, const float *weights, const float *bias, int inputs,
                       int padded, int act, float slope, float *out);

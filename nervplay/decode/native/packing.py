@@ -9,12 +9,14 @@ Layouts (L lanes of a vector, P = 3 vectors of a panel at most; `gemm.h` splits 
     direct      [panel][tap][channel][L * vectors]           float32
     head        [tap][output][channels padded to L]          float32
     16 bits     [tap][output][channel pairs padded to L][2]  int16
+    1x1         [panel][channel pair][L * vectors][2]    int16
     depthwise   [tap][channels padded to L]                  float32
     linear      [vector][input][L]                           float32
 
 Winograd's method: Lavin and Gray, arXiv 1509.09308; points 0, 1, -1, 2, -2, 1/2, -1/2, infinity (`winograd.h`).
 """
 
+from collections.abc import Sequence
 from functools import lru_cache
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -37,8 +39,11 @@ __all__ = [
     "pack_winograd",
     "pack_winograd16",
     "padded",
+    "panel_ranges",
     "panels",
+    "range_table",
     "shuffle_order",
+    "tops",
     "transformed",
 ]
 
@@ -50,6 +55,9 @@ before anything saturates, at 16 bits (`wino.h`)."""
 
 TRIO = 3
 """Output channels that `line.h` computes together."""
+
+_WORTH = 0.9
+"""Panels read only the channels that they need where those are at most this part of all."""
 
 _POINTS = (0.0, 1.0, -1.0, 2.0, -2.0, 0.5, -0.5)
 _INPUT = np.array(
@@ -84,12 +92,12 @@ class Packed16(NamedTuple):
 
 
 class Head16(NamedTuple):
-    """A head of 16-bit products.
+    """A head, or a convolution of 1x1, of 16-bit products.
 
     Args:
         weights: int16, flat.
-        scale: float32 (outputs,), what one unit of a result is worth.
-        units: float32 (C,), 16-bit units per 1 of the input, `LIMIT` / calibrated maximum.
+        scale: float32 (outputs,), what one unit of a result is worth; padded for 1x1.
+        units: float32 (C,), 16-bit units per 1 of the input, `LIMIT` / calibrated maximum; padded for 1x1.
     """
 
     weights: NDArray[np.int16]
@@ -163,16 +171,59 @@ def _wide(values: NDArray[Any], lanes: int) -> Float:
     return wide
 
 
-def pack_winograd(weight: Float, lanes: int, most: int) -> Float:
-    """Return the weights of `NK_WINO`, flat.
+def panel_ranges(weight: Float, lanes: int, most: int) -> list[tuple[int, int]] | None:
+    """Return (first, last + 1) of the input channels that each panel reads, whole pairs; None where that saves little.
+
+    Of a 3-D convolution (`volumes`) and of a grouped one many weights are 0.
 
     Args:
         weight: float32 (C', C, kh, kw), outputs in stored order.
         lanes: L.
         most: vectors of the widest panel.
     """
+    channels = weight.shape[1]
+    found = []
+    for a, b in panels(weight.shape[0], lanes, most):
+        used = np.flatnonzero(weight[a:b].any(axis=(0, 2, 3)))
+        first, end = (used[0] // 2 * 2, used[-1] + 1) if len(used) else (0, 2)
+        found.append((int(first), min(padded(int(end), 2), channels)))
+    read = sum(end - first for first, end in found)
+    return found if read <= _WORTH * channels * len(found) else None
+
+
+def range_table(
+    weight: Float, ranges: Sequence[tuple[int, int]], lanes: int, most: int, *, whole: bool
+) -> NDArray[np.int32]:
+    """Return `nk_op.ranges`, int32 (panels, 3).
+
+    Args:
+        weight: float32 (C', C, kh, kw).
+        ranges: what `panel_ranges` gave.
+        lanes: L.
+        most: vectors of the widest panel.
+        whole: whether products are of integers.
+    """
+    rows, start = [], 0
+    for (a, b), (first, end) in zip(panels(weight.shape[0], lanes, most), ranges, strict=True):
+        depth = padded(end - first, 2) // 2 if whole else end - first
+        rows.append((first, depth, start))
+        start += int(np.prod([1 if taps == 1 else 8 for taps in weight.shape[2:]])) * depth * (b - a)
+    return np.array(rows, np.int32)
+
+
+def pack_winograd(weight: Float, lanes: int, most: int, ranges: Sequence[tuple[int, int]] | None = None) -> Float:
+    """Return the weights of `NK_WINO`, flat.
+
+    Args:
+        weight: float32 (C', C, kh, kw), outputs in stored order.
+        lanes: L.
+        most: vectors of the widest panel.
+        ranges: input channels that each panel reads; None for all.
+    """
     u = _wide(transformed(weight), lanes)
-    return np.concatenate([u[:, :, a:b].ravel() for a, b in panels(weight.shape[0], lanes, most)])
+    parts = panels(weight.shape[0], lanes, most)
+    read = ranges or [(0, weight.shape[1])] * len(parts)
+    return np.concatenate([u[:, c:d, a:b].ravel() for (a, b), (c, d) in zip(parts, read, strict=True)])
 
 
 def _axis_units(wanted: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -222,7 +273,9 @@ def _pairs16(weight: Float, peak: Float) -> Packed16:
     return Packed16(pairs, scale.astype(np.float32), norm, axes)
 
 
-def pack_winograd16(weight: Float, peak: Float, lanes: int, most: int) -> Packed16:
+def pack_winograd16(
+    weight: Float, peak: Float, lanes: int, most: int, ranges: Sequence[tuple[int, int]] | None = None
+) -> Packed16:
     """Return the weights of `NK_WINO16`.
 
     Args:
@@ -230,11 +283,14 @@ def pack_winograd16(weight: Float, peak: Float, lanes: int, most: int) -> Packed
         peak: float32 (positions, padded C), largest magnitudes of the transformed input; from calibration.
         lanes: L.
         most: vectors of the widest panel.
+        ranges: input channels that each panel reads; None for all.
     """
     whole, outputs = _pairs16(weight, peak), weight.shape[0]
     pairs = np.pad(whole.weights, ((0, 0), (0, 0), (0, padded(outputs, lanes) - outputs), (0, 0)))
-    parts = [pairs[:, :, a:b].ravel() for a, b in panels(outputs, lanes, most)]
-    return whole._replace(weights=np.concatenate(parts), scale=_wide(whole.scale, lanes))
+    parts = panels(outputs, lanes, most)
+    read = ranges or [(0, weight.shape[1])] * len(parts)
+    flat = [pairs[:, c // 2 : (d + 1) // 2, a:b].ravel() for (a, b), (c, d) in zip(parts, read, strict=True)]
+    return whole._replace(weights=np.concatenate(flat), scale=_wide(whole.scale, lanes))
 
 
 def pack_line(weight: Float) -> Float:

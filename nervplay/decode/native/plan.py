@@ -31,7 +31,9 @@ from nervplay.decode.native.packing import (
     pack_winograd,
     pack_winograd16,
     padded,
+    panel_ranges,
     panels,
+    range_table,
     shuffle_order,
 )
 from nervplay.decode.native.packing_flat import MOST_CHANNELS, pack_flat16
@@ -40,13 +42,35 @@ from nervplay.decode.native.plan_points import PointsPlan, plan_points
 from nervplay.decode.points import Points
 from nervplay.decode.weave import Part
 
-__all__ = ["SHARE", "Plan", "integer_candidates", "kind_of", "peak_shape", "plan_chain"]
+__all__ = [
+    "SHARE",
+    "STORING",
+    "WHOLE",
+    "Plan",
+    "candidate_kind",
+    "fill",
+    "fuses",
+    "integer_candidates",
+    "is_candidate",
+    "kind_of",
+    "pack_whole_head",
+    "peak_shape",
+    "plan_chain",
+    "whole_head",
+]
 
 Float = NDArray[np.float32]
+
+WHOLE = {"wino": "wino16", "line": "line16", "direct": "flat16"}
+"""Kernels with 16-bit products, by those in float32."""
+STORING = ("wino16", "flat16")
+"""Kernels that can store 16-bit integers for a head."""
 
 MIN_TILES = 16
 SHARE = 4
 _WINOGRAD = ((3, 3), (5, 5), (3, 1), (1, 3), (5, 1), (1, 5))
+_FLAT_WORK = 10_000_000
+"""Products of the smallest 1x1 convolution that gets integers."""
 _BLOCK_POSITIONS = 1024
 _BLOCK_PIXELS = 64
 _HEAD_PIXELS = 320
@@ -119,10 +143,11 @@ def peak_shape(conv: Conv, kind: str) -> tuple[int, ...]:
     return (channels,) if kind in ("head", "flat") else (_positions(conv), padded(channels, 16))
 
 
-def _whole_head(stage: Conv, head: Conv) -> bool:
+def whole_head(stage: Conv, head: Conv) -> bool:
     """Whether a head can read 16-bit integers from the stage before it, which has such products, too."""
     outputs, _, _, kw = head.weight.shape
-    return (outputs, kw) == (3, 3) and min(stage.weight.shape[2:]) > 1
+    taps = stage.weight.shape[2:]
+    return (outputs, kw) == (3, 3) and (min(taps) > 1 or taps == (1, 1))
 
 
 def _ending(parts: Sequence[Part], kinds: Sequence[str]) -> tuple[Conv, Conv] | None:
@@ -154,6 +179,16 @@ def _with_pairs(parts: Sequence[Part], peaks: Mapping[Conv, Float]) -> tuple[lis
     return made, known
 
 
+def candidate_kind(kind: str) -> str:
+    """Return what `peak_shape` wants to know of a convolution whose kernel in float32 this is."""
+    return "flat" if kind == "direct" else kind
+
+
+def is_candidate(conv: Conv, kind: str) -> bool:
+    """Return whether a convolution with this kernel in float32, no head, could have 16-bit products."""
+    return kind == "wino" or _is_flat(conv, kind)
+
+
 def _is_flat(conv: Conv, kind: str) -> bool:
     """Whether a convolution in float32 is one of 1x1 that is worth 16-bit products."""
     one = kind == "direct" and conv.weight.shape[2:] == (1, 1) and not conv.rows
@@ -177,10 +212,10 @@ def integer_candidates(chain: Sequence[Part]) -> dict[Conv, str]:
     kinds = _plain_kinds(chain)
     found: dict[Conv, str] = {}
     for part, kind in zip(chain, kinds, strict=True):
-        if isinstance(part, Conv) and (kind == "wino" or _is_flat(part, kind)):
-            found[part] = "wino" if kind == "wino" else "flat"
+        if isinstance(part, Conv) and is_candidate(part, kind):
+            found[part] = candidate_kind(kind)
     ending = _ending(chain, kinds)
-    if ending and found.get(ending[0]) == "wino" and _whole_head(*ending):
+    if ending and ending[0] in found and whole_head(*ending):
         found[ending[1]] = "head"
     return found
 
@@ -193,18 +228,22 @@ def _pack(op: Op, conv: Conv, kind: str, isa: Isa, peak: Float | None) -> list[N
     bias[:outputs] = conv.bias[order]
     arrays: list[NDArray[Any]] = [bias]
     op.bias = bias.ctypes.data
+    ranges = panel_ranges(weight, isa.lanes, isa.panel) if kind in ("wino", "wino16") else None
     if kind in ("wino16", "line16"):
         assert peak is not None
         wino = kind == "wino16"
-        packed = pack_winograd16(weight, peak, isa.lanes, isa.panel) if wino else pack_line16(weight, peak)
-        arrays += [packed.weights, packed.scale, packed.norm, packed.axes]
-        op.scale, op.norm, op.axes = (part.ctypes.data for part in packed[1:])
+        packed = pack_winograd16(weight, peak, isa.lanes, isa.panel, ranges) if wino else pack_line16(weight, peak)
+        # Of several sources each begins anywhere, and the vector behind the last channel is read.
+        norm = np.append(packed.norm, np.zeros(isa.lanes, np.float32))
+        arrays += [packed.weights, packed.scale, norm, packed.axes]
+        op.scale, op.norm, op.axes = (part.ctypes.data for part in arrays[2:])
     elif kind == "flat16":
         assert peak is not None
-        arrays += pack_flat16(weight[:, :, 0, 0], peak, isa.lanes, isa.panel)
+        flat = pack_flat16(weight[:, :, 0, 0], peak, isa.lanes, isa.panel)
+        arrays += [flat.weights, flat.scale, np.append(flat.units, np.zeros(isa.lanes, np.float32))]
         op.scale, op.norm = (part.ctypes.data for part in arrays[2:])
     elif kind == "wino":
-        arrays.append(pack_winograd(weight, isa.lanes, isa.panel))
+        arrays.append(pack_winograd(weight, isa.lanes, isa.panel, ranges))
     elif kind == "line":
         arrays.append(pack_line(weight))
     elif kind == "direct":
@@ -216,6 +255,9 @@ def _pack(op: Op, conv: Conv, kind: str, isa: Isa, peak: Float | None) -> list[N
     else:
         arrays.append(pack_linear(weight[:, :, 0, 0], isa.lanes))
     op.weights = arrays[1].ctypes.data
+    if ranges is not None:
+        arrays.append(range_table(weight, ranges, isa.lanes, isa.panel, whole=kind == "wino16"))
+        op.ranges = arrays[-1].ctypes.data
     return arrays
 
 
@@ -256,6 +298,29 @@ def _line_strip(conv: Conv, threads: int) -> int:
     return max(range(1, most + 1), key=used)
 
 
+def fill(op: Op, conv: Conv, kind: str, isa: Isa, *, threads: int, peak: Float | None) -> list[NDArray[Any]]:
+    """Make an op compute a convolution, reading one map; return what it points to.
+
+    Args:
+        op: the struct, all zeros.
+        conv: the convolution.
+        kind: its kernel.
+        isa: instruction set.
+        threads: of the pool that will run it.
+        peak: for 16-bit products, the largest magnitudes of the transformed input.
+    """
+    op.kind = KINDS.get(kind, 0)
+    op.act, op.slope = ACTIVATIONS[conv.activation], conv.slope
+    (op.height, op.width), (op.out_height, op.out_width) = conv.size, conv.out_size
+    op.out_channels, op.channels, op.kh, op.kw = conv.weight.shape
+    if conv.depthwise:
+        op.channels = op.out_channels
+    (op.top, op.left), op.shuffle = conv.padding, conv.shuffle
+    op.ring = op.height
+    _divide(op, conv, kind, isa, threads)
+    return _pack(op, conv, kind, isa, peak)
+
+
 def plan_chain(parts: Sequence[Part], isa: Isa, threads: int, peaks: Mapping[Conv, Float] | None = None) -> Plan:
     """Return a chain ready to run.
 
@@ -269,7 +334,7 @@ def plan_chain(parts: Sequence[Part], isa: Isa, threads: int, peaks: Mapping[Con
     whole = _whole_end(parts, isa, peaks or {})
     made, known = _with_pairs(parts, peaks or {}) if whole else (parts, peaks or {})
     kinds = _kinds(made, isa, known)
-    plan = Plan(parts, count - _fuses(made, kinds, isa), kinds, (Op * count)())
+    plan = Plan(parts, count - fuses(made, kinds, isa), kinds, (Op * count)())
     for i, (op, part, kind) in enumerate(zip(plan.ops, made, kinds, strict=True)):
         op.kind = KINDS.get(kind, 0)
         if isinstance(part, Points):
@@ -277,9 +342,7 @@ def plan_chain(parts: Sequence[Part], isa: Isa, threads: int, peaks: Mapping[Con
         elif isinstance(part, Ghost):
             plan.beside.append(plan_ghost(op, part, isa, _pieces(threads)))
         else:
-            _plan_conv(op, part)
-            _divide(op, part, kind, isa, threads)
-            plan.arrays.extend(_pack(op, part, kind, isa, known.get(part)))
+            plan.arrays.extend(fill(op, part, kind, isa, threads=threads, peak=known.get(part)))
         op.ring = op.height
         if i:
             # What one strip reads, and what one strip of the op before adds: see native/chain.c.
@@ -288,7 +351,7 @@ def plan_chain(parts: Sequence[Part], isa: Isa, threads: int, peaks: Mapping[Con
         head = made[-1]
         assert isinstance(head, Conv)
         kinds[-1] = "head16"
-        plan.arrays.extend(_pack_whole_head(plan.ops[count - 2], plan.ops[count - 1], head, known[head], isa))
+        plan.arrays.extend(pack_whole_head(plan.ops[count - 2], plan.ops[count - 1], head, known[head], isa))
     if plan.count < count:
         plan.ops[count - 2].head, plan.ops[count - 2].groups = ctypes.addressof(plan.ops[count - 1]), 1
     return plan
@@ -298,27 +361,16 @@ def _whole_end(parts: Sequence[Part], isa: Isa, peaks: Mapping[Conv, Float]) -> 
     """Whether a chain ends with a head that is to have 16-bit products."""
     kinds = _kinds(parts, isa, peaks)
     ending = _ending(parts, kinds)
-    return ending is not None and ending[1] in peaks and kinds[-2] == "wino16" and _whole_head(*ending)
-
-
-def _plan_conv(op: Op, conv: Conv) -> None:
-    """Tell an op what its convolution is."""
-    op.act, op.slope = ACTIVATIONS[conv.activation], conv.slope
-    (op.height, op.width), (op.out_height, op.out_width) = conv.size, conv.out_size
-    op.out_channels, op.channels, op.kh, op.kw = conv.weight.shape
-    if conv.depthwise:
-        op.channels = op.out_channels
-    (op.top, op.left), op.shuffle = conv.padding, conv.shuffle
+    return ending is not None and ending[1] in peaks and kinds[-2] in STORING and whole_head(*ending)
 
 
 def _kinds(parts: Sequence[Part], isa: Isa, peaks: Mapping[Conv, Float]) -> list[str]:
     """Return the kernel of each part, but for heads with 16-bit products."""
     kinds = _plain_kinds(parts)
     ending = _ending(parts, kinds)
-    if ending and _fuses(parts, kinds, isa) and _in_line(ending[0], isa):
+    if ending and fuses(parts, kinds, isa) and _in_line(ending[0], isa):
         kinds[-2] = "line"
-    whole = {"wino": "wino16", "line": "line16", "direct": "flat16"}
-    return [whole.get(kind, kind) if part in peaks else kind for part, kind in zip(parts, kinds, strict=True)]
+    return [WHOLE.get(kind, kind) if part in peaks else kind for part, kind in zip(parts, kinds, strict=True)]
 
 
 def _in_line(stage: Conv, isa: Isa) -> bool:
@@ -328,7 +380,7 @@ def _in_line(stage: Conv, isa: Isa) -> bool:
     return known and channels <= _LINE_CHANNELS and outputs % (TRIO * stage.shuffle**2) == 0
 
 
-def _pack_whole_head(stage: Op, head: Op, conv: Conv, peak: Float, isa: Isa) -> list[NDArray[Any]]:
+def pack_whole_head(stage: Op, head: Op, conv: Conv, peak: Float, isa: Isa) -> list[NDArray[Any]]:
     """Give a head 16-bit products, and the stage before it integers to store; return what they point to."""
     packed = pack_head16(conv.weight, peak, isa.lanes)
     units = np.zeros(padded(stage.out_channels, isa.lanes), np.float32)
@@ -339,7 +391,7 @@ def _pack_whole_head(stage: Op, head: Op, conv: Conv, peak: Float, isa: Isa) -> 
     return [packed.weights, packed.scale, units]
 
 
-def _fuses(parts: Sequence[Part], kinds: Sequence[str], isa: Isa) -> bool:
+def fuses(parts: Sequence[Part], kinds: Sequence[str], isa: Isa) -> bool:
     """Whether the last stage can compute the head behind it: see native/fused.h."""
     ending = _ending(parts, kinds)
     if ending is None or not kinds[-2].startswith(("wino", "line")):

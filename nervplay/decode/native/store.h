@@ -10,13 +10,21 @@ typedef struct {
     int row, offset, first, count; /* lanes [first, first + count) go to row y s + row, `offset` floats behind x s C */
 } nk_run;
 
+/* Floats of the output that one pixel of the convolution makes in a row. */
+NK_INLINE size_t pixel_floats(const nk_op *op) {
+    return (size_t)(op->out_step ? op->shuffle * op->out_step : op->out_channels / op->shuffle);
+}
+
 /* Fill `runs` for the vector that starts at output channel `channel`; return how many there are, at most NK_LANES. */
 static int find_runs(const nk_op *op, int channel, nk_run *runs) {
-    int length = op->out_channels / op->shuffle, found = 0;
+    const int s = op->shuffle, length = op->out_channels / (op->out_step ? s * s : s);
+    int found = 0;
     for (int lane = 0; lane < NK_LANES && channel + lane < op->out_channels; found++) {
         int at = channel + lane, offset = at % length, count = length - offset;
         if (count > NK_LANES - lane) count = NK_LANES - lane;
-        runs[found] = (nk_run){at / length, offset, lane, count};
+        const int place = at / length;
+        runs[found] = op->out_step ? (nk_run){place / s, place % s * op->out_step + offset, lane, count}
+                                   : (nk_run){place, offset, lane, count};
         lane += count;
     }
     return found;

@@ -24,27 +24,32 @@ typedef struct {
     float *sums, *half, *heads;
     int tile0, tiles, rows; /* tiles of the block, rows of theirs that are asked for */
     float **out_rows;
+    const nk_added *added;
 } nk_piece;
 
-typedef void nk_input(const nk_op *op, const nk_plan *p, const float *const *rows, int tile0, int tiles, void *values);
+typedef void nk_input(const nk_op *op, const nk_plan *p, const nk_source *sources, int tile0, int tiles, void *values);
 typedef void nk_span(const nk_piece *w, int panel, int panels);
 /* The output of the vectors of a span, from `half` or the sums of the only line: `tiles` tiles from `first` on. */
 typedef void nk_finish(const nk_piece *w, const float *from, int vector, int vectors, int first, int tiles);
 
 /* Sums of one line of positions of at most NK_ROWS tiles from tile `first` on, for `count` vectors of a panel from
-   `vector`. */
-static void multiply(const nk_piece *w, int first, int tiles, int line, int vector, int count, float *sums) {
+   `vector`. range: see `nk_op.ranges`, or NULL. */
+static void multiply(const nk_piece *w, int first, int tiles, int line, int vector, int count, const int32_t *range,
+                     float *sums) {
     const nk_op *op = w->op;
     const nk_plan *p = w->plan;
     const int whole = op->kind == NK_WINO16, rows = up_to(tiles, 2) / 2 - 1;
     nk_product *run = product_of(rows, count, op->out_channels - vector * NK_LANES, whole);
-    const int depth = whole ? (op->channels + 1) / 2 : op->channels; /* of floats, or pairs of integers: as many bytes */
-    const size_t stride = (size_t)(whole ? p->padded / 2 : p->padded), each = whole ? sizeof(int16_t) : sizeof(float);
+    /* Of floats, or pairs of integers: as many bytes. */
+    const int depth = range ? range[1] : whole ? (op->channels + 1) / 2 : op->channels;
+    const size_t stride = (size_t)(whole ? p->room / 2 : p->room), from = (size_t)(first * p->room + (range ? range[0] : 0));
+    const size_t each = whole ? sizeof(int16_t) : sizeof(float);
     const size_t matrix = (size_t)(depth * count) * NK_LANES;
-    const float *weights = (const float *)op->weights + (size_t)vector * NK_LANES * (size_t)(p->lines * POINTS * depth);
+    const size_t start = range ? (size_t)range[2] : (size_t)vector * NK_LANES * (size_t)(p->lines * POINTS * depth);
+    const float *weights = (const float *)op->weights + start;
     for (int k = 0; k < POINTS; k++) {
         const size_t position = (size_t)(line * POINTS + k);
-        const char *values = (const char *)w->values + (position * p->value_step + (size_t)(first * p->padded)) * each;
+        const char *values = (const char *)w->values + (position * p->value_step + from) * each;
         run(values, stride, weights + position * matrix, depth, sums + (size_t)k * NK_ROWS * p->pitch, p->pitch);
     }
 }
@@ -59,7 +64,8 @@ NK_INLINE void run_span(const nk_piece *w, int panel, int panels, const int whol
             const int tiles = w->tiles - first < NK_ROWS ? w->tiles - first : NK_ROWS;
             for (int i = panel; i < panel + panels; i++) {
                 const int vector = panel_start(i, p->vectors), count = panel_start(i + 1, p->vectors) - vector;
-                multiply(w, first, tiles, line, vector, count, w->sums + (size_t)(vector - start) * NK_LANES);
+                const int32_t *range = w->op->ranges ? w->op->ranges + NK_RANGE * i : NULL;
+                multiply(w, first, tiles, line, vector, count, range, w->sums + (size_t)(vector - start) * NK_LANES);
             }
             if (tall > 1 && wide > 1)
                 line_back(w->op, p, w->sums, whole, vectors, tiles, line, w->half + (size_t)first * p->tile_step, wide);
@@ -78,15 +84,15 @@ typedef struct {
 
 #define APART static __attribute__((noinline)) void
 #define PARTS(tall, wide, whole)                                                                                       \
-    APART input_##tall##x##wide##_##whole(const nk_op *op, const nk_plan *p, const float *const *rows, int tile0,      \
+    APART input_##tall##x##wide##_##whole(const nk_op *op, const nk_plan *p, const nk_source *sources, int tile0,      \
                                           int tiles, void *values) {                                                   \
-        input_tiles(op, p, rows, tile0, tiles, values, whole ? INTEGERS : FLOATS, tall == 1 ? 1 : POINTS,              \
+        input_tiles(op, p, sources, tile0, tiles, values, whole ? INTEGERS : FLOATS, tall == 1 ? 1 : POINTS,              \
                     wide == 1 ? 1 : POINTS);                                                                           \
     }                                                                                                                  \
     APART store_##tall##x##wide##_##whole(const nk_piece *w, const float *from, int vector, int vectors, int first,    \
                                           int tiles) {                                                                 \
         store_tiles(w->op, w->plan, from, whole, vector, vectors, (w->tile0 + first) * wide, tiles, w->out_rows,       \
-                    w->rows, tall, wide);                                                                              \
+                    w->added, w->rows, tall, wide);                                                                    \
     }                                                                                                                  \
     APART head_##tall##x##wide##_##whole(const nk_piece *w, const float *from, int vector, int vectors, int first,     \
                                          int tiles) {                                                                  \
@@ -134,20 +140,26 @@ static void wino_piece(const nk_op *op, const nk_map *in, nk_map *out, int row0,
     const int y = row0 + piece / op->groups / blocks * p.tall;
     const int tiles = across - tile0 < op->block ? across - tile0 : op->block;
     const int valid = row1 - y < p.tall ? row1 - y : p.tall, whole = op->kind == NK_WINO16;
-    const float *rows[POINTS];
+    const int count = op->sources > 1 ? op->sources : 1;
+    nk_source sources[NK_MAX_SOURCES];
     float *out_rows[6 * 16];
-    for (int r = 0; r < p.down; r++) {
-        const int from = y + r - op->top;
-        rows[r] = from < 0 || from >= op->height ? NULL : nk_row(in, from);
+    for (int s = 0, next = 0; s < count; next += in[s].channels, s++) {
+        sources[s].step = (size_t)in[s].step, sources[s].channels = in[s].channels, sources[s].first = next;
+        for (int r = 0; r < p.down; r++) {
+            const int from = y + r - op->top;
+            sources[s].rows[r] = from < 0 || from >= op->height ? NULL : nk_row(&in[s], from);
+        }
     }
+    nk_added added = {.step = op->added ? (size_t)in[count].step : 0};
+    for (int r = 0; op->added && r < valid; r++) added.rows[r] = nk_row(&in[count], y + r);
     for (int r = 0; r < valid * op->shuffle; r++) out_rows[r] = nk_row(out, y * op->shuffle + r);
 
     float *sums = (float *)(((uintptr_t)scratch + 63) & ~(uintptr_t)63), *half = sums + line_floats(&p);
     float *values = half + (size_t)up_to(op->block, NK_ROWS) * p.tile_step;
     float *heads = values + (size_t)(p.lines * POINTS) * p.value_step;
-    const nk_piece w = {op, &p, values, sums, half, heads, tile0, tiles, valid, out_rows};
+    const nk_piece w = {op, &p, values, sums, half, heads, tile0, tiles, valid, out_rows, op->added ? &added : NULL};
     if (op->head) memset(heads, 0, sizeof(float) * fused_floats(op, p.strands));
-    shape->input[whole](op, &p, rows, tile0, tiles, values);
+    shape->input[whole](op, &p, sources, tile0, tiles, values);
     const int panels = (p.vectors + NK_PANEL - 1) / NK_PANEL, end = panels * (group + 1) / op->groups;
     for (int panel = panels * group / op->groups; panel < end; panel += p.span)
         shape->span[whole](&w, panel, end - panel < p.span ? end - panel : p.span);

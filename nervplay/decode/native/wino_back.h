@@ -65,13 +65,29 @@ NK_INLINE void fetch_strand(float *const *rows, int step, int count, size_t byte
     for (int i = 0; i < count; i++) __builtin_prefetch((char *)rows[i * step] + bytes, 1);
 }
 
+/* What is added to the output: its rows, and floats from one pixel to the next. */
+typedef struct {
+    const float *rows[6];
+    size_t step;
+} nk_added;
+
+/* Add it to a strand of `count` pixels, at most m, from column x on. */
+NK_INLINE void add_strand(const nk_added *added, int x, int channel, int left, vf *out, int count, const int m,
+                          const int tall) {
+    const vlanes lanes = first_lanes(left);
+    const size_t at = (size_t)x * added->step + (size_t)channel;
+    NK_UNROLL for (int i = 0; i < m; i++)
+        if (i < count)
+            out[i] = out[i] + vload_lanes(tall > 1 ? added->rows[i] + at : added->rows[0] + at + (size_t)i * added->step, lanes);
+}
+
 /* Store tiles where they lie inside the picture; x: column of the first. */
 NK_INLINE void store_tiles(const nk_op *shared_op, const nk_plan *shared_plan, const float *from, const int integers,
-                           int vector, int vectors, int x, int tiles, float *const *out_rows, int rows, const int tall,
-                           const int wide) {
+                           int vector, int vectors, int x, int tiles, float *const *out_rows, const nk_added *added,
+                           int rows, const int tall, const int wide) {
     const nk_op copy = *shared_op, *op = &copy; /* copies stay in registers, for no store can change them */
     const nk_plan plan = *shared_plan, *p = &plan;
-    const size_t each = (size_t)(op->out_channels / op->shuffle);
+    const size_t each = pixel_floats(op);
     nk_run runs[2 * NK_PANEL][NK_LANES];
     int found[2 * NK_PANEL];
     for (int j = 0; j < vectors; j++) found[j] = find_runs(shared_op, (vector + j) * NK_LANES, runs[j]);
@@ -87,6 +103,11 @@ NK_INLINE void store_tiles(const nk_op *shared_op, const nk_plan *shared_plan, c
             if (tall > 1 && !shared)
                 fetch_strand(out_rows + runs[j]->row, op->shuffle, rows, (at + wide * each + (size_t)runs[j]->offset) * bytes);
             strand(op, p, from, integers, vector + j, j, t, c, out, tall, wide);
+            if (added) {
+                const int channel = (vector + j) * NK_LANES;
+                add_strand(added, x0 + c, channel, op->out_channels - channel, out, tall > 1 ? rows : columns,
+                           tall > 1 ? tall : wide, tall);
+            }
             if (whole)
                 store_integers(runs[j], found[j], out_rows, op->shuffle, at, vload(op->units + (vector + j) * NK_LANES), out,
                                rows, tall);

@@ -8,19 +8,28 @@
 /* What becomes of a transformed input. */
 enum nk_sink { FLOATS, INTEGERS, PEAKS };
 
+/* A source: the rows of a line of tiles, NULL outside; floats from one pixel to the next; how many channels there are, and
+   the number of the first among those of the op. */
+typedef struct {
+    const float *rows[POINTS];
+    size_t step;
+    int channels, first;
+} nk_source;
+
 /* Transform the input of one tile and one vector of channels. to: position 0 of the result, `p->value_step` from one
    position to the next; of peaks `p->padded`. What the tile behind it reads and this one does not is fetched: tiles
    step through memory in a way that the processor does not foresee. */
-NK_INLINE void input_vector(const nk_op *op, const nk_plan *p, const float *const *rows, int x0, int channel, void *to,
+NK_INLINE void input_vector(const nk_op *op, const nk_plan *p, const nk_source *source, int x0, int channel, void *to,
                             const enum nk_sink sink, const int down, const int across) {
-    const vlanes lanes = first_lanes(op->channels - channel);
-    const size_t behind = (size_t)(p->wide * op->channels);
+    const float *const *rows = source->rows;
+    const vlanes lanes = first_lanes(source->channels - channel);
+    const size_t behind = (size_t)p->wide * source->step;
     int inside = x0 >= 0 && x0 + across <= op->width;
     for (int r = 0; r < down; r++) inside &= rows[r] != NULL;
     vf grid[POINTS][POINTS], line[POINTS], turned[POINTS];
     for (int c = 0; c < across; c++) {
         const int x = x0 + c;
-        const size_t at = (size_t)x * (size_t)op->channels + (size_t)channel;
+        const size_t at = (size_t)x * source->step + (size_t)channel;
         if (inside) {
             NK_UNROLL for (int r = 0; r < down; r++) line[r] = vload_lanes(rows[r] + at, lanes);
             if (across > 1 && c + p->wide >= across)
@@ -40,7 +49,7 @@ NK_INLINE void input_vector(const nk_op *op, const nk_plan *p, const float *cons
             if (sink == FLOATS) {
                 vstore((float *)to + k * p->value_step, line[c]);
             } else if (sink == INTEGERS) {
-                const vf norm = vload(op->norm + k * (size_t)p->padded + (size_t)channel);
+                const vf norm = vload(op->norm + k * (size_t)p->padded + (size_t)(source->first + channel));
                 *(vh_any *)((int16_t *)to + k * p->value_step) = vshort(line[c] * norm);
             } else {
                 float *peak = (float *)to + k * (size_t)p->padded;
@@ -50,15 +59,18 @@ NK_INLINE void input_vector(const nk_op *op, const nk_plan *p, const float *cons
     }
 }
 
-NK_INLINE void input_tiles(const nk_op *shared_op, const nk_plan *shared_plan, const float *const *rows, int tile0,
+NK_INLINE void input_tiles(const nk_op *shared_op, const nk_plan *shared_plan, const nk_source *sources, int tile0,
                            int tiles, void *values, const enum nk_sink sink, const int down, const int across) {
     const nk_op copy = *shared_op, *op = &copy; /* copies stay in registers, for no store can change them */
     const nk_plan plan = *shared_plan, *p = &plan;
     const size_t each = sink == INTEGERS ? sizeof(int16_t) : sizeof(float);
+    /* The vector behind the last channel of a source is that of the next one, or tile, and written after it. */
     for (int t = 0; t < tiles; t++) {
-        for (int c = 0; c < op->channels; c += NK_LANES) {
-            char *to = (char *)values + (size_t)(t * p->padded + c) * each;
-            input_vector(op, p, rows, (tile0 + t) * p->wide - op->left, c, to, sink, down, across);
+        for (const nk_source *source = sources; source == sources || source < sources + op->sources; source++) {
+            for (int c = 0; c < source->channels; c += NK_LANES) {
+                char *to = (char *)values + (size_t)(t * p->room + source->first + c) * each;
+                input_vector(op, p, source, (tile0 + t) * p->wide - op->left, c, to, sink, down, across);
+            }
         }
     }
 }
@@ -67,14 +79,14 @@ NK_INLINE void input_tiles(const nk_op *shared_op, const nk_plan *shared_plan, c
 NK_INLINE void peak_of(const nk_op *op, const float *in, float *peak, const int down, const int across) {
     const nk_plan p = plan_of(op);
     for (int y = 0; y < op->out_height; y += p.tall) {
-        const float *rows[POINTS];
+        nk_source source = {.step = (size_t)op->channels, .channels = op->channels};
         for (int r = 0; r < down; r++) {
-            const int from = y + r - op->top;
-            rows[r] = from < 0 || from >= op->height ? NULL : in + (size_t)from * (size_t)(op->width * op->channels);
+            const int from = y + r - op->top, exists = from >= 0 && from < op->height;
+            source.rows[r] = exists ? in + (size_t)from * (size_t)(op->width * op->channels) : NULL;
         }
         for (int x = 0; x < op->out_width; x += p.wide)
             for (int c = 0; c < op->channels; c += NK_LANES)
-                input_vector(op, &p, rows, x - op->left, c, peak + c, PEAKS, down, across);
+                input_vector(op, &p, &source, x - op->left, c, peak + c, PEAKS, down, across);
     }
 }
 

@@ -15,6 +15,7 @@ typedef struct {
     int lines;        /* of POINTS positions each: what is transformed back together */
     int strands;      /* of output pixels: what comes out of one transform back */
     int padded;       /* channels rounded up to 16 */
+    int room;         /* of a tile for them: a vector more where there are several sources, for each ends where it likes */
     int vectors;      /* of output channels */
     int span;         /* panels whose results are kept together: two where a head adds them */
     size_t pitch;     /* floats of the sums of one tile and position */
@@ -31,10 +32,11 @@ static nk_plan plan_of(const nk_op *op) {
     p.lines = p.down * p.across / POINTS;
     p.strands = p.tall > 1 ? p.wide : 1;
     p.padded = up_to(op->channels, 16);
+    p.room = p.padded + (op->sources > 1 ? 16 : 0);
     p.vectors = (op->out_channels + NK_LANES - 1) / NK_LANES;
     p.span = op->head ? 2 : 1;
     p.pitch = (size_t)(p.span * NK_COLUMNS);
-    p.value_step = (size_t)up_to(op->block, NK_ROWS) * (size_t)p.padded + 16;
+    p.value_step = (size_t)up_to(op->block, NK_ROWS) * (size_t)p.room + 16;
     p.tile_step = p.lines > 1 ? p.pitch * (size_t)(p.wide * POINTS) : 0;
     return p;
 }

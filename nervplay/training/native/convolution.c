@@ -98,8 +98,10 @@ static void convolve_task(void *context, int piece, int worker) {
     conv_job *job = context;
     const nk_op *op = &job->op;
     const size_t area = (size_t)op->height * (size_t)op->width, item = (size_t)job->item;
-    nk_map in = {(float *)job->x + item * area * (size_t)op->channels, (size_t)(op->width * op->channels), op->height};
-    nk_map out = {job->out + item * area * (size_t)op->out_channels, (size_t)(op->width * op->out_channels), op->height};
+    const nk_map in = {(float *)job->x + item * area * (size_t)op->channels, (size_t)(op->width * op->channels), op->height,
+                       op->channels, op->channels};
+    nk_map out = {job->out + item * area * (size_t)op->out_channels, (size_t)(op->width * op->out_channels), op->height,
+                  op->out_channels, op->out_channels};
     wino_piece(op, &in, &out, 0, op->height, piece, job->work + (size_t)worker * job->scratch);
 }
 
@@ -157,17 +159,18 @@ NK_INLINE void transform_tile(const conv_job *job, int number, const int tile) {
     const int all = job->chunk + number, item = all / (across * down), place = all % (across * down);
     const int y = place / across * tile, x = place % across * tile;
     const size_t area = (size_t)op->height * (size_t)op->width, line = (size_t)(op->width * op->channels);
-    const float *map = job->x + (size_t)item * area * (size_t)op->channels, *rows[8];
+    const float *map = job->x + (size_t)item * area * (size_t)op->channels;
+    nk_source source = {.step = (size_t)op->channels, .channels = op->channels};
     vf o[POSITIONS];
     nk_plan plan = plan_of(op);
     plan.value_step = job->value_step;
     for (int r = 0; r < 8; r++) {
         const int from = y + r - op->top;
-        rows[r] = from < 0 || from >= op->height ? NULL : map + (size_t)from * line;
+        source.rows[r] = from < 0 || from >= op->height ? NULL : map + (size_t)from * line;
     }
     for (int c = 0; c < job->padded; c += NK_LANES) {
         float *to = job->values + (size_t)number * (size_t)job->padded + (size_t)c;
-        if (c < op->channels) input_vector(op, &plan, rows, x - op->left, c, to, FLOATS, 8, 8);
+        if (c < op->channels) input_vector(op, &plan, &source, x - op->left, c, to, FLOATS, 8, 8);
         else for (int k = 0; k < POSITIONS; k++) vstore(to + (size_t)k * job->value_step, vset(0.0f));
     }
     for (int c = 0; c < job->out_padded; c += NK_LANES) {
