@@ -8,35 +8,54 @@
 #include "nk.h"
 #include "simd.h"
 
-#define GHOST_PIXELS APART_VECTORS /* of one place that are computed together */
+#define GHOST_PIXELS APART_VECTORS /* of one place that are computed together, */
+#define GHOST_TAPS 3               /* where so many taps lie side by side */
 
 typedef struct {
     const float *rows[8];   /* of the input, by tap; NULL above and below the map */
     const float *weights;   /* [taps down][taps across][padded] of one place */
+    const float *bias;      /* the same, [padded] */
     const float *centre;    /* the row of the pixels themselves */
     const float *gate;      /* the same of the gate, or NULL */
     float *out;
     int channels, padded, width, left;
 } nk_ghost_row;
 
-/* The vector from channel c on, of n channels, of pixels x, x + factor, ...; `inside`: all that they read lies in the row. */
-NK_INLINE void ghost_vector(const nk_op *op, const nk_ghost_row *r, int x, int c, int n, vf bias, const int inside, const int pixels) {
+/* Products of one row of GHOST_TAPS taps with GHOST_PIXELS neighbours of one place, all inside: each input is read once. */
+NK_INLINE void ghost_taps(const float *from, size_t step, const float *weights, size_t padded, int n, vf *w) {
+    vf x[GHOST_PIXELS + GHOST_TAPS - 1];
+    NK_UNROLL for (int i = 0; i < GHOST_PIXELS + GHOST_TAPS - 1; i++) {
+        x[i] = vload_n(from + (size_t)i * step, n);
+        NK_KEEP(x[i]);
+    }
+    NK_UNROLL for (int u = 0; u < GHOST_TAPS; u++) {
+        const vf weight = vload(weights + (size_t)u * padded);
+        NK_UNROLL for (int i = 0; i < GHOST_PIXELS; i++) w[i] += x[i + u] * weight;
+    }
+}
+
+/* The vector from channel c on, of n channels, of pixels x, x + factor, ...; inside: all that they read lies in the row. */
+NK_INLINE void ghost_vector(const nk_op *op, const nk_ghost_row *r, int x, int c, int n, const int inside, const int pixels) {
     const nk_ghost *ghost = op->ghost;
-    const size_t each = (size_t)r->channels, step = (size_t)ghost->factor * each;
+    const size_t each = (size_t)r->channels, step = (size_t)ghost->factor * each, padded = (size_t)r->padded;
     vf v[GHOST_PIXELS] = {{0}}, w[GHOST_PIXELS] = {{0}};
     NK_UNROLL for (int i = 0; i < pixels; i++) {
         v[i] = vload_n(r->centre + (size_t)x * each + (size_t)i * step + c, n);
-        w[i] = bias;
+        w[i] = vload(r->bias + c);
     }
     for (int t = 0; t < ghost->down; t++) {
         if (!r->rows[t]) continue;
+        const float *weights = r->weights + (size_t)(t * ghost->across) * padded + c;
+        if (inside) {
+            ghost_taps(r->rows[t] + (size_t)(x - r->left) * each + c, step, weights, padded, n, w);
+            continue;
+        }
         for (int u = 0; u < ghost->across; u++) {
             const int from = x + u * ghost->factor - r->left;
-            const vf weight = vload(r->weights + (size_t)((t * ghost->across + u) * r->padded + c));
             NK_UNROLL for (int i = 0; i < pixels; i++) {
                 const int at = from + i * ghost->factor;
-                if (inside || (at >= 0 && at < r->width))
-                    w[i] += vload_n(r->rows[t] + (ptrdiff_t)at * (ptrdiff_t)each + c, n) * weight;
+                if (at >= 0 && at < r->width)
+                    w[i] += vload_n(r->rows[t] + (size_t)at * each + c, n) * vload(weights + (size_t)u * padded);
             }
         }
     }
@@ -59,6 +78,13 @@ NK_INLINE void ghost_vector(const nk_op *op, const nk_ghost_row *r, int x, int c
     }
 }
 
+/* All channels of them. */
+NK_INLINE void ghost_pixels(const nk_op *op, const nk_ghost_row *r, int x, const int inside, const int pixels) {
+    const int full = op->channels / NK_LANES * NK_LANES;
+    for (int c = 0; c < full; c += NK_LANES) ghost_vector(op, r, x, c, NK_LANES, inside, pixels);
+    if (full < op->channels) ghost_vector(op, r, x, full, op->channels - full, inside, pixels);
+}
+
 /* A block of pixels of one row. */
 static void ghost_piece(const nk_op *op, const nk_map *in, nk_map *out, int row0, int row1, int piece, void *scratch) {
     (void)row1, (void)scratch;
@@ -73,21 +99,17 @@ static void ghost_piece(const nk_op *op, const nk_map *in, nk_map *out, int row0
     }
     if (ghost->gate) r.gate = ghost->gate + 2 * (size_t)y * (size_t)op->width * (size_t)op->channels;
     for (int j = 0; j < factor; j++) {
-        const int first = x0 + j, place = y % factor * factor + first % factor;
+        const int place = y % factor * factor + (x0 + j) % factor;
         r.weights = (const float *)op->weights + (size_t)(place * ghost->down * ghost->across * r.padded);
-        const float *biases = op->bias + (size_t)(place * r.padded);
-        for (int c = 0; c < op->channels; c += NK_LANES) {
-            const int left = op->channels - c, n = left < NK_LANES ? left : NK_LANES;
-            const vf bias = vload(biases + c);
-            for (int x = first; x < x1;) {
-                const int last = x + (GHOST_PIXELS - 1) * factor;
-                if (last < x1 && x >= op->left && last + (ghost->across - 1) * factor - op->left < op->width) {
-                    ghost_vector(op, &r, x, c, n, bias, 1, GHOST_PIXELS);
-                    x = last + factor;
-                } else {
-                    ghost_vector(op, &r, x, c, n, bias, 0, 1);
-                    x += factor;
-                }
+        r.bias = op->bias + (size_t)(place * r.padded);
+        for (int x = x0 + j; x < x1;) {
+            const int last = x + (GHOST_PIXELS - 1) * factor, read = last + (ghost->across - 1) * factor - op->left;
+            if (ghost->across == GHOST_TAPS && last < x1 && x >= op->left && read < op->width) {
+                ghost_pixels(op, &r, x, 1, GHOST_PIXELS);
+                x = last + factor;
+            } else {
+                ghost_pixels(op, &r, x, 0, 1);
+                x += factor;
             }
         }
     }
