@@ -338,6 +338,14 @@ def test_which_stages_have_tiles_as_lanes(isa: Isa) -> None:
     assert plan_chain(alone, isa, 1).kinds == ["wino"], "no head"
 
 
+@pytest.mark.parametrize("threads", [1, 2])
+def test_lanes_of_a_strip_are_full_and_threads_equal(isa: Isa, threads: int) -> None:
+    plan = plan_chain(line((360, 640), 24), isa, threads)
+    if plan.kinds[0] == "line":  # the rest of a strip is computed as if it were 16 tiles for each thread
+        tiles, at_once = plan.ops[0].strip * -(-640 // 6), 16 * threads
+        assert tiles / (-(-tiles // at_once) * at_once) > 0.98
+
+
 def test_only_a_head_of_three_channels_is_inside(isa: Isa) -> None:
     stage = convolution(15, (21, 43), 5, 16, (3, 3), shuffle=2, activation="gelu")
     head = convolution(16, (42, 86), 16, 4, (1, 1), activation="half_tanh")
