@@ -158,10 +158,9 @@ def transformed(weight: Float) -> NDArray[np.float64]:
         weight: kernels of 1, 3 or 5 taps in each direction.
     """
     outputs, channels, rows, columns = weight.shape
-    u: NDArray[np.float64] = np.einsum(
-        "ak,oikl,bl->abio", _weight_transform(rows), weight, _weight_transform(columns), optimize=True
-    )
-    return np.ascontiguousarray(u.reshape(-1, channels, outputs))
+    both = np.kron(_weight_transform(rows), _weight_transform(columns))
+    taps = weight.transpose(2, 3, 1, 0).reshape(rows * columns, -1)
+    return np.asarray(both @ taps, np.float64).reshape(-1, channels, outputs)
 
 
 def _wide(values: NDArray[Any], lanes: int) -> Float:
@@ -220,10 +219,11 @@ def pack_winograd(weight: Float, lanes: int, most: int, ranges: Sequence[tuple[i
         most: vectors of the widest panel.
         ranges: input channels that each panel reads; None for all.
     """
-    u = _wide(transformed(weight), lanes)
     parts = panels(weight.shape[0], lanes, most)
     read = ranges or [(0, weight.shape[1])] * len(parts)
-    return np.concatenate([u[:, c:d, a:b].ravel() for (a, b), (c, d) in zip(parts, read, strict=True)])
+    # Panel by panel: all of a large layer, in float64, would take half a gigabyte.
+    each = (transformed(weight[a:b, c:d]) for (a, b), (c, d) in zip(parts, read, strict=True))
+    return np.concatenate([_wide(u, lanes).ravel() for u in each])
 
 
 def _axis_units(wanted: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
