@@ -32,6 +32,7 @@ int nk_abi(void) { return NK_ABI; }
 int nk_isa_count(void) { return (int)(sizeof nk_all / sizeof *nk_all) - 1; }
 const char *nk_isa_name(int isa) { return nk_all[isa]->name; }
 int nk_isa_supported(int isa) { return nk_all[isa]->supported(); }
+int nk_isa_adds_apart(int isa) { return nk_all[isa]->adds_apart(); }
 int nk_isa_lanes(int isa) { return nk_all[isa]->lanes; }
 int nk_isa_panel(int isa) { return nk_all[isa]->panel; }
 

@@ -4,6 +4,7 @@
 #include "flat.h"
 #include "ghost.h"
 #include "line.h"
+#include "line_pairs.h"
 #include "mix.h"
 #include "point.h"
 #include "wino.h"
@@ -24,12 +25,22 @@ static int supported(void) {
 #endif
 }
 
+/* Intel's adders are its multipliers. */
+static int adds_apart(void) {
+#if defined(NK_AVX512)
+    return __builtin_cpu_is("amd") != 0;
+#else
+    return 0;
+#endif
+}
+
 static size_t scratch(const nk_op *op) {
     switch (op->kind) {
     case NK_DIRECT: return direct_scratch(op);
     case NK_HEAD: case NK_HEAD16: return head_scratch(op);
 #if defined(NK_AVX512)
     case NK_LINE: case NK_LINE16: return line_scratch(op);
+    case NK_LINE_PAIRS: return pairs_scratch(op);
 #endif
     case NK_MIX: case NK_MIX16: return mix_scratch(op);
     case NK_ENLARGE: return enlarge_scratch(op);
@@ -44,7 +55,7 @@ static int pieces(const nk_op *op, int row0, int row1) {
     switch (op->kind) {
     case NK_WINO: case NK_WINO16: return wino_pieces(op, row0, row1);
 #if defined(NK_AVX512)
-    case NK_LINE: case NK_LINE16: return line_pieces(op, row0, row1);
+    case NK_LINE: case NK_LINE16: case NK_LINE_PAIRS: return line_pieces(op, row0, row1);
 #endif
     default: return row_pieces(op, row0, row1);
     }
@@ -56,6 +67,7 @@ static void piece(const nk_op *op, const nk_map *in, nk_map *out, int row0, int 
     case NK_HEAD: case NK_HEAD16: head_piece(op, in, out, row0, row1, number, work); break;
 #if defined(NK_AVX512)
     case NK_LINE: case NK_LINE16: line_piece(op, in, out, row0, row1, number, work); break;
+    case NK_LINE_PAIRS: pairs_piece(op, in, out, row0, row1, number, work); break;
 #endif
     case NK_MIX: case NK_MIX16: mix_piece(op, in, out, row0, row1, number, work); break;
     case NK_ENLARGE: enlarge_piece(op, in, out, row0, row1, number, work); break;
@@ -67,6 +79,6 @@ static void piece(const nk_op *op, const nk_map *in, nk_map *out, int row0, int 
 }
 
 const nk_kernels TABLE(NK_NAME) = {
-    QUOTED(NK_NAME), NK_LANES, NK_PANEL, supported, scratch, pieces, piece, linear_part, depthwise_row, wino_peak,
+    QUOTED(NK_NAME), NK_LANES, NK_PANEL, supported, adds_apart, scratch, pieces, piece, linear_part, depthwise_row, wino_peak,
     moments_row,
 };

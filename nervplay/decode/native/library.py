@@ -37,7 +37,7 @@ __all__ = [
     "why_not",
 ]
 
-ABI = 7
+ABI = 8
 """`NK_ABI` of the sources that this module mirrors."""
 MAX_CHAIN = 32
 """`NK_MAX_CHAIN`."""
@@ -51,7 +51,7 @@ CODES = {
 """`enum nk_code`."""
 _KIND_NAMES = (
     *("direct", "wino", "wino16", "head", "head16", "line", "line16"),
-    *("mix", "mix16", "enlarge", "point", "ghost", "flat16"),
+    *("mix", "mix16", "enlarge", "point", "ghost", "flat16", "line_pairs"),
 )
 KINDS = {name: number for number, name in enumerate(_KIND_NAMES)}
 """`enum nk_kind`."""
@@ -165,12 +165,14 @@ class Isa(NamedTuple):
         name: "avx512", "avx2" or "generic".
         lanes: floats of a vector.
         panel: vectors of the widest panel of packed weights.
+        adds_apart: whether additions cost nothing beside multiplications, as on AMD's processors.
     """
 
     number: int
     name: str
     lanes: int
     panel: int
+    adds_apart: bool
 
 
 class _State:
@@ -189,7 +191,7 @@ def _cache() -> Path:
 
 def _declare(library: ctypes.CDLL) -> ctypes.CDLL:
     """Give the functions of the library their types."""
-    for name in ("count", "supported", "lanes", "panel"):
+    for name in ("count", "supported", "adds_apart", "lanes", "panel"):
         getattr(library, f"nk_isa_{name}").argtypes = [] if name == "count" else [c_int]
     library.nk_isa_name.argtypes, library.nk_isa_name.restype = [c_int], c_char_p
     library.nk_pool_new.argtypes, library.nk_pool_new.restype = [c_int], c_void_p
@@ -261,7 +263,8 @@ def kernels(name: str | None = None) -> Isa:
     for number in range(library.nk_isa_count()):
         found = library.nk_isa_name(number).decode()
         if name in (None, found) and library.nk_isa_supported(number):
-            return Isa(number, found, library.nk_isa_lanes(number), library.nk_isa_panel(number))
+            lanes, panel = library.nk_isa_lanes(number), library.nk_isa_panel(number)
+            return Isa(number, found, lanes, panel, bool(library.nk_isa_adds_apart(number)))
     raise CapabilityError(f"this processor cannot run the '{name}' kernels; leave the choice to nervplay")
 
 

@@ -228,13 +228,19 @@ static void line_store(const nk_op *op, const nk_line *line, float *heads, nk_ma
         for (int i = 0; i < s; i++) line_row(op, line, heads, o, i, out->base + (size_t)o * plane);
 }
 
+/* Find the tiles of a piece, read them, and make the head's sums 0. */
+static void line_start(const nk_op *op, const nk_map *in, int row0, int row1, int piece, nk_line *line, float *values,
+                       float *heads) {
+    line_find(op, in, row0, row1, piece, line);
+    for (int c = 0; c < op->channels; c += NK_LANES)
+        for (int p = 0; p < LINE_POINTS; p++) line_gather(op, line, c, p, values);
+    memset(heads, 0, sizeof(float) * (size_t)(op->shuffle * op->shuffle) * LINE_STEP);
+}
+
 static void line_piece(const nk_op *op, const nk_map *in, nk_map *out, int row0, int row1, int piece, void *scratch) {
     float *values = (float *)(((uintptr_t)scratch + 63) & ~(uintptr_t)63), *heads = values + line_values(op);
     nk_line line;
-    line_find(op, in, row0, row1, piece, &line);
-    for (int c = 0; c < op->channels; c += NK_LANES)
-        for (int p = 0; p < LINE_POINTS; p++) line_gather(op, &line, c, p, values);
-    memset(heads, 0, sizeof(float) * (size_t)(op->shuffle * op->shuffle) * LINE_STEP);
+    line_start(op, in, row0, row1, piece, &line, values, heads);
     if (op->kind == NK_LINE16) {
         line_input(op, values, 1);
         all_integers(op, values, heads);

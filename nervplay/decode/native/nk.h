@@ -16,7 +16,7 @@
 #endif
 
 /* Bump when a struct or a packed layout changes: a library of another version is not used. */
-#define NK_ABI 7
+#define NK_ABI 8
 /* Coefficients of `transform_sums`. */
 #define NK_AXIS 17
 /* Integers of `nk_op.ranges` for a panel. */
@@ -28,7 +28,7 @@
 
 enum nk_kind {
     NK_DIRECT, NK_WINO, NK_WINO16, NK_HEAD, NK_HEAD16, NK_LINE, NK_LINE16, NK_MIX, NK_MIX16, NK_ENLARGE,
-    NK_POINT, NK_GHOST, NK_FLAT16
+    NK_POINT, NK_GHOST, NK_FLAT16, NK_LINE_PAIRS
 };
 enum nk_act {
     NK_NONE, NK_RELU, NK_LEAKY, NK_RELU6, NK_GELU, NK_SILU, NK_SOFTPLUS, NK_HARDSWISH, NK_SIN, NK_SIGMOID, NK_TANH,
@@ -98,15 +98,16 @@ typedef struct nk_op {
     float slope;                    /* NK_LEAKY */
     const void *weights;            /* packed by Python, see `packing.py` */
     const float *bias;              /* padded with zeros to whole vectors */
-    const float *scale;             /* 16 bits: what one unit of a result is worth, [padded out_channels] */
+    const float *scale;             /* 16 bits, NK_LINE_PAIRS: what one unit of a result is worth, [padded out_channels] */
     const float *units;             /* the result is stored as 16-bit integers, so many to 1, [padded out_channels]; or NULL.
                                        Only NK_WINO16 of two dimensions and NK_FLAT16 in front of NK_HEAD16 */
     const float *norm;              /* 16 bits: 16-bit units per unit of the transformed input, [position][padded channels];
-                                       NK_FLAT16: of the input, [padded channels] */
+                                       NK_FLAT16: of the input, [padded channels]. NK_LINE_PAIRS: powers of two,
+                                       [channel][position], see `line_pairs.h` */
     const float *axes;              /* 16 bits: coefficients of the transform back, [rows, columns][NK_AXIS] */
     const struct nk_op *head;       /* a 1x1 NK_HEAD of 3 channels that reads the result at once, which then is stored nowhere; or NULL.
                                        Only where whole vectors belong to one place of the shuffle, and groups == 1.
-                                       NK_LINE and NK_LINE16 always have one */
+                                       NK_LINE, NK_LINE16 and NK_LINE_PAIRS always have one; the last is for SiLU */
     const nk_step *step;            /* NK_MIX, NK_ENLARGE */
     const nk_point *point;          /* NK_POINT */
     const nk_ghost *ghost;          /* NK_GHOST */
@@ -142,6 +143,7 @@ typedef struct {
     int lanes;  /* floats of a vector */
     int panel;  /* vectors of a column panel of packed weights */
     int (*supported)(void);
+    int (*adds_apart)(void); /* whether additions cost nothing beside multiplications: NK_LINE_PAIRS pays then */
     /* Bytes of scratch that one worker needs for an op, and pieces of a strip that can be computed apart. in: the sources,
        and behind them what is added. */
     size_t (*scratch)(const nk_op *op);
@@ -177,6 +179,7 @@ NK_API int nk_abi(void);
 NK_API int nk_isa_count(void);
 NK_API const char *nk_isa_name(int isa);
 NK_API int nk_isa_supported(int isa);
+NK_API int nk_isa_adds_apart(int isa);
 NK_API int nk_isa_lanes(int isa);
 NK_API int nk_isa_panel(int isa);
 

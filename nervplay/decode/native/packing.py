@@ -6,6 +6,7 @@ Layouts (L lanes of a vector, P = 3 vectors of a panel at most; `gemm.h` splits 
     16 bits     [panel][position][channel pair][L * vectors][2]   int16
     line        [trio][channel][position][3]             float32
     16 bits     [trio][channel pair][position][3][2]     int16
+    in pairs    [six][half of the positions][sums, channel][position][6]   float32
     direct      [panel][tap][channel][L * vectors]           float32
     head        [tap][output][channels padded to L]          float32
     16 bits     [tap][output][channel pairs padded to L][2]  int16
@@ -35,6 +36,7 @@ __all__ = [
     "pack_head16",
     "pack_line",
     "pack_line16",
+    "pack_line_pairs",
     "pack_linear",
     "pack_winograd",
     "pack_winograd16",
@@ -58,6 +60,11 @@ TRIO = 3
 
 _WORTH = 0.9
 """Panels read only the channels that they need where those are at most this part of all."""
+
+_SIX, _GROUP = 6, 3
+"""Output channels that `line_pairs.h` computes together, and channels of which it takes two as a pair."""
+_ORDER = (1, 2, 3, 4, 5, 6, 0, 7)
+"""Its order of positions."""
 
 _POINTS = (0.0, 1.0, -1.0, 2.0, -2.0, 0.5, -0.5)
 _INPUT = np.array(
@@ -309,6 +316,36 @@ def pack_line16(weight: Float, peak: Float) -> Packed16:
     whole = _pairs16(weight, peak)
     pairs = whole.weights.reshape(*whole.weights.shape[:2], -1, TRIO, 2).transpose(2, 1, 0, 3, 4)
     return whole._replace(weights=pairs.ravel())
+
+
+def pack_line_pairs(weight: Float) -> tuple[Float, Float, Float]:
+    """Return the weights of `NK_LINE_PAIRS`, flat, its `norm`, (channels by three, 8), and its `scale`, (C',).
+
+    Norm and scale are powers of two. Weights are divided by both, values multiplied by the norm, sums by the scale, so
+    that nothing that counts is lost beside what is larger: all outputs become as large, and all channels; at each
+    position a value is as large as a weight, whatever the transforms make of both. `line_pairs.h` divides a tile by its
+    largest value times the norm of the first position.
+
+    Args:
+        weight: float32 (C', C, 1, 3), outputs in stored order, C' by 6.
+    """
+    order = list(_ORDER)
+    u = transformed(weight)[order].transpose(1, 0, 2)
+    least = np.abs(u).max() * 1e-6 + 1e-30
+    scale = np.exp2(np.rint(np.log2(np.abs(u).max(axis=(0, 1)) + least)))
+    u /= scale
+    size = np.abs(u).max(axis=2) + 1e-6
+    channel = size.max(axis=1, keepdims=True)
+    position = np.sqrt((size / channel).max(axis=0) / np.linalg.norm(_INPUT, axis=1)[order])
+    norm = np.exp2(np.rint(np.log2(channel * position[0] * position)))
+    more = ((0, -len(u) % _GROUP), (0, 0))
+    norm, u = np.pad(norm, more), np.pad(u / norm[:, :, None], (*more, (0, 0)))
+    # Products are of what is rounded to float32; what is taken off is summed exactly.
+    u = u.astype(np.float32).astype(np.float64)
+    off = -(u[0::_GROUP] * u[1::_GROUP]).sum(axis=0)
+    parts = np.concatenate([off[None], u]).reshape(len(u) + 1, 2, 4, -1, _SIX)
+    flat = parts.transpose(3, 1, 0, 2, 4).astype(np.float32).ravel()
+    return flat, norm.astype(np.float32), scale.astype(np.float32)
 
 
 def pack_direct(weight: Float, lanes: int, most: int) -> Float:

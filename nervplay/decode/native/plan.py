@@ -4,7 +4,8 @@ Rules, measured on 2 cores with 1 MiB of second-level cache each:
   * Winograd where the kernel is 3x3, 5x5 or a line of 3 or 5 taps and the map has at least `MIN_TILES` tiles: below,
     reading 64 transformed weights per pair of channels costs more than it saves;
   * 1024 positions of transformed tiles per block: 16 tiles of 8x8, 128 of 8x1;
-  * where vectors have 16 lanes, a 1x3 stage of few channels with a head inside has tiles as lanes (`line.h`);
+  * where vectors have 16 lanes, a 1x3 stage of few channels with a head inside has tiles as lanes (`line.h`), and
+    in float32, where the processor adds beside multiplying, its products in pairs (`line_pairs.h`);
   * strips of as few rows as give every thread `SHARE` pieces; the rings of a chain then fit the cache.
 """
 
@@ -27,6 +28,7 @@ from nervplay.decode.native.packing import (
     pack_head16,
     pack_line,
     pack_line16,
+    pack_line_pairs,
     pack_linear,
     pack_winograd,
     pack_winograd16,
@@ -246,6 +248,9 @@ def _pack(op: Op, conv: Conv, kind: str, isa: Isa, peak: Float | None) -> list[N
         arrays.append(pack_winograd(weight, isa.lanes, isa.panel, ranges))
     elif kind == "line":
         arrays.append(pack_line(weight))
+    elif kind == "line_pairs":
+        arrays += pack_line_pairs(weight)
+        op.norm, op.scale = (part.ctypes.data for part in arrays[2:])
     elif kind == "direct":
         arrays.append(pack_direct(weight, isa.lanes, isa.panel))
     elif kind == "head":
@@ -369,7 +374,8 @@ def _kinds(parts: Sequence[Part], isa: Isa, peaks: Mapping[Conv, Float]) -> list
     kinds = _plain_kinds(parts)
     ending = _ending(parts, kinds)
     if ending and fuses(parts, kinds, isa) and _in_line(ending[0], isa):
-        kinds[-2] = "line"
+        pairs = isa.adds_apart and ending[0].activation == "silu" and ending[0] not in peaks
+        kinds[-2] = "line_pairs" if pairs else "line"
     return [WHOLE.get(kind, kind) if part in peaks else kind for part, kind in zip(parts, kinds, strict=True)]
 
 

@@ -8,6 +8,7 @@ from nervplay.decode.native.packing import (
     _axis_coefficients,
     pack_line,
     pack_line16,
+    pack_line_pairs,
     pack_winograd,
     pack_winograd16,
     padded,
@@ -64,6 +65,29 @@ def test_trios_of_outputs() -> None:
         np.testing.assert_array_equal(whole[trio, :, :, place].transpose(1, 0, 2), same)
     np.testing.assert_array_equal(packed.scale, panel.scale[:12])
     np.testing.assert_array_equal(packed.axes, panel.axes)
+
+
+@pytest.mark.parametrize("channels", [1, 5, 24])
+def test_pairs_of_channels_are_one_product(channels: int) -> None:
+    rng = np.random.default_rng(4)
+    weight = (rng.standard_normal((12, channels, 1, 3)) * rng.uniform(1e-3, 1e3, (1, channels, 1, 1))).astype(
+        np.float32
+    )
+    weight *= rng.uniform(1e-2, 1e2, (12, 1, 1, 1)).astype(np.float32)
+    flat, norm, scale = pack_line_pairs(weight)
+    deep = padded(channels, 3)
+    assert norm.shape == (deep, 8)
+    for powers in (norm[:channels], scale):
+        np.testing.assert_array_equal(np.exp2(np.rint(np.log2(powers))), powers)
+    order = [1, 2, 3, 4, 5, 6, 0, 7]
+    packed = flat.reshape(2, 2, 1 + deep, 4, 6).transpose(2, 1, 3, 0, 4).reshape(1 + deep, 8, 12).astype(np.float64)
+    off, (b1, b2, b3) = packed[0], packed[1:].reshape(-1, 3, 8, 12).swapaxes(0, 1)
+    a = np.zeros((deep, 8))
+    a[:channels] = rng.standard_normal((channels, 8))
+    a1, a2, a3 = (a * norm).reshape(-1, 3, 8, 1).swapaxes(0, 1)
+    found = off + ((a1 + b2) * (a2 + b1) - a1 * a2 + a3 * b3).sum(axis=0)
+    exact = np.einsum("cp,pco->po", a[:channels], transformed(weight)[order])
+    np.testing.assert_allclose(found * scale / np.abs(exact).max(axis=0), exact / np.abs(exact).max(axis=0), atol=1e-5)
 
 
 def test_positions_of_one_axis_share_a_unit() -> None:

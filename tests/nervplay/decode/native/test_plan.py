@@ -292,12 +292,17 @@ def line(size: tuple[int, int], channels: int, outputs: int = 48, shuffle: int =
     ("size", "shuffle", "left"), [((21, 43), 2, 1), ((16, 6), 1, 1), ((9, 97), 3, 2), ((17, 62), 2, 0), ((40, 5), 2, 1)]
 )
 @pytest.mark.parametrize("channels", [1, 17, 24, 48])
-def test_tiles_as_lanes(isa: Isa, size: tuple[int, int], shuffle: int, left: int, channels: int) -> None:
+@pytest.mark.parametrize("adds_apart", [False, True])
+def test_tiles_as_lanes(
+    isa: Isa, size: tuple[int, int], *, shuffle: int, left: int, channels: int, adds_apart: bool
+) -> None:
+    isa = isa._replace(adds_apart=adds_apart)
     convs, x = line(size, channels, shuffle=shuffle, left=left), picture(size, channels)
     peak = np.zeros(peak_shape(convs[0], "wino"), np.float32)
     load().nk_peak(isa.number, plan_chain(convs[:1], isa, 1).ops, x.ctypes.data, peak.ctypes.data)
     for peaks in ({}, {convs[0]: peak}):
-        kind = ("line" if isa.lanes == 16 else "wino") + "16" * len(peaks)
+        whole, pairs = "16" * len(peaks), "_pairs" * (adds_apart and not peaks)
+        kind = "line" + pairs + whole if isa.lanes == 16 else "wino" + whole
         assert plan_chain(convs, isa, 1, peaks).kinds == [kind, "head"]
         out = run(convs, x, isa, peaks=peaks)
         # The stage by itself has channels as lanes. Integers are the same, but for a few that were near one half.
@@ -310,6 +315,43 @@ def test_tiles_as_lanes(isa: Isa, size: tuple[int, int], shuffle: int, left: int
             assert run(convs, x, isa, threads, peaks=peaks).tobytes() == out.tobytes()
 
 
+@pytest.mark.parametrize("channels", [23, 24, 25])
+@pytest.mark.parametrize("size", [0.01, 1.0, 100.0])
+def test_products_in_pairs_of_values_and_weights_of_unlike_size(isa: Isa, channels: int, size: float) -> None:
+    (stage, head), x = line((21, 43), channels), picture((21, 43), channels)
+    rng = np.random.default_rng(9)
+    # What all values are larger by, all weights are smaller by, and the same of each channel by itself; outputs and
+    # parts of the picture differ, too.
+    each = np.exp(rng.standard_normal(channels)).astype(np.float32) * np.float32(size)
+    outputs = np.exp(rng.standard_normal(stage.weight.shape[0])).astype(np.float32) / 3
+    weight = stage.weight / each[:, None, None] * outputs[:, None, None, None]
+    convs = [replace(stage, weight=weight), replace(head, activation="none")]
+    x *= each
+    x[:, :20] *= np.float32(0.01)
+    wanted = expected(convs[1], expected(convs[0], x))
+    for adds_apart in (False, True):
+        chosen = isa._replace(adds_apart=adds_apart)
+        out = run(convs, x, chosen)
+        assert np.abs(out - wanted).max() < (2e-5 if adds_apart else 1e-5)
+        # A tile knows nothing of others: a picture of the dark part alone is the same there.
+        alone, few = line((21, 18), channels), np.ascontiguousarray(x[:, :18])
+        alone = [
+            replace(conv, weight=known.weight, activation=known.activation)
+            for conv, known in zip(alone, convs, strict=True)
+        ]
+        np.testing.assert_array_equal(run(alone, few, chosen)[:, :24], out[:, :24])
+        assert run(convs, x, chosen, 3).tobytes() == out.tobytes()
+
+
+def test_pairs_are_chosen_where_additions_are_free(isa: Isa) -> None:
+    assert isa.lanes == 16 or not isa.adds_apart
+    (stage, head), apart = line((21, 43), 24), isa._replace(adds_apart=True)
+    known, other = ("line_pairs", "line") if isa.lanes == 16 else ("wino", "wino")
+    assert plan_chain([stage, head], apart, 1).kinds[0] == known
+    assert plan_chain([stage, head], isa._replace(adds_apart=False), 1).kinds[0] == other
+    assert plan_chain([replace(stage, activation="gelu"), head], apart, 1).kinds[0] == other
+
+
 def test_tiles_as_lanes_saturate(isa: Isa) -> None:
     convs, x = line((21, 43), 24), picture((21, 43), 24)
     peak = np.zeros(peak_shape(convs[0], "wino"), np.float32)
@@ -320,7 +362,9 @@ def test_tiles_as_lanes_saturate(isa: Isa) -> None:
     )
 
 
-def test_nan_stays_in_its_row(isa: Isa) -> None:
+@pytest.mark.parametrize("adds_apart", [False, True])
+def test_nan_stays_in_its_row(isa: Isa, adds_apart: bool) -> None:
+    isa = isa._replace(adds_apart=adds_apart)
     # Tiles of several rows are computed together, and behind the end of a row the next one is read by nobody.
     (stage, head), x = line((18, 20), 24), picture((18, 20), 24)
     convs = [stage, replace(head, activation="none")]
@@ -341,7 +385,7 @@ def test_which_stages_have_tiles_as_lanes(isa: Isa) -> None:
 @pytest.mark.parametrize("threads", [1, 2])
 def test_lanes_of_a_strip_are_full_and_threads_equal(isa: Isa, threads: int) -> None:
     plan = plan_chain(line((360, 640), 24), isa, threads)
-    if plan.kinds[0] == "line":  # the rest of a strip is computed as if it were 16 tiles for each thread
+    if plan.kinds[0].startswith("line"):  # the rest of a strip is computed as if it were 16 tiles for each thread
         tiles, at_once = plan.ops[0].strip * -(-640 // 6), 16 * threads
         assert tiles / (-(-tiles // at_once) * at_once) > 0.98
 
