@@ -76,8 +76,6 @@ _FLAT_WORK = 10_000_000
 _BLOCK_POSITIONS = 1024
 _BLOCK_PIXELS = 64
 _HEAD_PIXELS = 320
-_FLAT_WORK = 10_000_000
-"""Products of the smallest 1x1 convolution that gets integers."""
 _LINE_LANES, _LINE_TILES, _LINE_CHANNELS, _LINE_ROWS = 16, 16, 48, 5
 """Of `line.h`: lanes of the vectors that it needs, tiles of a piece, most channels (their positions stay in the
 first-level cache, beside the weights), and rows of its longest strip."""
