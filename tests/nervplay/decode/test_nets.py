@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from nervplay.decode.graph import Graph, trace
 from nervplay.decode.lowering import TorchStep, lower
-from nervplay.decode.native.library import MAX_CHAIN, Pool, kernels
+from nervplay.decode.native.library import MAX_CHAIN, Isa, Pool, kernels
 from nervplay.decode.native_bench import Workbench
 from nervplay.decode.nets import Net, Netted, find_nets
 from nervplay.decode.program import Program
@@ -20,6 +20,15 @@ from nervplay.decode.weave import weave
 from nervplay.errors import CapabilityError
 
 NAMES = ("avx512", "avx2", "generic")
+
+
+@pytest.fixture(params=NAMES)
+def isa(request: pytest.FixtureRequest) -> Isa:
+    """The instruction sets that this processor has."""
+    try:
+        return kernels(request.param)
+    except CapabilityError as error:
+        pytest.skip(str(error))
 
 
 def conv(inputs: int, outputs: int, kernel: int = 3) -> nn.Conv2d:
@@ -135,13 +144,8 @@ def units(found: Netted) -> list[int]:
     return [len(step.units) for step in found.steps if isinstance(step, Net)]
 
 
-@pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("make", [Residual, Fusion, Volume, Spectrum, Small])
-def test_nets_are_the_modules(name: str, make: Callable[[], Module]) -> None:
-    try:
-        isa = kernels(name)
-    except CapabilityError as error:
-        pytest.skip(str(error))
+def test_nets_are_the_modules(isa: Isa, make: Callable[[], Module]) -> None:
     model = make().eval()
     graph = trace(model)
     made = []
@@ -176,13 +180,8 @@ def test_plain_networks_stay_chains() -> None:
     assert find_nets(graph, streamed).steps is streamed.steps
 
 
-@pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize(("make", "integers"), [(Residual, 5), (Fusion, 3), (Volume, 4), (Spectrum, 9)])
-def test_products_of_16_bits(name: str, make: Callable[[], Module], integers: int) -> None:
-    try:
-        isa = kernels(name)
-    except CapabilityError as error:
-        pytest.skip(str(error))
+def test_products_of_16_bits(isa: Isa, make: Callable[[], Module], integers: int) -> None:
     model = make().eval()
     graph = trace(model)
     lowered = lower(graph, MAX_CHAIN, volumes=True)
