@@ -37,7 +37,7 @@ __all__ = [
     "why_not",
 ]
 
-ABI = 8
+ABI = 9
 """`NK_ABI` of the sources that this module mirrors."""
 MAX_CHAIN = 32
 """`NK_MAX_CHAIN`."""
@@ -81,7 +81,8 @@ class Op(ctypes.Structure):
     _fields_: ClassVar = [
         *((name, c_int32) for name in ("kind", "act", "height", "width", "channels", "out_channels")),
         *((name, c_int32) for name in ("kh", "kw", "top", "left", "out_height", "out_width")),
-        *((name, c_int32) for name in ("shuffle", "strip", "ring", "block", "groups", "sources", "added", "out_step")),
+        *((name, c_int32) for name in ("shuffle", "strip", "ring", "block", "groups", "sources", "added", "pairs")),
+        ("out_step", c_int32),
         ("slope", c_float),
         *((name, c_void_p) for name in ("weights", "bias", "scale", "units", "norm", "axes", "head", "step")),
         *((name, c_void_p) for name in ("point", "ghost", "ranges")),

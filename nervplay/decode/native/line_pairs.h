@@ -33,9 +33,6 @@
 /* The positions whose sums and differences `transform_output` needs side by side; Python packs in the same order. */
 static const int PAIRS_ORDER[LINE_POINTS] = {1, 2, 3, 4, 5, 6, 0, 7};
 
-/* Keep the compiler from loading weights before a loop: it has no registers left, and would store them again. */
-#define PAIRS_UNKNOWN(pointer) __asm__("" : "+r"(pointer))
-
 /* Six outputs on their way to the head: before bias and activation they were `pairs_back`'s. */
 typedef struct {
     const float *values;  /* [pixel][output][tile] */
@@ -91,7 +88,7 @@ static __attribute__((noinline)) void pairs_input(const nk_op *op, const float *
 NK_INLINE void pairs_head(const nk_six *six, int x) {
     float *to = six->heads + x * LINE_TILES;
     const float *weights = six->weights;
-    PAIRS_UNKNOWN(weights);
+    NK_UNKNOWN(weights);
     vf v[PAIRS_SIX], sums[LINE_HEAD];
     NK_UNROLL for (int i = 0; i < PAIRS_SIX; i++) v[i] = vsilu(vload(six->values + (x * PAIRS_SIX + i) * LINE_TILES));
     NK_UNROLL for (int o = 0; o < LINE_HEAD; o++) sums[o] = vload(to + o * (LINE_WIDE * LINE_TILES));

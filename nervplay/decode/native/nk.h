@@ -16,7 +16,7 @@
 #endif
 
 /* Bump when a struct or a packed layout changes: a library of another version is not used. */
-#define NK_ABI 8
+#define NK_ABI 9
 /* Coefficients of `transform_sums`. */
 #define NK_AXIS 17
 /* Integers of `nk_op.ranges` for a panel. */
@@ -94,6 +94,7 @@ typedef struct nk_op {
     int32_t groups;                 /* parts of the output channels that are computed apart, for small maps */
     int32_t sources;                /* maps side by side that it reads as one; 0 and 1 are the same */
     int32_t added;                  /* whether another map is added behind the activation; no shuffle then */
+    int32_t pairs;                  /* NK_WINO16: whether products are in pairs, see `wino_pairs.h`; AVX-512 only, no ranges then */
     int32_t out_step;               /* floats from one pixel of the output to the next; 0 where that is all it has */
     float slope;                    /* NK_LEAKY */
     const void *weights;            /* packed by Python, see `packing.py` */

@@ -4,9 +4,10 @@ Layouts (L lanes of a vector, P = 3 vectors of a panel at most; `gemm.h` splits 
 
     Winograd    [panel][position][channel][L * vectors]      float32
     16 bits     [panel][position][channel pair][L * vectors][2]   int16
+    in pairs    [panel][position][sums, channel pair][L * vectors][2]   int16, sums int32
     line        [trio][channel][position][3]             float32
     16 bits     [trio][channel pair][position][3][2]     int16
-    in pairs    [six][half of the positions][sums, channel][position][6]   float32
+    line in pairs   [six][half of the positions][sums, channel][position][6]   float32
     direct      [panel][tap][channel][L * vectors]           float32
     head        [tap][output][channels padded to L]          float32
     16 bits     [tap][output][channel pairs padded to L][2]  int16
@@ -52,8 +53,11 @@ __all__ = [
 Float = NDArray[np.float32]
 
 LIMIT = 16383
-"""What the calibrated maximum of a transformed input becomes: 15 bits with sign. Another frame may have twice as much
-before anything saturates, at 16 bits (`wino.h`)."""
+"""What the calibrated maximum of an input becomes: 15 bits with sign. Another frame may have twice as much before
+anything saturates, at 16 bits."""
+_PAIRED_LIMIT, _PAIRED_WEIGHT = 12287, 8191
+"""The same, and the largest weight, where products are in pairs (`wino_pairs.h`): the sum of a weight and a value of
+twice that limit lies within 16 bits."""
 
 TRIO = 3
 """Output channels that `line.h` computes together."""
@@ -251,22 +255,24 @@ def _axis_coefficients(unit: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.array([1 * unit[1], unit[3] / two, unit[5] / half, unit[0], *np.ravel(pairs), unit[7]])
 
 
-def _pairs16(weight: Float, peak: Float) -> Packed16:
+def _pairs16(weight: Float, peak: Float, *, in_pairs: bool = False) -> Packed16:
     """Return transformed weights as 16-bit integers, (positions, pairs of C, C', 2), and their units.
 
     The unit of a sum is that of its row of positions times that of its column times that of its output: the smallest
-    for which neither a weight leaves 16 bits nor the sum of all |weight| * 2**15 leaves 31.
+    for which neither a weight leaves its bits nor the sum of all |weight| times the largest value leaves 31.
 
     Args:
         weight: float32 (C', C, kh, kw), outputs in stored order.
         peak: float32 (positions, padded C), largest magnitudes of the transformed input; from calibration.
+        in_pairs: whether weights are added to values.
     """
+    limit, largest = (_PAIRED_LIMIT, _PAIRED_WEIGHT) if in_pairs else (LIMIT, 32767)
     u = transformed(weight)
     positions, channels, outputs = u.shape
     top = tops(peak[:, :channels])
-    u = u * (top / LIMIT)[:, :, None]
-    room = 2.0**16 - channels  # 2**31 / 2**15; rounding adds at most 1/2 per weight
-    least = np.maximum(np.maximum(np.abs(u).sum(axis=1) / room, np.abs(u).max(axis=1) / 32767), 1e-30)
+    u = u * (top / limit)[:, :, None]
+    room = 2.0**31 / (2 * limit + 2) - channels  # rounding adds at most 1/2 per weight
+    least = np.maximum(np.maximum(np.abs(u).sum(axis=1) / room, np.abs(u).max(axis=1) / largest), 1e-30)
     sides = tuple(1 if taps == 1 else 8 for taps in weight.shape[2:])
     rows, columns = _axis_units(np.log2(least.max(axis=1)).reshape(sides))
     shared = np.outer(rows, columns).reshape(-1, 1)
@@ -275,13 +281,34 @@ def _pairs16(weight: Float, peak: Float) -> Packed16:
     pairs[:, :channels] = np.rint(u / (shared * scale)[:, None, :])
     pairs = pairs.reshape(positions, -1, 2, outputs).transpose(0, 1, 3, 2)
     norm = np.zeros(peak.shape, np.float32)
-    norm[:, :channels] = LIMIT / top
+    norm[:, :channels] = limit / top
     axes = np.stack([_axis_coefficients(rows), _axis_coefficients(columns)]).astype(np.float32)
     return Packed16(pairs, scale.astype(np.float32), norm, axes)
 
 
+def _behind_sums(words: NDArray[np.int16], lanes: int, most: int) -> NDArray[np.int16]:
+    """Return the weights of products in pairs, flat: those of a panel behind what its pairs take off.
+
+    Args:
+        words: int16 (positions, words, padded C', 2).
+        lanes: L.
+        most: vectors of the widest panel.
+    """
+    paired = (words.shape[1] + 1) // 3 * 2
+    first, second = words[:, :paired:2].astype(np.int32), words[:, 1:paired:2].astype(np.int32)
+    sums = -(first * second).sum(axis=(1, 3), dtype=np.int32)[:, None]
+    both = np.concatenate([sums.view(np.int16).reshape(len(words), 1, -1, 2), words], axis=1)
+    return np.concatenate([both[:, :, a:b].ravel() for a, b in panels(words.shape[2], lanes, most)])
+
+
 def pack_winograd16(
-    weight: Float, peak: Float, lanes: int, most: int, ranges: Sequence[tuple[int, int]] | None = None
+    weight: Float,
+    peak: Float,
+    lanes: int,
+    most: int,
+    ranges: Sequence[tuple[int, int]] | None = None,
+    *,
+    in_pairs: bool = False,
 ) -> Packed16:
     """Return the weights of `NK_WINO16`.
 
@@ -291,9 +318,13 @@ def pack_winograd16(
         lanes: L.
         most: vectors of the widest panel.
         ranges: input channels that each panel reads; None for all.
+        in_pairs: whether `wino_pairs.h` multiplies them: what its pairs take off stands before them.
     """
-    whole, outputs = _pairs16(weight, peak), weight.shape[0]
+    whole, outputs = _pairs16(weight, peak, in_pairs=in_pairs), weight.shape[0]
     pairs = np.pad(whole.weights, ((0, 0), (0, 0), (0, padded(outputs, lanes) - outputs), (0, 0)))
+    if in_pairs:
+        assert ranges is None
+        return whole._replace(weights=_behind_sums(pairs, lanes, most), scale=_wide(whole.scale, lanes))
     parts = panels(outputs, lanes, most)
     read = ranges or [(0, weight.shape[1])] * len(parts)
     flat = [pairs[:, c // 2 : (d + 1) // 2, a:b].ravel() for (a, b), (c, d) in zip(parts, read, strict=True)]

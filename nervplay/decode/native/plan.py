@@ -79,6 +79,8 @@ _HEAD_PIXELS = 320
 _LINE_LANES, _LINE_TILES, _LINE_CHANNELS, _LINE_ROWS = 16, 16, 48, 5
 """Of `line.h`: lanes of the vectors that it needs, tiles of a piece, most channels (their positions stay in the
 first-level cache, beside the weights), and rows of its longest strip."""
+_PAIRS_LANES, _PAIRS_CHANNELS = 16, 16
+"""Of `wino_pairs.h`: lanes of the vectors that it needs, fewest channels."""
 
 
 @dataclass(frozen=True)
@@ -231,12 +233,14 @@ def _pack(op: Op, conv: Conv, kind: str, isa: Isa, peak: Float | None) -> list[N
     ranges = panel_ranges(weight, isa.lanes, isa.panel) if kind in ("wino", "wino16") else None
     if kind in ("wino16", "line16"):
         assert peak is not None
+        in_pairs = kind == "wino16" and ranges is None and _in_pairs(conv, isa)
+        args = (isa.lanes, isa.panel, ranges)
         wino = kind == "wino16"
-        packed = pack_winograd16(weight, peak, isa.lanes, isa.panel, ranges) if wino else pack_line16(weight, peak)
+        packed = pack_winograd16(weight, peak, *args, in_pairs=in_pairs) if wino else pack_line16(weight, peak)
         # Of several sources each begins anywhere, and the vector behind the last channel is read.
         norm = np.append(packed.norm, np.zeros(isa.lanes, np.float32))
         arrays += [packed.weights, packed.scale, norm, packed.axes]
-        op.scale, op.norm, op.axes = (part.ctypes.data for part in arrays[2:])
+        op.pairs, op.scale, op.norm, op.axes = in_pairs, *(part.ctypes.data for part in arrays[2:])
     elif kind == "flat16":
         assert peak is not None
         flat = pack_flat16(weight[:, :, 0, 0], peak, isa.lanes, isa.panel)
@@ -375,6 +379,12 @@ def _kinds(parts: Sequence[Part], isa: Isa, peaks: Mapping[Conv, Float]) -> list
         pairs = isa.adds_apart and ending[0].activation == "silu" and ending[0] not in peaks
         kinds[-2] = "line_pairs" if pairs else "line"
     return [WHOLE.get(kind, kind) if part in peaks else kind for part, kind in zip(parts, kinds, strict=True)]
+
+
+def _in_pairs(conv: Conv, isa: Isa) -> bool:
+    """Whether `wino_pairs.h` computes a Winograd stage of integers; few channels want more bits than it leaves."""
+    outputs, channels, _, _ = conv.weight.shape
+    return isa.adds_apart and isa.lanes == _PAIRS_LANES and outputs > isa.lanes and channels >= _PAIRS_CHANNELS
 
 
 def _in_line(stage: Conv, isa: Isa) -> bool:

@@ -46,6 +46,10 @@ typedef int16_t vh_any __attribute__((vector_size(2 * NK_LANES), aligned(2), may
 #define NK_KEEP(v) ((void)0)
 #endif
 
+/* Keep the compiler from loading before a loop what a pointer points to: where it has no registers left, it would store it
+   again. */
+#define NK_UNKNOWN(pointer) __asm__("" : "+r"(pointer))
+
 NK_INLINE vf vload(const float *p) { return *(const vf_any *)p; }
 NK_INLINE void vstore(float *p, vf v) { *(vf_any *)p = v; }
 /* x - 0, which compilers drop; they would keep 0 + x, for x might be -0. */
@@ -106,6 +110,10 @@ NK_INLINE vf vmax(vf a, vf b) { return (vf)_mm512_max_ps((__m512)a, (__m512)b); 
 NK_INLINE vf vmin(vf a, vf b) { return (vf)_mm512_min_ps((__m512)a, (__m512)b); }
 NK_INLINE vi vround(vf x) { return (vi)_mm512_cvtps_epi32((__m512)x); }
 NK_INLINE vh vshort(vf x) { return (vh)_mm512_cvtsepi32_epi16(_mm512_cvtps_epi32((__m512)x)); }
+NK_INLINE vh vwithin(vf x, const int most) {
+    const __m256i whole = _mm512_cvtsepi32_epi16(_mm512_cvtps_epi32((__m512)x)), top = _mm256_set1_epi16((int16_t)most);
+    return (vh)_mm256_max_epi16(_mm256_min_epi16(whole, top), _mm256_set1_epi16((int16_t)-most));
+}
 NK_INLINE vf vrecip(vf x) {
     vf r = (vf)_mm512_rcp14_ps((__m512)x);
     return r * (2.0f - x * r); /* one Newton step: 2^-28 */
@@ -125,10 +133,13 @@ NK_INLINE vi vround(vf x) { /* half to even, |x| < 2^22: the mantissa of x + 1.5
 NK_INLINE vf vrecip(vf x) { return 1.0f / x; }
 #endif
 
-/* Rounded to 16-bit integers; what lies beyond them becomes the nearest. */
+/* Rounded to 16-bit integers; what lies beyond them, or beyond -most and most, becomes the nearest. */
 #if !defined(NK_AVX512)
 NK_INLINE vh vshort(vf x) {
     return __builtin_convertvector(vround(vmax(vset(-32768.0f), vmin(vset(32767.0f), x))), vh);
+}
+NK_INLINE vh vwithin(vf x, const int most) {
+    return __builtin_convertvector(vround(vmax(vset((float)-most), vmin(vset((float)most), x))), vh);
 }
 #endif
 

@@ -8,24 +8,36 @@
 
    16 bits: a transformed value is counted in units of its position and channel, chosen so that twice the calibrated
    maximum fits; beyond that it saturates. The weights are scaled so that no sum can leave 32 bits. Units of sums are
-   products of one factor per row of positions, one per column and one per output channel (`packing.py`). */
+   products of one factor per row of positions, one per column and one per output channel (`packing.py`). Where the
+   processor adds beside multiplying, products are in pairs (`wino_pairs.h`). */
 #ifndef NK_WINO_H
 #define NK_WINO_H
 
-#include "gemm_half.h"
 #include "wino_back.h"
 #include "wino_in.h"
+#include "wino_pairs.h"
 
 /* A piece of work. */
 typedef struct {
     const nk_op *op;
     const nk_plan *plan;
     void *values;
+    int32_t *off; /* of pairs, by position and tile */
     float *sums, *half, *heads;
-    int tile0, tiles, rows; /* tiles of the block, rows of theirs that are asked for */
+    int tile0, tiles, rows, panel; /* tiles of the block, rows of theirs that are asked for; the first panel */
     float **out_rows;
     const nk_added *added;
 } nk_piece;
+
+/* What pairs take off of one line of positions, of at most NK_ROWS tiles from tile `first` on. */
+static void take_off(const nk_piece *w, int first, int line) {
+    const nk_plan *p = w->plan;
+    const size_t stride = (size_t)p->room / 2, step = p->value_step / 2;
+    const int words = (w->op->channels + 1) / 2;
+    const int32_t *values = (const int32_t *)w->values + (size_t)(line * POINTS) * step + (size_t)first * stride;
+    int32_t *off = w->off + (size_t)(line * POINTS * p->padded_tiles + first);
+    for (int k = 0; k < POINTS; k++) pairs_off(values + (size_t)k * step, stride, words, off + k * p->padded_tiles);
+}
 
 typedef void nk_input(const nk_op *op, const nk_plan *p, const nk_source *sources, int tile0, int tiles, void *values);
 typedef void nk_span(const nk_piece *w, int panel, int panels);
@@ -38,19 +50,26 @@ static void multiply(const nk_piece *w, int first, int tiles, int line, int vect
                      float *sums) {
     const nk_op *op = w->op;
     const nk_plan *p = w->plan;
-    const int whole = op->kind == NK_WINO16, rows = up_to(tiles, 2) / 2 - 1;
-    nk_product *run = product_of(rows, count, op->out_channels - vector * NK_LANES, whole);
+    const int whole = op->kind == NK_WINO16, rows = up_to(tiles, 2) / 2 - 1, outputs = op->out_channels - vector * NK_LANES;
+    nk_product *run = product_of(rows, count, outputs, whole);
+    nk_pairs *paired = op->pairs ? pairs_of(rows, count, outputs) : NULL;
     /* Of floats, or pairs of integers: as many bytes. */
     const int depth = range ? range[1] : whole ? (op->channels + 1) / 2 : op->channels;
     const size_t stride = (size_t)(whole ? p->room / 2 : p->room), from = (size_t)(first * p->room + (range ? range[0] : 0));
     const size_t each = whole ? sizeof(int16_t) : sizeof(float);
-    const size_t matrix = (size_t)(depth * count) * NK_LANES;
-    const size_t start = range ? (size_t)range[2] : (size_t)vector * NK_LANES * (size_t)(p->lines * POINTS * depth);
+    const size_t off = op->pairs ? (size_t)(count * NK_LANES) : 0; /* what pairs take off stands before the weights */
+    const size_t matrix = (size_t)(depth * count) * NK_LANES + off;
+    const size_t start = range ? (size_t)range[2] : (size_t)vector * NK_LANES * (size_t)(p->lines * POINTS * (depth + op->pairs));
     const float *weights = (const float *)op->weights + start;
     for (int k = 0; k < POINTS; k++) {
         const size_t position = (size_t)(line * POINTS + k);
         const char *values = (const char *)w->values + (position * p->value_step + from) * each;
-        run(values, stride, weights + position * matrix, depth, sums + (size_t)k * NK_ROWS * p->pitch, p->pitch);
+        const float *matrices = weights + position * matrix;
+        float *to = sums + (size_t)k * NK_ROWS * p->pitch;
+        if (paired)
+            paired((const int32_t *)values, stride, w->off + position * (size_t)p->padded_tiles + first,
+                   (const int32_t *)matrices, depth, (int32_t *)to, p->pitch);
+        else run(values, stride, matrices + off, depth, to, p->pitch);
     }
 }
 
@@ -62,6 +81,8 @@ NK_INLINE void run_span(const nk_piece *w, int panel, int panels, const int whol
     for (int line = 0; line < p->lines; line++) {
         for (int first = 0; first < w->tiles; first += NK_ROWS) {
             const int tiles = w->tiles - first < NK_ROWS ? w->tiles - first : NK_ROWS;
+            /* Just before their first product, for they come from the second-level cache. */
+            if (whole && w->op->pairs && panel == w->panel) take_off(w, first, line);
             for (int i = panel; i < panel + panels; i++) {
                 const int vector = panel_start(i, p->vectors), count = panel_start(i + 1, p->vectors) - vector;
                 const int32_t *range = w->op->ranges ? w->op->ranges + NK_RANGE * i : NULL;
@@ -155,13 +176,16 @@ static void wino_piece(const nk_op *op, const nk_map *in, nk_map *out, int row0,
     for (int r = 0; r < valid * op->shuffle; r++) out_rows[r] = nk_row(out, y * op->shuffle + r);
 
     float *sums = (float *)(((uintptr_t)scratch + 63) & ~(uintptr_t)63), *half = sums + line_floats(&p);
-    float *values = half + (size_t)up_to(op->block, NK_ROWS) * p.tile_step;
-    float *heads = values + (size_t)(p.lines * POINTS) * p.value_step;
-    const nk_piece w = {op, &p, values, sums, half, heads, tile0, tiles, valid, out_rows, op->added ? &added : NULL};
+    float *values = half + (size_t)p.padded_tiles * p.tile_step;
+    int32_t *off = (int32_t *)(values + (size_t)(p.lines * POINTS) * p.value_step);
+    float *heads = (float *)off + (op->pairs ? off_words(&p) : 0);
+    const int panels = (p.vectors + NK_PANEL - 1) / NK_PANEL, start = panels * group / op->groups;
+    const int end = panels * (group + 1) / op->groups;
+    const nk_piece w = {op,   &p,    values, off,   sums,  half,
+                        heads, tile0, tiles,  valid, start, out_rows, op->added ? &added : NULL};
     if (op->head) memset(heads, 0, sizeof(float) * fused_floats(op, p.strands));
     shape->input[whole](op, &p, sources, tile0, tiles, values);
-    const int panels = (p.vectors + NK_PANEL - 1) / NK_PANEL, end = panels * (group + 1) / op->groups;
-    for (int panel = panels * group / op->groups; panel < end; panel += p.span)
+    for (int panel = start; panel < end; panel += p.span)
         shape->span[whole](&w, panel, end - panel < p.span ? end - panel : p.span);
     if (op->head) fused_store(op, heads, out, y, tile0 * p.wide, tiles, valid, p.tall, p.wide);
 }

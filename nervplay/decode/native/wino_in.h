@@ -26,6 +26,7 @@ NK_INLINE void input_vector(const nk_op *op, const nk_plan *p, const nk_source *
     const size_t behind = (size_t)p->wide * source->step;
     int inside = x0 >= 0 && x0 + across <= op->width;
     for (int r = 0; r < down; r++) inside &= rows[r] != NULL;
+    const int most = op->pairs ? WINO_MOST : INT16_MAX;
     vf grid[POINTS][POINTS], line[POINTS], turned[POINTS];
     for (int c = 0; c < across; c++) {
         const int x = x0 + c;
@@ -50,7 +51,7 @@ NK_INLINE void input_vector(const nk_op *op, const nk_plan *p, const nk_source *
                 vstore((float *)to + k * p->value_step, line[c]);
             } else if (sink == INTEGERS) {
                 const vf norm = vload(op->norm + k * (size_t)p->padded + (size_t)(source->first + channel));
-                *(vh_any *)((int16_t *)to + k * p->value_step) = vshort(line[c] * norm);
+                *(vh_any *)((int16_t *)to + k * p->value_step) = vwithin(line[c] * norm, most);
             } else {
                 float *peak = (float *)to + k * (size_t)p->padded;
                 vstore(peak, vmax(vload(peak), vabs(line[c])));

@@ -8,6 +8,7 @@
 #include "simd.h"
 
 #define POINTS 8 /* input positions of a tile in a direction that has taps */
+#define WINO_MOST 24575 /* largest magnitude of a value in pairs: weights are below 2^13 (`packing.py`) */
 
 typedef struct {
     int tall, wide;   /* output pixels of a tile */
@@ -21,6 +22,7 @@ typedef struct {
     size_t pitch;     /* floats of the sums of one tile and position */
     size_t value_step; /* from one position to the next; an odd number of cache lines, so that sets differ */
     size_t tile_step;  /* from one tile to the next behind the first transform back */
+    int padded_tiles;  /* of a block: rows that products may touch */
 } nk_plan;
 
 NK_INLINE int tile_of(int taps) { return taps == 1 ? 1 : 9 - taps; }
@@ -36,7 +38,8 @@ static nk_plan plan_of(const nk_op *op) {
     p.vectors = (op->out_channels + NK_LANES - 1) / NK_LANES;
     p.span = op->head ? 2 : 1;
     p.pitch = (size_t)(p.span * NK_COLUMNS);
-    p.value_step = (size_t)up_to(op->block, NK_ROWS) * (size_t)p.room + 16;
+    p.padded_tiles = up_to(op->block, NK_ROWS);
+    p.value_step = (size_t)p.padded_tiles * (size_t)p.room + 16;
     p.tile_step = p.lines > 1 ? p.pitch * (size_t)(p.wide * POINTS) : 0;
     return p;
 }
@@ -44,11 +47,14 @@ static nk_plan plan_of(const nk_op *op) {
 /* Floats of the sums of one line and NK_ROWS tiles. */
 static size_t line_floats(const nk_plan *p) { return p->pitch * NK_ROWS * POINTS; }
 
+/* Integers of what is taken off of sums of pairs, by position and tile. */
+static size_t off_words(const nk_plan *p) { return (size_t)(p->lines * POINTS * p->padded_tiles); }
+
 static size_t wino_scratch(const nk_op *op) {
     const nk_plan p = plan_of(op);
     const size_t values = (size_t)(p.lines * POINTS) * p.value_step;
-    const size_t half = (size_t)up_to(op->block, NK_ROWS) * p.tile_step;
-    return 4 * (line_floats(&p) + half + values + (op->head ? fused_floats(op, p.strands) : 0)) + 256;
+    const size_t half = (size_t)p.padded_tiles * p.tile_step, off = op->pairs ? off_words(&p) : 0;
+    return 4 * (line_floats(&p) + half + values + off + (op->head ? fused_floats(op, p.strands) : 0)) + 256;
 }
 
 #endif

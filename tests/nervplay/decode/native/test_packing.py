@@ -41,15 +41,40 @@ def test_the_transform_of_a_constant_kernel(taps: int) -> None:
     np.testing.assert_allclose(u[7], 0, atol=1e-12)
 
 
-def test_sums_cannot_leave_32_bits() -> None:
+@pytest.mark.parametrize(("in_pairs", "values", "weights"), [(False, 2**15, 2**15), (True, 24576, 2**13)])
+def test_sums_cannot_leave_32_bits(*, in_pairs: bool, values: int, weights: int) -> None:
     rng = np.random.default_rng(0)
     weight = (rng.standard_normal((20, 33, 3, 3)) * rng.uniform(1e-4, 1e3, (20, 1, 1, 1))).astype(np.float32)
     peak = rng.uniform(1e-6, 50, (64, padded(33, 16))).astype(np.float32)
-    packed = pack_winograd16(weight, peak, 16, 3)
-    sums = np.abs(packed.weights.astype(np.int64)).reshape(64, 17, 32, 2).sum(axis=(1, 3))
-    assert sums.max() * 2**15 < 2**31, "not even where inputs are as large as 16 bits allow"
-    assert sums[:, :20].max(axis=0).min() * 2**15 > 2**30, "no bits are wasted"
+    packed = pack_winograd16(weight, peak, 16, 3, in_pairs=in_pairs)
+    words = packed.weights.astype(np.int64).reshape(64, -1, 32, 2)[:, -17:]
+    sums = np.abs(words).sum(axis=(1, 3))
+    assert np.abs(words).max() < weights
+    assert sums.max() * values < 2**31, "not even where inputs are as large as they can be"
+    assert (packed.norm * peak).max() * 2 < values
+    assert sums[:, :20].max(axis=0).min() * values > 2**30, "no bits are wasted"
     assert not packed.norm[:, 33:].any()
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4, 5, 6, 33])
+def test_pairs_of_words_are_one_product(channels: int) -> None:
+    rng = np.random.default_rng(5)
+    weight = rng.standard_normal((50, channels, 3, 3)).astype(np.float32)
+    peak = rng.uniform(1, 20, (64, padded(channels, 16))).astype(np.float32)
+    words = (channels + 1) // 2
+    packed = pack_winograd16(weight, peak, 16, 3, in_pairs=True).weights
+    values = rng.integers(-24575, 24576, (64, words, 2), dtype=np.int64)
+    for of in packed.reshape(2, 64, 1 + words, 32, 2):  # panels of 2 vectors
+        b = of[:, 1:].astype(np.int64)
+        exact = (values[:, :, None] * b).sum(axis=(1, 3))
+        paired = (words + 1) // 3 * 2
+        a1, a2, a3 = (
+            values[:, at][:, :, None] for at in (slice(0, paired, 2), slice(1, paired, 2), slice(paired, None))
+        )
+        b1, b2, b3 = b[:, :paired:2], b[:, 1:paired:2], b[:, paired:]
+        assert max(np.abs(a1 + b2).max(initial=0), np.abs(a2 + b1).max(initial=0)) < 2**15
+        sums = ((a1 + b2) * (a2 + b1) - a1 * a2).sum(axis=(1, 3)) + (a3 * b3).sum(axis=(1, 3))
+        np.testing.assert_array_equal(sums + np.ascontiguousarray(of[:, 0]).view(np.int32)[..., 0], exact)
 
 
 def test_trios_of_outputs() -> None:
