@@ -4,7 +4,7 @@ Layouts (L lanes of a vector, P = 3 vectors of a panel at most; `gemm.h` splits 
 
     Winograd    [panel][position][channel][L * vectors]      float32
     16 bits     [panel][position][channel pair][L * vectors][2]   int16
-    in pairs    [panel][position][sums, channel pair][L * vectors][2]   int16, sums int32
+    in pairs    [panel][position][sums, channel pair, see `wino_pairs.h`][L * vectors][2]   int16, sums int32
     line        [trio][channel][position][3]             float32
     16 bits     [trio][channel pair][position][3][2]     int16
     line in pairs   [six][half of the positions][sums, channel][position][6]   float32
@@ -42,6 +42,7 @@ __all__ = [
     "pack_winograd",
     "pack_winograd16",
     "padded",
+    "pairs_order",
     "panel_ranges",
     "panels",
     "range_table",
@@ -286,19 +287,30 @@ def _pairs16(weight: Float, peak: Float, *, in_pairs: bool = False) -> Packed16:
     return Packed16(pairs, scale.astype(np.float32), norm, axes)
 
 
+def pairs_order(words: int) -> list[int]:
+    """Return the words of a tile as `wino_pairs.h` reads their weights: a pair, then one from behind all pairs."""
+    paired = (words + 1) // 3 * 2
+    return sorted(range(words), key=lambda word: (word // 2 if word < paired else word - paired, word))
+
+
 def _behind_sums(words: NDArray[np.int16], lanes: int, most: int) -> NDArray[np.int16]:
     """Return the weights of products in pairs, flat: those of a panel behind what its pairs take off.
+
+    Two words of a pair and one from behind them follow each other, but in panels of one vector, which has no pairs.
 
     Args:
         words: int16 (positions, words, padded C', 2).
         lanes: L.
         most: vectors of the widest panel.
     """
-    paired = (words.shape[1] + 1) // 3 * 2
+    count = words.shape[1]
+    paired = (count + 1) // 3 * 2
     first, second = words[:, :paired:2].astype(np.int32), words[:, 1:paired:2].astype(np.int32)
     sums = -(first * second).sum(axis=(1, 3), dtype=np.int32)[:, None]
     both = np.concatenate([sums.view(np.int16).reshape(len(words), 1, -1, 2), words], axis=1)
-    return np.concatenate([both[:, :, a:b].ravel() for a, b in panels(words.shape[2], lanes, most)])
+    apart, together = range(1 + count), [0, *(1 + word for word in pairs_order(count))]
+    parts = panels(words.shape[2], lanes, most)
+    return np.concatenate([both[:, apart if b - a == lanes else together, a:b].ravel() for a, b in parts])
 
 
 def pack_winograd16(

@@ -52,7 +52,7 @@ static void multiply(const nk_piece *w, int first, int tiles, int line, int vect
     const nk_plan *p = w->plan;
     const int whole = op->kind == NK_WINO16, rows = up_to(tiles, 2) / 2 - 1, outputs = op->out_channels - vector * NK_LANES;
     nk_product *run = product_of(rows, count, outputs, whole);
-    nk_pairs *paired = op->pairs ? pairs_of(rows, count, outputs) : NULL;
+    nk_pairs *paired = op->pairs ? pairs_of(rows, count) : NULL;
     /* Of floats, or pairs of integers: as many bytes. */
     const int depth = range ? range[1] : whole ? (op->channels + 1) / 2 : op->channels;
     const size_t stride = (size_t)(whole ? p->room / 2 : p->room), from = (size_t)(first * p->room + (range ? range[0] : 0));

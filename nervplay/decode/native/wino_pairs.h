@@ -16,7 +16,8 @@
 #include "gemm_half.h"
 #include "wino_plan.h"
 
-/* Words of a tile that are multiplied in pairs, the first ones; Python packs by the same rule. */
+/* Words of a tile that are multiplied in pairs, the first ones. Python packs by the same rule, and puts the weights of each
+   pair and of one word from behind them next to each other, for memory is read best in one stream. */
 NK_INLINE int paired_words(int words) { return (words + 1) / 3 * 2; }
 
 typedef void nk_pairs(const int32_t *values, size_t stride, const int32_t *off, const int32_t *weights, int words,
@@ -101,12 +102,12 @@ NK_INLINE void product_pairs(const int32_t *values, size_t stride, const int32_t
     NK_UNROLL for (int i = 0; i < rows; i++)
         NK_UNROLL for (int j = 0; j < wide; j++) c[i][j] = *(const vi_any *)(weights + j * NK_LANES) + off[i];
     weights += step;
-    const int32_t *last = values + paired, *last_weights = weights + paired * step;
-    for (int k = 0; k < words / 3; k++, values += 2, weights += 2 * step, last++, last_weights += step) {
+    const int32_t *last = values + paired;
+    for (int k = 0; k < words / 3; k++, values += 2, last++, weights += 3 * step) {
         add_pair(c, values, stride, weights, rows, wide);
-        add_word(c, last, stride, last_weights, rows, wide);
+        add_word(c, last, stride, weights + 2 * step, rows, wide);
     }
-    if (words % 3 == 1) add_word(c, last, stride, last_weights, rows, wide);
+    if (words % 3 == 1) add_word(c, last, stride, weights, rows, wide);
     if (words % 3 == 2) add_pair(c, values, stride, weights, rows, wide);
     NK_UNROLL for (int i = 0; i < rows; i++)
         NK_UNROLL for (int j = 0; j < wide; j++) *(vi_any *)(out + i * pitch + j * NK_LANES) = c[i][j];
@@ -127,12 +128,8 @@ ALL_PAIRED(8)
 static nk_pairs *const PAIRS[][NK_PANEL - 1] = {
     {paired_2x2, paired_2x3}, {paired_4x2, paired_4x3}, {paired_6x2, paired_6x3}, {paired_8x2, paired_8x3}};
 
-/* The products in pairs of up to 2 (rows + 1) rows by `count` vectors, of which `outputs` columns are used; NULL where they
-   save nothing. */
-NK_INLINE nk_pairs *pairs_of(int rows, int count, int outputs) {
-    const int half = outputs <= count * NK_LANES - NK_HALF;
-    return count < 2 || (count == 2 && half) ? NULL : PAIRS[rows][count - 2];
-}
+/* The products in pairs of up to 2 (rows + 1) rows by `count` vectors; NULL for one, where they save nothing. */
+NK_INLINE nk_pairs *pairs_of(int rows, int count) { return count < 2 ? NULL : PAIRS[rows][count - 2]; }
 
 #else
 
@@ -141,7 +138,7 @@ NK_INLINE void pairs_off(const int32_t *values, size_t stride, int words, int32_
     (void)values, (void)stride, (void)words, (void)off;
 }
 
-NK_INLINE nk_pairs *pairs_of(int rows, int count, int outputs) { return (void)rows, (void)count, (void)outputs, NULL; }
+NK_INLINE nk_pairs *pairs_of(int rows, int count) { return (void)rows, (void)count, NULL; }
 
 #endif
 #endif

@@ -12,6 +12,7 @@ from nervplay.decode.native.packing import (
     pack_winograd,
     pack_winograd16,
     padded,
+    pairs_order,
     panels,
     shuffle_order,
     transformed,
@@ -56,6 +57,12 @@ def test_sums_cannot_leave_32_bits(*, in_pairs: bool, values: int, weights: int)
     assert not packed.norm[:, 33:].any()
 
 
+def test_a_pair_is_followed_by_a_word_from_behind() -> None:
+    assert [pairs_order(words) for words in (1, 2, 3, 4)] == [[0], [0, 1], [0, 1, 2], [0, 1, 2, 3]]
+    assert pairs_order(7) == [0, 1, 4, 2, 3, 5, 6]
+    assert pairs_order(8) == [0, 1, 6, 2, 3, 7, 4, 5]
+
+
 @pytest.mark.parametrize("channels", [1, 3, 4, 5, 6, 33])
 def test_pairs_of_words_are_one_product(channels: int) -> None:
     rng = np.random.default_rng(5)
@@ -65,7 +72,8 @@ def test_pairs_of_words_are_one_product(channels: int) -> None:
     packed = pack_winograd16(weight, peak, 16, 3, in_pairs=True).weights
     values = rng.integers(-24575, 24576, (64, words, 2), dtype=np.int64)
     for of in packed.reshape(2, 64, 1 + words, 32, 2):  # panels of 2 vectors
-        b = of[:, 1:].astype(np.int64)
+        b = np.empty((64, words, 32, 2), np.int64)
+        b[:, pairs_order(words)] = of[:, 1:]
         exact = (values[:, :, None] * b).sum(axis=(1, 3))
         paired = (words + 1) // 3 * 2
         a1, a2, a3 = (

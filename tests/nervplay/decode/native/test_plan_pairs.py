@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from nervplay.decode.graph import Value
 from nervplay.decode.lowering import Conv
 from nervplay.decode.native.library import Isa, Pool, kernels, load
-from nervplay.decode.native.packing import panels
+from nervplay.decode.native.packing import pairs_order, panels
 from nervplay.decode.native.plan import Plan, peak_shape, plan_chain
 from nervplay.errors import CapabilityError
 
@@ -56,7 +56,9 @@ def product_by_product(plan: Plan, conv: Conv, isa: Isa) -> Array:
     parts, start, positions = [], 0, 64 if min(conv.weight.shape[2:]) > 1 else 8
     for a, b in panels(len(conv.bias), isa.lanes, isa.panel):
         size = positions * (1 + words) * (b - a) * 2
-        parts.append(packed[start : start + size].reshape(positions, 1 + words, -1)[:, 1:].ravel())
+        whole = packed[start : start + size].reshape(positions, 1 + words, -1)[:, 1:]
+        places = np.argsort(pairs_order(words)) if b - a > isa.lanes else np.arange(words)
+        parts.append(whole[:, places].ravel())
         start += size
     assert start == packed.size
     weights = np.concatenate(parts)
