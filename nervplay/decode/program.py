@@ -111,9 +111,7 @@ class Program:
                 self.plans.append(net)
                 self._steps.append(_Netting(net, isa, pool))
             else:
-                measured = {
-                    part: known[part.target] for part in step if isinstance(part, Conv) and part.target in known
-                }
+                measured = {conv: known[conv.target] for conv in map(_inside, step) if conv and conv.target in known}
                 plan = plan_chain(step, isa, threads, measured)
                 self.plans.append(plan)
                 self._steps.append(_chain_call(plan, isa, pool, watch, buffers.at(place)))
@@ -153,6 +151,13 @@ class Program:
         return found
 
 
+def _inside(part: Part) -> Conv | None:
+    """Return the convolution of a part of a chain that could have 16-bit products, if it has one."""
+    if isinstance(part, Ghost):
+        return part.made.conv if part.made else None
+    return None if isinstance(part, Points) else part
+
+
 def _name(plan: Plan) -> str:
     """Return what a chain computes, for people: "640x320 5x5 33>112 int16", the output before its shuffle first."""
     return ", ".join(_words(part, kind) for part, kind in zip(plan.parts, plan.kinds, strict=True))
@@ -162,8 +167,10 @@ def _words(part: Part, kind: str) -> str:
     """Return what a part of a chain or a net computes."""
     if isinstance(part, Points | Ghost):
         _, count, height, width = part.target.shape
-        lines = f"{len(part.lines)} operations on each of {count}" if isinstance(part, Points) else ""
-        return f"{width}x{height} {lines or f'ghosts {count // 2}>{count}'}"
+        if isinstance(part, Points):
+            return f"{width}x{height} {len(part.lines)} operations on each of {count}"
+        gate = f", gate {_words(part.made.conv, 'flat16' if kind.endswith('16') else '')}" if part.made else ""
+        return f"{width}x{height} ghosts {count // 2}>{count}{gate}"
     outputs, inputs, *taps = part.weight.shape
     channels = f"{outputs} apart" if part.depthwise else f"{inputs}>{outputs}"
     height, width = part.out_size

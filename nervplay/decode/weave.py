@@ -69,10 +69,12 @@ class _Weaver:
         alone = {id(step.node) for step in steps if isinstance(step, TorchStep)}
         chains = [step for step in steps if isinstance(step, list)]
         self._reading = Reading(graph, alone)
-        found = find_ghosts(graph, chains, self._reading.root, self._reading.readers)
+        # Where each part is to run by itself, the gates of ghost modules are convolutions, too.
+        found = find_ghosts(graph, chains, self._reading.root, self._reading.readers, gates=longest > 1)
         self._ghosts: dict[int, FoundGhost] = {id(each.nodes[-1]): each for each in found}
         self._shuffled = {value: each.ghost.factor for each in found for value in each.shuffled}
-        self._swallowed = {each.ghost.depthwise for each in found}
+        self._swallowed = {each.ghost.depthwise.target for each in found}
+        self._swallowed |= {value for each in found if each.ghost.made for value in each.ghost.made.swallowed}
         self._inside = {id(node) for each in found for node in each.nodes}
         nets = [unit for step in steps if isinstance(step, Net) for unit in step.units]
         maps = {unit.target.value for unit in nets if not unit.conv.is_head}
@@ -102,7 +104,7 @@ class _Weaver:
                 made.append(step)
             elif isinstance(step, TorchStep):
                 self._append_node(made, step)
-            elif step[0] not in self._swallowed:
+            elif step[0].target not in self._swallowed:
                 *first, last = step
                 factor = self._shuffled.get(last.target, last.shuffle)
                 self._append(made, [*first, last if factor == last.shuffle else replace(last, shuffle=factor)])

@@ -198,11 +198,8 @@ static void head_run(const nk_op *op, const nk_map *in, int y, int x, int pixels
     }
 }
 
-static void head_piece(const nk_op *op, const nk_map *in, nk_map *out, int row0, int row1, int piece, void *scratch) {
-    (void)row1;
-    const int blocks = (op->out_width + op->block - 1) / op->block;
-    const int y = row0 + piece / blocks, x = piece % blocks * op->block;
-    const int pixels = op->out_width - x < op->block ? op->out_width - x : op->block;
+/* `pixels` pixels of row y from column x on. */
+static void head_span(const nk_op *op, const nk_map *in, nk_map *out, int y, int x, int pixels, void *scratch) {
     const size_t plane = (size_t)op->out_height * (size_t)op->out_width, pitch = head_pitch(op);
     float *sums = (float *)(((uintptr_t)scratch + 63) & ~(uintptr_t)63);
     for (int start = 0, n; start < pixels; start += n) {
@@ -221,6 +218,12 @@ static void head_piece(const nk_op *op, const nk_map *in, nk_map *out, int row0,
             else vstore_part(to + i, v, 0, pixels - i);
         }
     }
+}
+
+static void head_piece(const nk_op *op, const nk_map *in, nk_map *out, int row0, int row1, int piece, void *scratch) {
+    (void)row1;
+    const int blocks = (op->out_width + op->block - 1) / op->block, x = piece % blocks * op->block;
+    head_span(op, in, out, row0 + piece / blocks, x, op->out_width - x < op->block ? op->out_width - x : op->block, scratch);
 }
 
 /* One row of the output, each channel by itself. */

@@ -44,12 +44,11 @@ NK_INLINE void flat_integers(const nk_run *runs, int count, float *const *rows, 
     }
 }
 
-/* Store one vector of output channels of a block of pixels. */
-static void flat_store(const nk_op *op, const nk_map *in, float *const *rows, int y, int x, int pixels, int channel,
-                          const float *sums) {
-    const nk_map *added = in + (op->sources > 1 ? op->sources : 1);
+/* Store one vector of output channels of a block of pixels. added: what is added, or NULL; whole: sums are integers. */
+NK_INLINE void flat_store(const nk_op *op, const nk_map *added, float *const *rows, int y, int x, int pixels, int channel,
+                          const float *sums, const int whole) {
     const size_t each = pixel_floats(op);
-    const vf bias = vload(op->bias + channel), unit = vload(op->scale + channel);
+    const vf bias = vload(op->bias + channel), unit = whole ? vload(op->scale + channel) : vset(1.0f);
     const vf units = op->units ? vload(op->units + channel) : vset(0.0f);
     nk_run runs[NK_LANES];
     const int found = find_runs(op, channel, runs);
@@ -58,13 +57,45 @@ static void flat_store(const nk_op *op, const nk_map *in, float *const *rows, in
         const int n = pixels - i < FLAT_PIXELS ? pixels - i : FLAT_PIXELS;
         const size_t at = (size_t)(x + i) * each;
         vf v[FLAT_PIXELS];
-        NK_UNROLL for (int k = 0; k < FLAT_PIXELS; k++)
-            v[k] = vtofloat(*(const vi_any *)(const void *)(sums + (size_t)(i + k) * NK_COLUMNS)) * unit + bias;
-        activate(v, FLAT_PIXELS, op->act, op->slope, 1);
-        for (int k = 0; op->added && k < n; k++)
+        NK_UNROLL for (int k = 0; k < FLAT_PIXELS; k++) {
+            const float *from = sums + (size_t)(i + k) * NK_COLUMNS;
+            v[k] = whole ? vtofloat(*(const vi_any *)(const void *)from) * unit + bias : vload(from) + bias;
+        }
+        activate(v, FLAT_PIXELS, op->act, op->slope, whole);
+        for (int k = 0; added && k < n; k++)
             v[k] = v[k] + vload_lanes(nk_row(added, y) + (size_t)(x + i + k) * (size_t)added->step + channel, lanes);
         if (op->units) flat_integers(runs, found, rows, at, each, units, v, n);
         else store_pixels(runs, found, rows, 0, at, each, v, n, FLAT_PIXELS);
+    }
+}
+
+/* What a few pixels are computed from and where they go. */
+typedef struct {
+    const nk_op *op;
+    const void *values;    /* the input: floats, or 16-bit integers in pairs; an even number of pixels can be read */
+    size_t stride;         /* floats, or pairs, from one pixel to the next */
+    const nk_map *added;   /* or NULL */
+    float *const *rows;    /* of the output, one for each row of the shuffle */
+    float *sums;           /* room for up_to(pixels, NK_ROWS) rows of NK_COLUMNS */
+    int y, x, pixels;      /* the first pixel, counted before the shuffle */
+} nk_flat;
+
+/* Panels [panel, last) of them. */
+NK_INLINE void flat_panels(const nk_flat *w, int panel, int last, const int whole) {
+    const nk_op *op = w->op;
+    const int vectors = (op->out_channels + NK_LANES - 1) / NK_LANES, depth = whole ? (op->channels + 1) / 2 : op->channels;
+    for (; panel < last; panel++) {
+        const int vector = panel_start(panel, vectors), count = panel_start(panel + 1, vectors) - vector;
+        const float *weights = (const float *)op->weights + (size_t)(vector * depth) * NK_LANES;
+        for (int i = 0; i < w->pixels; i += NK_ROWS) {
+            const int rows = w->pixels - i < NK_ROWS ? w->pixels - i : NK_ROWS;
+            nk_product *run = product_of(up_to(rows, 2) / 2 - 1, count, op->out_channels - vector * NK_LANES, whole);
+            run((const float *)w->values + (size_t)i * w->stride, w->stride, weights, depth, w->sums + (size_t)i * NK_COLUMNS,
+                NK_COLUMNS);
+        }
+        for (int j = 0; j < count; j++)
+            flat_store(op, w->added, w->rows, w->y, w->x, w->pixels, (vector + j) * NK_LANES, w->sums + (size_t)(j * NK_LANES),
+                       whole);
     }
 }
 
@@ -73,24 +104,14 @@ static void flat_piece(const nk_op *op, const nk_map *in, nk_map *out, int row0,
     const int blocks = (op->out_width + op->block - 1) / op->block, group = piece % op->groups;
     const int y = row0 + piece / op->groups / blocks, x = piece / op->groups % blocks * op->block;
     const int pixels = op->out_width - x < op->block ? op->out_width - x : op->block;
-    const int vectors = (op->out_channels + NK_LANES - 1) / NK_LANES, panels = (vectors + NK_PANEL - 1) / NK_PANEL;
-    const int depth = (op->channels + 1) / 2;
+    const int panels = ((op->out_channels + NK_LANES - 1) / NK_LANES + NK_PANEL - 1) / NK_PANEL;
     float *sums = (float *)(((uintptr_t)scratch + 63) & ~(uintptr_t)63), *out_rows[16];
     int16_t *values = (int16_t *)(void *)(sums + (size_t)up_to(op->block, NK_ROWS) * NK_COLUMNS);
     flat_round(op, in, y, x, pixels, values);
     for (int r = 0; r < op->shuffle; r++) out_rows[r] = nk_row(out, y * op->shuffle + r);
-    for (int panel = panels * group / op->groups; panel < panels * (group + 1) / op->groups; panel++) {
-        const int vector = panel_start(panel, vectors), count = panel_start(panel + 1, vectors) - vector;
-        const float *weights = (const float *)op->weights + (size_t)(vector * depth) * NK_LANES;
-        for (int i = 0; i < pixels; i += NK_ROWS) {
-            const int rows = pixels - i < NK_ROWS ? pixels - i : NK_ROWS;
-            nk_product *run = product_of(up_to(rows, 2) / 2 - 1, count, op->out_channels - vector * NK_LANES, 1);
-            run(values + (size_t)i * flat_pitch(op), flat_pitch(op) / 2, weights, depth, sums + (size_t)i * NK_COLUMNS,
-                NK_COLUMNS);
-        }
-        for (int j = 0; j < count; j++)
-            flat_store(op, in, out_rows, y, x, pixels, (vector + j) * NK_LANES, sums + (size_t)(j * NK_LANES));
-    }
+    const nk_map *added = op->added ? in + (op->sources > 1 ? op->sources : 1) : NULL;
+    const nk_flat w = {op, values, flat_pitch(op) / 2, added, out_rows, sums, y, x, pixels};
+    flat_panels(&w, panels * group / op->groups, panels * (group + 1) / op->groups, 1);
 }
 
 #endif

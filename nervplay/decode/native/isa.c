@@ -45,7 +45,7 @@ static size_t scratch(const nk_op *op) {
     case NK_MIX: case NK_MIX16: return mix_scratch(op);
     case NK_ENLARGE: return enlarge_scratch(op);
     case NK_POINT: return point_scratch(op);
-    case NK_GHOST: return 0;
+    case NK_GHOST: return ghost_scratch(op);
     case NK_FLAT16: return flat_scratch(op);
     default: return wino_scratch(op);
     }
@@ -57,6 +57,7 @@ static int pieces(const nk_op *op, int row0, int row1) {
 #if defined(NK_AVX512)
     case NK_LINE: case NK_LINE16: case NK_LINE_PAIRS: return line_pieces(op, row0, row1);
 #endif
+    case NK_GHOST: return ghost_pieces(op, row0, row1);
     default: return row_pieces(op, row0, row1);
     }
 }

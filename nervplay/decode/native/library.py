@@ -21,6 +21,7 @@ __all__ = [
     "POINT_INPUTS",
     "POINT_LINES",
     "POINT_SLOTS",
+    "GateStruct",
     "GhostStruct",
     "Isa",
     "Line",
@@ -121,10 +122,23 @@ class Point(ctypes.Structure):
     ]
 
 
+class GateStruct(ctypes.Structure):
+    """`nk_gate`: what makes the gate of a ghost module."""
+
+    _fields_: ClassVar = [
+        *((name, c_void_p) for name in ("op", "map")),
+        *((name, c_int32) for name in ("down", "across")),
+        ("taps", c_void_p),
+    ]
+
+
 class GhostStruct(ctypes.Structure):
     """`nk_ghost`: what a ghost module has beside its `Op`."""
 
-    _fields_: ClassVar = [*((name, c_int32) for name in ("factor", "down", "across")), ("gate", c_void_p)]
+    _fields_: ClassVar = [
+        *((name, c_int32) for name in ("factor", "down", "across")),
+        *((name, c_void_p) for name in ("gate", "made")),
+    ]
 
 
 class Part(ctypes.Structure):

@@ -56,6 +56,15 @@ typedef struct {
     nk_point_line line[NK_POINT_LINES];
 } nk_point;
 
+/* What makes the gate of NK_GHOST where it never is a whole map: a convolution of each channel by itself, the same down and
+   across the map, and one of 1x1. */
+typedef struct nk_gate {
+    const struct nk_op *op;         /* of 1x1, NK_DIRECT or NK_FLAT16; its shuffle is the ghost's factor */
+    const float *map;               /* what it reads, [height][width][channels] of that op. Another one for each frame */
+    int32_t down, across;           /* taps, odd, at most 7 */
+    const float *taps;              /* [down + across][padded channels] */
+} nk_gate;
+
 /* What NK_GHOST has beside its nk_op. The op's channels and sizes are those of the map behind a pixel shuffle, its output
    has twice the channels; its weights are [place of the shuffle][taps][padded channels], its bias [place][padded]. */
 typedef struct {
@@ -63,6 +72,7 @@ typedef struct {
     int32_t down, across;           /* taps, at most 8 down */
     const float *gate;              /* [height][width][2 channels], multiplied before the activation; or NULL. Another one
                                        for each frame */
+    const nk_gate *made;            /* what makes the gate, which is not there then; or NULL */
 } nk_ghost;
 
 /* What NK_MIX and NK_ENLARGE, which are more than a convolution, have beside their nk_op. */
@@ -108,7 +118,8 @@ typedef struct nk_op {
     const float *axes;              /* 16 bits: coefficients of the transform back, [rows, columns][NK_AXIS] */
     const struct nk_op *head;       /* a 1x1 NK_HEAD of 3 channels that reads the result at once, which then is stored nowhere; or NULL.
                                        Only where whole vectors belong to one place of the shuffle, and groups == 1.
-                                       NK_LINE, NK_LINE16 and NK_LINE_PAIRS always have one; the last is for SiLU */
+                                       NK_LINE, NK_LINE16 and NK_LINE_PAIRS always have one; the last is for SiLU.
+                                       NK_GHOST: any 1x1 NK_HEAD */
     const nk_step *step;            /* NK_MIX, NK_ENLARGE */
     const nk_point *point;          /* NK_POINT */
     const nk_ghost *ghost;          /* NK_GHOST */

@@ -39,7 +39,7 @@ from nervplay.decode.native.packing import (
     shuffle_order,
 )
 from nervplay.decode.native.packing_flat import MOST_CHANNELS, pack_flat16
-from nervplay.decode.native.plan_ghost import GhostPlan, plan_ghost
+from nervplay.decode.native.plan_ghost import GhostPlan, plan_gate, plan_ghost
 from nervplay.decode.native.plan_points import PointsPlan, plan_points
 from nervplay.decode.points import Points
 from nervplay.decode.weave import Part
@@ -90,7 +90,8 @@ class Plan:
     Args:
         parts: what it computes.
         count: ops that are run; one fewer than parts where the last op computes the head, too.
-        kinds: the kernel of each: a name of `KINDS`, "depthwise" or "linear".
+        kinds: the kernel of each: a name of `KINDS`, "depthwise" or "linear", or "ghost16" where the gate of a ghost
+            module has 16-bit products.
         ops: the structs of the kernels, an array of `Op`.
         arrays: what they point to; kept alive here.
         beside: parts that read more than the map in front of them; it is set before every run.
@@ -347,7 +348,7 @@ def plan_chain(parts: Sequence[Part], isa: Isa, threads: int, peaks: Mapping[Con
         if isinstance(part, Points):
             plan.beside.append(plan_points(op, part, _pieces(threads)))
         elif isinstance(part, Ghost):
-            plan.beside.append(plan_ghost(op, part, isa, _pieces(threads)))
+            plan.beside.append(_ghost(op, part, isa, threads, known))
         else:
             plan.arrays.extend(fill(op, part, kind, isa, threads=threads, peak=known.get(part)))
         op.ring = op.height
@@ -364,6 +365,23 @@ def plan_chain(parts: Sequence[Part], isa: Isa, threads: int, peaks: Mapping[Con
     return plan
 
 
+def _ghost(op: Op, ghost: Ghost, isa: Isa, threads: int, peaks: Mapping[Conv, Float]) -> GhostPlan:
+    """Return a ghost module ready to run, with what makes its gate."""
+    plan, op.kind = plan_ghost(op, ghost, isa, _pieces(threads)), KINDS["ghost"]
+    if ghost.made:
+        gate, conv, kind = Op(), ghost.made.conv, _gate_kind(ghost, peaks)
+        plan.arrays.extend(fill(gate, conv, kind, isa, threads=1, peak=peaks.get(conv)))
+        plan_gate(plan, gate, isa)
+    return plan
+
+
+def _gate_kind(ghost: Ghost, peaks: Mapping[Conv, Float]) -> str:
+    """Return the kernel of what makes the gate of a ghost module, "" where nothing does."""
+    if ghost.made is None:
+        return ""
+    return "flat16" if ghost.made.conv in peaks else "direct"
+
+
 def _whole_end(parts: Sequence[Part], isa: Isa, peaks: Mapping[Conv, Float]) -> bool:
     """Whether a chain ends with a head that is to have 16-bit products."""
     kinds = _kinds(parts, isa, peaks)
@@ -378,7 +396,9 @@ def _kinds(parts: Sequence[Part], isa: Isa, peaks: Mapping[Conv, Float]) -> list
     if ending and fuses(parts, kinds, isa) and _in_line(ending[0], isa):
         pairs = isa.adds_apart and ending[0].activation == "silu" and ending[0] not in peaks
         kinds[-2] = "line_pairs" if pairs else "line"
-    return [WHOLE.get(kind, kind) if part in peaks else kind for part, kind in zip(parts, kinds, strict=True)]
+    whole = [isinstance(part, Ghost) and _gate_kind(part, peaks) == "flat16" for part in parts]
+    named = (WHOLE.get(kind, kind) if part in peaks else kind for part, kind in zip(parts, kinds, strict=True))
+    return [f"{kind}16" if gate else kind for kind, gate in zip(named, whole, strict=True)]
 
 
 def _in_pairs(conv: Conv, isa: Isa) -> bool:
@@ -407,7 +427,9 @@ def pack_whole_head(stage: Op, head: Op, conv: Conv, peak: Float, isa: Isa) -> l
 
 def fuses(parts: Sequence[Part], kinds: Sequence[str], isa: Isa) -> bool:
     """Whether the last stage can compute the head behind it: see native/fused.h."""
-    ending = _ending(parts, kinds)
+    ending, before, last = _ending(parts, kinds), parts[-2] if len(parts) > 1 else None, parts[-1]
+    if kinds[-1] == "head" and isinstance(last, Conv) and isinstance(before, Ghost):
+        return last.weight.shape[2:] == (1, 1)
     if ending is None or not kinds[-2].startswith(("wino", "line")):
         return False
     head = ending[1].weight

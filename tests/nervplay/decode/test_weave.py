@@ -154,6 +154,8 @@ def ghosts(factor: int, *, gated: bool = False) -> Callable[[nn.ModuleList, Tens
         y = layers[1](x)
         made = torch.cat([y, layers[2](y)], dim=1)
         if gated:
+            for apart in layers[5:]:
+                x = apart(x)
             made = made * torch.sigmoid(layers[4](x))
         return layers[3](F.silu(F.pixel_shuffle(made, factor)))
 
@@ -176,7 +178,32 @@ def test_ghosts(factor: int) -> None:
     net = layers(5, factor)
     assert checked(ghosts(factor), MAX_CHAIN, *net) == [["conv", "conv", "ghost", "conv"]]
     assert checked(ghosts(factor), 1, *net) == [["conv"], ["conv"], ["ghost"], ["conv"]]
-    assert checked(ghosts(factor, gated=True), MAX_CHAIN, *net)[-1] == ["conv", "ghost", "conv"]
+    assert checked(ghosts(factor, gated=True), MAX_CHAIN, *net) == [["conv"], ["conv", "ghost", "conv"]]
+    assert checked(ghosts(factor, gated=True), 1, *net) == [["conv"], ["conv"], ["conv"], ["ghost"], ["conv"]]
+
+
+def line(taps: tuple[int, int], *, bias: bool = False, padding: tuple[int, int] | None = None) -> nn.Conv2d:
+    return nn.Conv2d(7, 7, taps, padding=padding or (taps[0] // 2, taps[1] // 2), groups=7, bias=bias)
+
+
+@pytest.mark.parametrize("taps", [[(1, 3), (3, 1)], [(1, 1), (5, 1)], [(1, 7)]])
+def test_a_gate_is_made_inside_a_ghost_module(taps: list[tuple[int, int]]) -> None:
+    net = [*layers(5, 2), *map(line, taps)]
+    apart = [["apart"]] * taps.count((1, 1))
+    assert checked(ghosts(2, gated=True), MAX_CHAIN, *net) == [["conv"], *apart, ["conv", "ghost", "conv"]]
+    assert sorted(checked(ghosts(2, gated=True), 1, *net)[1:-2]) == sorted([["conv"]] * 2 + [["apart"]] * len(taps))
+
+
+@pytest.mark.parametrize("other", [line((1, 3), bias=True), line((3, 3)), line((1, 9)), line((3, 1))])
+def test_what_is_no_line_of_taps_stays_in_front_of_a_gate(other: nn.Module) -> None:
+    net = [*layers(5, 2), other, line((3, 1))]
+    assert checked(ghosts(2, gated=True), MAX_CHAIN, *net) == [["conv"], ["apart"], ["conv", "ghost", "conv"]]
+
+
+def test_a_gate_with_more_taps_is_a_map() -> None:
+    net = layers(5, 2)
+    net[4] = nn.Conv2d(7, 20 * 2, 3, padding=1)
+    assert checked(ghosts(2, gated=True), MAX_CHAIN, *net) == [["conv"], ["conv"], ["conv", "ghost", "conv"]]
 
 
 def test_what_is_no_ghost_module_stays() -> None:
