@@ -28,32 +28,30 @@
 #define PAIRS_GROUP 3  /* channels: a pair and one more */
 #define PAIRS_VALUES (PAIRS_HALF * LINE_TILES) /* floats of the values of a channel, */
 #define PAIRS_WEIGHTS (PAIRS_HALF * PAIRS_SIX) /* of its weights, */
-#define PAIRS_BEFORE (LINE_WIDE * PAIRS_SIX * LINE_TILES) /* and of what is not activated yet */
+#define PAIRS_MADE (LINE_WIDE * PAIRS_SIX * LINE_TILES) /* and of six outputs */
 
 /* The positions whose sums and differences `transform_output` needs side by side; Python packs in the same order. */
 static const int PAIRS_ORDER[LINE_POINTS] = {1, 2, 3, 4, 5, 6, 0, 7};
-
-/* Six outputs on their way to the head: before bias and activation they were `pairs_back`'s. */
-typedef struct {
-    const float *values;  /* [pixel][output][tile] */
-    const float *weights; /* the head's for these six, */
-    int each;             /* and how many it has for one of its outputs */
-    float *heads;         /* sums of the head */
-} nk_six;
 
 static int pairs_channels(const nk_op *op) { return up_to(op->channels, PAIRS_GROUP); }
 
 /* Floats of the values of a half: those of all channels behind what is taken off. */
 static size_t pairs_half(const nk_op *op) { return (size_t)(1 + pairs_channels(op)) * PAIRS_VALUES; }
 
-static size_t pairs_scratch(const nk_op *op) { return line_scratch(op) + 4 * (2 * pairs_half(op) + LINE_TILES); }
+/* Floats of the weights of a half and six outputs: what is taken off, and those of all channels. */
+static size_t pairs_weights(const nk_op *op) { return (size_t)(1 + pairs_channels(op)) * PAIRS_WEIGHTS; }
+
+static size_t pairs_scratch(const nk_op *op) { return line_scratch(op) + 4 * 2 * pairs_half(op); }
 
 /* The largest power of two that is no more than a tile's largest magnitude, channels counting as their weights do. */
 NK_INLINE vf pairs_unit(const nk_op *op, const float *values) {
     vf largest = vset(0x1p-100f);
-    for (int c = 0; c < op->channels; c++)
+    for (int c = 0; c < op->channels; c++) {
+        vf most = {0}; /* of both magnitudes the larger: one instruction */
         NK_UNROLL for (int p = 0; p < LINE_POINTS; p++, values += LINE_TILES)
-            largest = vmax(largest, vabs(vload(values) * op->norm[c * LINE_POINTS]));
+            most = (vf)_mm512_range_ps((__m512)most, (__m512)vload(values), 0x0b);
+        largest = vmax(largest, most * op->norm[c * LINE_POINTS]);
+    }
     return (vf)((vi)vmin(largest, vset(0x1p100f)) & 0x7f800000);
 }
 
@@ -70,7 +68,7 @@ NK_INLINE void pairs_transform(const nk_op *op, const float *values, int c, vf s
 }
 
 /* made: [half][what is taken off, channel][position][tile]. Returns what 1 is worth in each tile. */
-static __attribute__((noinline)) void pairs_input(const nk_op *op, const float *values, float *made, float *unit) {
+static __attribute__((noinline)) vf pairs_input(const nk_op *op, const float *values, float *made) {
     const vf worth = pairs_unit(op, values), scale = 1.0f / worth;
     vf off[LINE_POINTS] = {{0}}, first[LINE_POINTS], second[LINE_POINTS], other[LINE_POINTS];
     for (int c = 0; c < op->channels; c += PAIRS_GROUP) {
@@ -81,20 +79,7 @@ static __attribute__((noinline)) void pairs_input(const nk_op *op, const float *
     }
     NK_UNROLL for (int n = 0; n < LINE_POINTS; n++)
         vstore(made + n / PAIRS_HALF * pairs_half(op) + n % PAIRS_HALF * LINE_TILES, off[n]);
-    vstore(unit, worth);
-}
-
-/* Activate pixel x of six outputs and add them to the sums of the head. */
-NK_INLINE void pairs_head(const nk_six *six, int x) {
-    float *to = six->heads + x * LINE_TILES;
-    const float *weights = six->weights;
-    NK_UNKNOWN(weights);
-    vf v[PAIRS_SIX], sums[LINE_HEAD];
-    NK_UNROLL for (int i = 0; i < PAIRS_SIX; i++) v[i] = vsilu(vload(six->values + (x * PAIRS_SIX + i) * LINE_TILES));
-    NK_UNROLL for (int o = 0; o < LINE_HEAD; o++) sums[o] = vload(to + o * (LINE_WIDE * LINE_TILES));
-    NK_UNROLL for (int i = 0; i < PAIRS_SIX; i++)
-        NK_UNROLL for (int o = 0; o < LINE_HEAD; o++) sums[o] += v[i] * weights[o * six->each + i];
-    NK_UNROLL for (int o = 0; o < LINE_HEAD; o++) vstore(to + o * (LINE_WIDE * LINE_TILES), sums[o]);
+    return worth;
 }
 
 /* Add the products of a pair of channels, and of one more. */
@@ -110,11 +95,8 @@ NK_INLINE void pairs_group(vf sums[PAIRS_SIX][PAIRS_HALF], const float *values, 
     }
 }
 
-/* Sums of half the positions, and between the products half the pixels of the six outputs before: their divisions take
-   long, and nobody is to wait for them. */
-NK_INLINE void pairs_sums(vf out[PAIRS_SIX][PAIRS_HALF], const float *values, const float *weights, int groups,
-                          const nk_six *before, int x) {
-    const int turns = LINE_WIDE / 2, each = groups / turns;
+/* Sums of half the positions. */
+NK_INLINE void pairs_sums(vf out[PAIRS_SIX][PAIRS_HALF], const float *values, const float *weights, int groups) {
     vf sums[PAIRS_SIX][PAIRS_HALF];
     NK_UNROLL for (int p = 0; p < PAIRS_HALF; p++) {
         vf off = vload(values + p * LINE_TILES);
@@ -122,12 +104,7 @@ NK_INLINE void pairs_sums(vf out[PAIRS_SIX][PAIRS_HALF], const float *values, co
         NK_UNROLL for (int i = 0; i < PAIRS_SIX; i++) sums[i][p] = off + weights[p * PAIRS_SIX + i];
     }
     values += PAIRS_VALUES, weights += PAIRS_WEIGHTS;
-    for (int turn = 0; turn < turns; turn++) {
-        pairs_head(before, x + turn);
-        for (int g = 0; g < each; g++, values += PAIRS_GROUP * PAIRS_VALUES, weights += PAIRS_GROUP * PAIRS_WEIGHTS)
-            pairs_group(sums, values, weights);
-    }
-    for (int g = turns * each; g < groups; g++, values += PAIRS_GROUP * PAIRS_VALUES, weights += PAIRS_GROUP * PAIRS_WEIGHTS)
+    for (int g = 0; g < groups; g++, values += PAIRS_GROUP * PAIRS_VALUES, weights += PAIRS_GROUP * PAIRS_WEIGHTS)
         pairs_group(sums, values, weights);
     memcpy(out, sums, sizeof sums);
 }
@@ -158,33 +135,48 @@ NK_INLINE void pairs_back(vf sums[PAIRS_SIX][PAIRS_HALF], const float *kept, con
     }
 }
 
-/* All outputs: products of six, with the activation and the head of the six before. */
-static __attribute__((noinline)) void pairs_all(const nk_op *op, const float *made, const float *unit, float *heads) {
-    const int groups = pairs_channels(op) / PAIRS_GROUP, sixes = op->out_channels / PAIRS_SIX, each = op->head->channels;
-    const size_t half = (size_t)(1 + pairs_channels(op)) * PAIRS_WEIGHTS;
-    float values[PAIRS_BEFORE] __attribute__((aligned(64))), kept[PAIRS_SIX * PAIRS_VALUES] __attribute__((aligned(64)));
-    const float nothing[LINE_HEAD * PAIRS_SIX] = {0};
-    nk_six six = {values, nothing, PAIRS_SIX, heads}; /* before the first there is none: its weights are 0 */
-    const float *weights = op->weights;
-    memset(values, 0, sizeof values);
-    for (int n = 0; n < sixes; n++, weights += 2 * half) {
-        vf sums[PAIRS_SIX][PAIRS_HALF];
-        pairs_sums(sums, made, weights, groups, &six, 0);
-        pairs_keep(sums, kept);
-        pairs_sums(sums, made + pairs_half(op), weights + half, groups, &six, LINE_WIDE / 2);
-        pairs_back(sums, kept, op->bias + n * PAIRS_SIX, op->scale + n * PAIRS_SIX, vload(unit), values);
-        six.weights = (const float *)op->head->weights + n * PAIRS_SIX % each, six.each = each;
-        six.heads = heads + (size_t)(n * PAIRS_SIX / each) * LINE_STEP;
+/* Six outputs from `first` on, before the activation. values: [pixel][output][tile]. */
+static __attribute__((noinline)) void pairs_six(const nk_op *op, const float *made, int first, vf unit, float *values) {
+    const int groups = pairs_channels(op) / PAIRS_GROUP;
+    const float *weights = (const float *)op->weights + (size_t)(first / PAIRS_SIX) * 2 * pairs_weights(op);
+    float kept[PAIRS_SIX * PAIRS_VALUES] __attribute__((aligned(64)));
+    vf sums[PAIRS_SIX][PAIRS_HALF];
+    pairs_sums(sums, made, weights, groups);
+    pairs_keep(sums, kept);
+    pairs_sums(sums, made + pairs_half(op), weights + pairs_weights(op), groups);
+    pairs_back(sums, kept, op->bias + first, op->scale + first, unit, values);
+}
+
+/* Activate pixel x of six outputs and add them to the sums of the head, whose weights for one of its outputs are `each`. */
+NK_INLINE void pairs_head(const float *values, const float *weights, int each, float *heads, int x) {
+    float *to = heads + x * LINE_TILES;
+    vf v[PAIRS_SIX], sums[LINE_HEAD];
+    NK_UNROLL for (int i = 0; i < PAIRS_SIX; i++) v[i] = vsilu(vload(values + (x * PAIRS_SIX + i) * LINE_TILES));
+    NK_UNROLL for (int o = 0; o < LINE_HEAD; o++) sums[o] = vload(to + o * (LINE_WIDE * LINE_TILES));
+    NK_UNROLL for (int i = 0; i < PAIRS_SIX; i++)
+        NK_UNROLL for (int o = 0; o < LINE_HEAD; o++) sums[o] += v[i] * weights[o * each + i];
+    NK_UNROLL for (int o = 0; o < LINE_HEAD; o++) vstore(to + o * (LINE_WIDE * LINE_TILES), sums[o]);
+}
+
+/* All outputs, six by six. Activation and head are no part of the loop of products: both together have too few registers,
+   and what is stored for want of them holds up multiplications. */
+static __attribute__((noinline)) void pairs_all(const nk_op *op, const float *made, vf unit, float *heads) {
+    const int each = op->head->channels;
+    float values[PAIRS_MADE] __attribute__((aligned(64)));
+    for (int first = 0; first < op->out_channels; first += PAIRS_SIX) {
+        pairs_six(op, made, first, unit, values);
+        const float *weights = (const float *)op->head->weights + first % each;
+        float *to = heads + (size_t)(first / each) * LINE_STEP;
+        NK_UNROLL for (int x = 0; x < LINE_WIDE; x++) pairs_head(values, weights, each, to, x);
     }
-    for (int x = 0; x < LINE_WIDE; x++) pairs_head(&six, x);
 }
 
 static void pairs_piece(const nk_op *op, const nk_map *in, nk_map *out, int row0, int row1, int piece, void *scratch) {
     float *values = (float *)(((uintptr_t)scratch + 63) & ~(uintptr_t)63), *heads = values + line_values(op);
-    float *made = heads + (size_t)(op->shuffle * op->shuffle) * LINE_STEP, *unit = made + 2 * pairs_half(op);
+    float *made = heads + (size_t)(op->shuffle * op->shuffle) * LINE_STEP;
     nk_line line;
     line_start(op, in, row0, row1, piece, &line, values, heads);
-    pairs_input(op, values, made, unit);
+    const vf unit = pairs_input(op, values, made);
     pairs_all(op, made, unit, heads);
     line_store(op, &line, heads, out);
 }
