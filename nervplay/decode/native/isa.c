@@ -5,6 +5,7 @@
 #include "ghost.h"
 #include "line.h"
 #include "line_pairs.h"
+#include "line_pairs16.h"
 #include "mix.h"
 #include "point.h"
 #include "wino.h"
@@ -41,6 +42,7 @@ static size_t scratch(const nk_op *op) {
 #if defined(NK_AVX512)
     case NK_LINE: case NK_LINE16: return line_scratch(op);
     case NK_LINE_PAIRS: return pairs_scratch(op);
+    case NK_LINE_PAIRS16: return words_scratch(op);
 #endif
     case NK_MIX: case NK_MIX16: return mix_scratch(op);
     case NK_ENLARGE: return enlarge_scratch(op);
@@ -55,7 +57,7 @@ static int pieces(const nk_op *op, int row0, int row1) {
     switch (op->kind) {
     case NK_WINO: case NK_WINO16: return wino_pieces(op, row0, row1);
 #if defined(NK_AVX512)
-    case NK_LINE: case NK_LINE16: case NK_LINE_PAIRS: return line_pieces(op, row0, row1);
+    case NK_LINE: case NK_LINE16: case NK_LINE_PAIRS: case NK_LINE_PAIRS16: return line_pieces(op, row0, row1);
 #endif
     case NK_GHOST: return ghost_pieces(op, row0, row1);
     default: return row_pieces(op, row0, row1);
@@ -69,6 +71,7 @@ static void piece(const nk_op *op, const nk_map *in, nk_map *out, int row0, int 
 #if defined(NK_AVX512)
     case NK_LINE: case NK_LINE16: line_piece(op, in, out, row0, row1, number, work); break;
     case NK_LINE_PAIRS: pairs_piece(op, in, out, row0, row1, number, work); break;
+    case NK_LINE_PAIRS16: words_piece(op, in, out, row0, row1, number, work); break;
 #endif
     case NK_MIX: case NK_MIX16: mix_piece(op, in, out, row0, row1, number, work); break;
     case NK_ENLARGE: enlarge_piece(op, in, out, row0, row1, number, work); break;

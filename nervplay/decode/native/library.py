@@ -52,7 +52,7 @@ CODES = {
 """`enum nk_code`."""
 _KIND_NAMES = (
     *("direct", "wino", "wino16", "head", "head16", "line", "line16"),
-    *("mix", "mix16", "enlarge", "point", "ghost", "flat16", "line_pairs"),
+    *("mix", "mix16", "enlarge", "point", "ghost", "flat16", "line_pairs", "line_pairs16"),
 )
 KINDS = {name: number for number, name in enumerate(_KIND_NAMES)}
 """`enum nk_kind`."""

@@ -147,27 +147,36 @@ static __attribute__((noinline)) void pairs_six(const nk_op *op, const float *ma
     pairs_back(sums, kept, op->bias + first, op->scale + first, unit, values);
 }
 
-/* Activate pixel x of six outputs and add them to the sums of the head, whose weights for one of its outputs are `each`. */
-NK_INLINE void pairs_head(const float *values, const float *weights, int each, float *heads, int x) {
+/* Activate pixel x of six outputs, roughly for integers, and add them to the sums of the head, whose weights for one of its
+   outputs are `each`. */
+NK_INLINE void pairs_head(const float *values, const float *weights, int each, float *heads, int x, const int rough) {
     float *to = heads + x * LINE_TILES;
     vf v[PAIRS_SIX], sums[LINE_HEAD];
-    NK_UNROLL for (int i = 0; i < PAIRS_SIX; i++) v[i] = vsilu(vload(values + (x * PAIRS_SIX + i) * LINE_TILES));
+    NK_UNROLL for (int i = 0; i < PAIRS_SIX; i++) {
+        const vf value = vload(values + (x * PAIRS_SIX + i) * LINE_TILES);
+        v[i] = rough ? vsilu_rough(value) : vsilu(value);
+    }
     NK_UNROLL for (int o = 0; o < LINE_HEAD; o++) sums[o] = vload(to + o * (LINE_WIDE * LINE_TILES));
     NK_UNROLL for (int i = 0; i < PAIRS_SIX; i++)
         NK_UNROLL for (int o = 0; o < LINE_HEAD; o++) sums[o] += v[i] * weights[o * each + i];
     NK_UNROLL for (int o = 0; o < LINE_HEAD; o++) vstore(to + o * (LINE_WIDE * LINE_TILES), sums[o]);
 }
 
+/* All pixels of the six outputs from `first` on. */
+NK_INLINE void pairs_heads(const nk_op *op, const float *values, int first, float *heads, const int rough) {
+    const int each = op->head->channels;
+    const float *weights = (const float *)op->head->weights + first % each;
+    float *to = heads + (size_t)(first / each) * LINE_STEP;
+    NK_UNROLL for (int x = 0; x < LINE_WIDE; x++) pairs_head(values, weights, each, to, x, rough);
+}
+
 /* All outputs, six by six. Activation and head are no part of the loop of products: both together have too few registers,
    and what is stored for want of them holds up multiplications. */
 static __attribute__((noinline)) void pairs_all(const nk_op *op, const float *made, vf unit, float *heads) {
-    const int each = op->head->channels;
     float values[PAIRS_MADE] __attribute__((aligned(64)));
     for (int first = 0; first < op->out_channels; first += PAIRS_SIX) {
         pairs_six(op, made, first, unit, values);
-        const float *weights = (const float *)op->head->weights + first % each;
-        float *to = heads + (size_t)(first / each) * LINE_STEP;
-        NK_UNROLL for (int x = 0; x < LINE_WIDE; x++) pairs_head(values, weights, each, to, x);
+        pairs_heads(op, values, first, heads, 0);
     }
 }
 

@@ -28,7 +28,7 @@
 
 enum nk_kind {
     NK_DIRECT, NK_WINO, NK_WINO16, NK_HEAD, NK_HEAD16, NK_LINE, NK_LINE16, NK_MIX, NK_MIX16, NK_ENLARGE,
-    NK_POINT, NK_GHOST, NK_FLAT16, NK_LINE_PAIRS
+    NK_POINT, NK_GHOST, NK_FLAT16, NK_LINE_PAIRS, NK_LINE_PAIRS16
 };
 enum nk_act {
     NK_NONE, NK_RELU, NK_LEAKY, NK_RELU6, NK_GELU, NK_SILU, NK_SOFTPLUS, NK_HARDSWISH, NK_SIN, NK_SIGMOID, NK_TANH,
@@ -118,7 +118,7 @@ typedef struct nk_op {
     const float *axes;              /* 16 bits: coefficients of the transform back, [rows, columns][NK_AXIS] */
     const struct nk_op *head;       /* a 1x1 NK_HEAD of 3 channels that reads the result at once, which then is stored nowhere; or NULL.
                                        Only where whole vectors belong to one place of the shuffle, and groups == 1.
-                                       NK_LINE, NK_LINE16 and NK_LINE_PAIRS always have one; the last is for SiLU.
+                                       NK_LINE and all whose names begin so always have one; pairs are for SiLU.
                                        NK_GHOST: any 1x1 NK_HEAD */
     const nk_step *step;            /* NK_MIX, NK_ENLARGE */
     const nk_point *point;          /* NK_POINT */

@@ -8,6 +8,7 @@ Layouts (L lanes of a vector, P = 3 vectors of a panel at most; `gemm.h` splits 
     line        [trio][channel][position][3]             float32
     16 bits     [trio][channel pair][position][3][2]     int16
     line in pairs   [six][half of the positions][sums, channel][position][6]   float32
+    16 bits         [six][half of the positions][sums, channel pair][position][6][2]   int16, sums int32
     direct      [panel][tap][channel][L * vectors]           float32
     head        [tap][output][channels padded to L]          float32
     16 bits     [tap][output][channel pairs padded to L][2]  int16
@@ -38,6 +39,7 @@ __all__ = [
     "pack_line",
     "pack_line16",
     "pack_line_pairs",
+    "pack_line_pairs16",
     "pack_linear",
     "pack_winograd",
     "pack_winograd16",
@@ -389,6 +391,23 @@ def pack_line_pairs(weight: Float) -> tuple[Float, Float, Float]:
     parts = np.concatenate([off[None], u]).reshape(len(u) + 1, 2, 4, -1, _SIX)
     flat = parts.transpose(3, 1, 0, 2, 4).astype(np.float32).ravel()
     return flat, norm.astype(np.float32), scale.astype(np.float32)
+
+
+def pack_line_pairs16(weight: Float, peak: Float) -> Packed16:
+    """Return the weights of `NK_LINE_PAIRS16`; the products are those of `pack_winograd16` in pairs.
+
+    Args:
+        weight: float32 (C', C, 1, 3), outputs in stored order, C' by 6.
+        peak: float32 (8, padded C), largest magnitudes of the transformed input; from calibration.
+    """
+    whole = _pairs16(weight, peak, in_pairs=True)
+    halves = np.ascontiguousarray(whole.weights[list(_ORDER)])
+    positions, words, _, _ = halves.shape
+    second = halves[:, 1::_GROUP].astype(np.int32)
+    off = -(halves[:, ::_GROUP][:, : second.shape[1]] * second).sum(axis=(1, 3), dtype=np.int32)
+    parts = np.concatenate([off[:, None], halves.view(np.int32)[..., 0]], axis=1)
+    flat = parts.reshape(2, positions // 2, words + 1, -1, _SIX).transpose(3, 0, 2, 1, 4)
+    return whole._replace(weights=np.ascontiguousarray(flat).view(np.int16).ravel())
 
 
 def pack_direct(weight: Float, lanes: int, most: int) -> Float:

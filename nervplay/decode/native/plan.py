@@ -29,6 +29,7 @@ from nervplay.decode.native.packing import (
     pack_line,
     pack_line16,
     pack_line_pairs,
+    pack_line_pairs16,
     pack_linear,
     pack_winograd,
     pack_winograd16,
@@ -63,7 +64,7 @@ __all__ = [
 
 Float = NDArray[np.float32]
 
-WHOLE = {"wino": "wino16", "line": "line16", "direct": "flat16"}
+WHOLE = {"wino": "wino16", "line": "line16", "line_pairs": "line_pairs16", "direct": "flat16"}
 """Kernels with 16-bit products, by those in float32."""
 STORING = ("wino16", "flat16")
 """Kernels that can store 16-bit integers for a head."""
@@ -223,6 +224,21 @@ def integer_candidates(chain: Sequence[Part]) -> dict[Conv, str]:
     return found
 
 
+def _pack_integers(op: Op, conv: Conv, kind: str, isa: Isa, peak: Float) -> list[NDArray[Any]]:
+    """Point an op at what 16-bit products after Winograd's transform need beside a bias; return it, weights first."""
+    weight = conv.weight[shuffle_order(len(conv.weight), conv.shuffle)]
+    if kind == "wino16":
+        ranges = panel_ranges(weight, isa.lanes, isa.panel)
+        op.pairs = ranges is None and _in_pairs(weight, isa)
+        packed = pack_winograd16(weight, peak, isa.lanes, isa.panel, ranges, in_pairs=bool(op.pairs))
+    else:
+        packed = (pack_line16 if kind == "line16" else pack_line_pairs16)(weight, peak)
+    # Of several sources each begins anywhere, and the vector behind the last channel is read.
+    norm = np.append(packed.norm, np.zeros(isa.lanes, np.float32))
+    op.scale, op.norm, op.axes = (part.ctypes.data for part in (packed.scale, norm, packed.axes))
+    return [packed.weights, packed.scale, norm, packed.axes]
+
+
 def _pack(op: Op, conv: Conv, kind: str, isa: Isa, peak: Float | None) -> list[NDArray[Any]]:
     """Point an op at its weights, and return them."""
     outputs = conv.weight.shape[0]
@@ -232,16 +248,9 @@ def _pack(op: Op, conv: Conv, kind: str, isa: Isa, peak: Float | None) -> list[N
     arrays: list[NDArray[Any]] = [bias]
     op.bias = bias.ctypes.data
     ranges = panel_ranges(weight, isa.lanes, isa.panel) if kind in ("wino", "wino16") else None
-    if kind in ("wino16", "line16"):
+    if kind in ("wino16", "line16", "line_pairs16"):
         assert peak is not None
-        in_pairs = kind == "wino16" and ranges is None and _in_pairs(conv, isa)
-        args = (isa.lanes, isa.panel, ranges)
-        wino = kind == "wino16"
-        packed = pack_winograd16(weight, peak, *args, in_pairs=in_pairs) if wino else pack_line16(weight, peak)
-        # Of several sources each begins anywhere, and the vector behind the last channel is read.
-        norm = np.append(packed.norm, np.zeros(isa.lanes, np.float32))
-        arrays += [packed.weights, packed.scale, norm, packed.axes]
-        op.pairs, op.scale, op.norm, op.axes = in_pairs, *(part.ctypes.data for part in arrays[2:])
+        arrays += _pack_integers(op, conv, kind, isa, peak)
     elif kind == "flat16":
         assert peak is not None
         flat = pack_flat16(weight[:, :, 0, 0], peak, isa.lanes, isa.panel)
@@ -394,16 +403,17 @@ def _kinds(parts: Sequence[Part], isa: Isa, peaks: Mapping[Conv, Float]) -> list
     kinds = _plain_kinds(parts)
     ending = _ending(parts, kinds)
     if ending and fuses(parts, kinds, isa) and _in_line(ending[0], isa):
-        pairs = isa.adds_apart and ending[0].activation == "silu" and ending[0] not in peaks
+        enough = ending[0] not in peaks or ending[0].weight.shape[1] >= _PAIRS_CHANNELS
+        pairs = isa.adds_apart and ending[0].activation == "silu" and enough
         kinds[-2] = "line_pairs" if pairs else "line"
     whole = [isinstance(part, Ghost) and _gate_kind(part, peaks) == "flat16" for part in parts]
     named = (WHOLE.get(kind, kind) if part in peaks else kind for part, kind in zip(parts, kinds, strict=True))
     return [f"{kind}16" if gate else kind for kind, gate in zip(named, whole, strict=True)]
 
 
-def _in_pairs(conv: Conv, isa: Isa) -> bool:
+def _in_pairs(weight: Float, isa: Isa) -> bool:
     """Whether `wino_pairs.h` computes a Winograd stage of integers; few channels want more bits than it leaves."""
-    outputs, channels, _, _ = conv.weight.shape
+    outputs, channels, _, _ = weight.shape
     return isa.adds_apart and isa.lanes == _PAIRS_LANES and outputs > isa.lanes and channels >= _PAIRS_CHANNELS
 
 
