@@ -54,8 +54,8 @@ from nervplay.decode.graph import trace
 from nervplay.decode.loss import fitted_db, need, told
 from nervplay.decode.lowering import Conv, lower
 from nervplay.decode.native.library import load as load_kernels
+from nervplay.decode.native_decoder import NET_RECORD, STREAM_RECORD
 from nervplay.decode.native_decoder import RECORD as W8A16
-from nervplay.decode.native_decoder import STREAM_RECORD
 from nervplay.decode.observed import Moments, Spread, as_rows
 from nervplay.decode.openvino.bench import OpenvinoBench
 from nervplay.decode.openvino.program import OpenvinoProgram
@@ -255,7 +255,7 @@ def measure(name: str, count: int) -> list[tuple[object, ...]]:
     ready = replace(video, file=with_calibration(video, threads=1))
     records = carried_records(ready.file)
     with source, ExitStack() as stack:
-        native = STREAM_RECORD if STREAM_RECORD in records else W8A16
+        native = next(name for name in (NET_RECORD, STREAM_RECORD, W8A16) if name in records)
         for way, backend, record in (("carried", "openvino", W8A8), ("native", "native", native)):
             decoder = open_decoder(ready, device="cpu", backend=backend, precision="int8", threads=1)
             draw = stack.enter_context(decoder).float_frame

@@ -131,6 +131,7 @@ def calibrate(
     *,
     kind: str = "",
     carried: bytes | None = None,
+    finer: Callable[[Peaks], Peaks] | None = None,
 ) -> Calibration:
     """Return the convolutions that get integer products, and what was measured of their inputs.
 
@@ -141,6 +142,7 @@ def calibrate(
         progress: told how far it is.
         kind: tells what one engine measures from what others do; "" is the largest transformed inputs of W8A16.
         carried: a record of the file, untrusted; what it says is taken where it comes near enough to float32.
+        finer: gives what the same convolutions need to err less, if they can; tried where they err too much.
     """
     convolutions = bench.convolutions()
     brought = hashlib.sha256(carried).hexdigest() if carried else ""
@@ -152,12 +154,18 @@ def calibrate(
         if known is not None:
             store(path, convolutions, known)
     if known is None:
-        known = _found(bench, frame_count, need, progress)
+        known = _found(bench, frame_count, need, progress, finer)
         store(path, convolutions, known)
     return known
 
 
-def _found(bench: Bench, frame_count: int, need: Need, progress: Progress | None) -> Calibration:
+def _found(
+    bench: Bench,
+    frame_count: int,
+    need: Need,
+    progress: Progress | None,
+    finer: Callable[[Peaks], Peaks] | None,
+) -> Calibration:
     """Return what frames say."""
     convolutions = bench.convolutions()
     measured, compared = spread(frame_count, MEASURED, 0.0), spread(frame_count, COMPARED, 0.5)
@@ -180,6 +188,8 @@ def _found(bench: Bench, frame_count: int, need: Need, progress: Progress | None
     comparison = _Comparison(bench, compared, need)
     tick(len(compared))
     rest = _chosen_rest(bench, comparison)
+    if finer and not comparison.enough(peaks, rest):
+        peaks = finer(peaks)
     if not comparison.enough(peaks, rest):
         alone = {conv: comparison.worst({conv: peak}, rest, 1) for conv, peak in peaks.items()}
         _give_back(peaks, alone, lambda: comparison.enough(peaks, rest))

@@ -11,6 +11,7 @@ from nervplay.decode.carried import every_convolution, from_powers, to_powers
 from nervplay.decode.graph import Graph
 from nervplay.decode.lowering import Conv, Lowered, lower
 from nervplay.decode.native.library import MAX_CHAIN, Isa, Pool, load
+from nervplay.decode.native.narrow import held, is_square
 from nervplay.decode.native.plan import integer_candidates, peak_shape, plan_chain
 from nervplay.decode.native.plan_net import net_candidates
 from nervplay.decode.native.plan_stream import StreamPlan
@@ -40,6 +41,7 @@ class Workbench:
         isa: instruction set.
         threads: processor cores to use.
         tiles: the rectangles that frames are made in.
+        maps: whether to find out, for narrow maps, how large inputs are before Winograd's transform, too.
     """
 
     def __init__(
@@ -52,8 +54,9 @@ class Workbench:
         isa: Isa,
         threads: int,
         tiles: Tiles,
+        maps: bool = False,
     ) -> None:
-        self._tiles = tiles
+        self._tiles, self._maps = tiles, maps
         self._graph, self._isa, self._threads = graph, isa, threads
         self._every, self._whole = every_convolution(lowered), netted
         self._apart = join(graph, lower(graph, 1, volumes=True), MAX_CHAIN)
@@ -109,7 +112,12 @@ class Workbench:
         """Return the shape of the peaks of a convolution, channels last."""
         if conv in self._hidden:
             return (self._channels(conv),)
-        return peak_shape(conv, self._candidates.get(conv, "wino"))  # a file may name any
+        *rows, channels = peak_shape(conv, self._candidates.get(conv, "wino"))  # a file may name any
+        return (*(count + self._has_map(conv) for count in rows), channels)
+
+    def _has_map(self, conv: Conv) -> bool:
+        """Return whether peaks of a convolution have a row of the input itself, behind those of the transformed one."""
+        return self._maps and self._candidates.get(conv, "wino") == "wino" and is_square(conv)
 
     def _channels(self, conv: Conv) -> int:
         """Return how many channels a convolution has peaks of; of a step, how many both layers read."""
@@ -126,9 +134,12 @@ class Workbench:
             if wanted is None:
                 return
             peak = self._peaks.setdefault(wanted, np.zeros(self._shape(wanted), np.float32))
+            largest = maps.abs().amax(dim=(0, 1, 2)).numpy()
             if self._candidates[wanted] != "wino":
-                np.maximum(peak, maps.abs().amax(dim=(0, 1, 2)).numpy(), out=peak)
+                np.maximum(peak, largest, out=peak)
                 return
+            if self._has_map(wanted):
+                np.maximum(peak[-1, : len(largest)], held(maps, conv), out=peak[-1, : len(largest)])
             ops = plan_chain([conv], self._isa, 1).ops
             for picture in maps:
                 load().nk_peak(self._isa.number, ops, picture.data_ptr(), peak.ctypes.data)
@@ -144,6 +155,14 @@ class Workbench:
     def found(self, conv: Conv) -> Float:
         """Return the largest magnitudes of a convolution's input, as its products need and a file would carry them."""
         return self.from_codes(conv, self.to_codes(conv, self._peaks[conv]))
+
+    def without_maps(self, peaks: Mapping[Conv, Float]) -> dict[Conv, Float]:
+        """Return the same peaks as of inputs of which only their transform is known, so that no map is narrow."""
+        made = {conv: peak.copy() for conv, peak in peaks.items()}
+        for conv, peak in made.items():
+            if self._has_map(conv):
+                peak[-1] = 0
+        return made
 
     def frame(self, index: int, peaks: Mapping[Conv, Float], rest: str = "float32") -> Tensor:  # noqa: ARG002 - one
         """Return a frame, (1, 3, H, W), in which the convolutions of `peaks` have 16-bit products."""

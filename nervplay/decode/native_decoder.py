@@ -5,7 +5,8 @@ Precisions, by what is really computed:
     bf16    float32 as well: there is no bfloat16 kernel, and float32 is faster here than PyTorch's bfloat16
     int8    the file's weights (8 bits, as everywhere) times inputs of 15 bits, as 16-bit integers with sums of 32 bits
             (W8A16), after Winograd's transform, or directly in a head of 3x3 and in large convolutions of 1x1
-            (`plan.integer_candidates`); transforms, biases and activations in float32
+            (`plan.integer_candidates`); transforms, biases and activations in float32. Between convolutions of a net
+            maps are such integers, too, of 14 bits, and so is the transform of these (`native/narrow.h`)
 
 Threads: each decoder has its own, `threads` in all, the caller's among them; they wait without turning when no frame is
 asked for. Which of them computes what is left open and changes no byte. Operations that the kernels lack run in PyTorch
@@ -30,7 +31,7 @@ from nervplay.decode.graph import Graph, UntraceableError, trace
 from nervplay.decode.lowering import Conv, lower
 from nervplay.decode.native.library import MAX_CHAIN, Pool, kernels, load
 from nervplay.decode.native_bench import Workbench
-from nervplay.decode.nets import Netted, find_nets
+from nervplay.decode.nets import Net, Netted, find_nets
 from nervplay.decode.planes import write_yuv
 from nervplay.decode.prepared import PreparedDecoder
 from nervplay.decode.program import Program
@@ -44,7 +45,7 @@ from nervplay.models import VideoModel
 from nervplay.video.source import Frame, Planes
 from nervplay.video.spec import VideoSpec
 
-__all__ = ["RECORD", "STREAM_RECORD", "NativeDecoder", "core_count", "native_bytes"]
+__all__ = ["NET_RECORD", "RECORD", "STREAM_RECORD", "NativeDecoder", "core_count", "native_bytes"]
 
 Float = NDArray[np.float32]
 
@@ -54,6 +55,8 @@ RECORD = "w8a16 1"
 """Name of what is cached and what a file carries; another number when that changes."""
 STREAM_RECORD = "w8a16 2"
 """The same of a network with streams: of the layers of a step, too."""
+NET_RECORD = "w8a16 3"
+"""The same of a network with nets: of inputs before Winograd's transform, too."""
 
 
 def native_bytes(graph: Graph) -> int:
@@ -100,7 +103,7 @@ class NativeDecoder(PreparedDecoder[Program]):
         video_db: float | None = None,
         carried: Records | None = None,
     ) -> None:
-        self._why, self._carried = note, carried or {}
+        self._why, self._carried, self._narrow = note, carried or {}, 0
         self._isa = kernels(instructions)
         tiles = tiles or Tiles.whole(spec.height, spec.width)
         try:
@@ -128,11 +131,12 @@ class NativeDecoder(PreparedDecoder[Program]):
     @property
     def backend_note(self) -> str:
         """What is really computed, and what PyTorch does of it."""
-        count, streams = len(every_convolution(self._lowered)), self._streamed.inside
+        count, fewest = len(every_convolution(self._lowered)), "13 to " * bool(self._streamed.inside)
+        fewest = fewest or "14 to " * bool(self._narrow)
         words = {
             "fp32": "float32",
             "bf16": "float32, which is faster here than bfloat16",
-            "int8": f"8-bit weights times {'13 to ' * bool(streams)}15-bit inputs as 16-bit integers (W8A16) in "
+            "int8": f"8-bit weights times {fewest}15-bit inputs as 16-bit integers (W8A16) in "
             f"{self._integers} of {count} convolutions, float32 in the others",
         }
         left = sorted(set(self._lowered.unsupported))
@@ -150,14 +154,17 @@ class NativeDecoder(PreparedDecoder[Program]):
         """Return what computes 16-bit products or float32."""
         peaks = None
         if name == "int8":
-            with self._bench() as bench:
-                peaks = self._calibrated(bench, self._carried.get(self.record)).peaks
+            # Files that were calibrated before there were narrow maps say nothing of these.
+            older = self.record == NET_RECORD and RECORD in self._carried and NET_RECORD not in self._carried
+            record = RECORD if older else self.record
+            with self._bench(record) as bench:
+                peaks = self._calibrated(bench, record, self._carried.get(record)).peaks
         program = self._compiled(self._netted, peaks)
         if name == "int8":
-            self._integers = program.integer_products
+            self._integers, self._narrow = program.integer_products, program.narrow_maps
         return program
 
-    def _bench(self) -> Workbench:
+    def _bench(self, record: str) -> Workbench:
         return Workbench(
             self._graph,
             self._lowered,
@@ -166,26 +173,30 @@ class NativeDecoder(PreparedDecoder[Program]):
             isa=self._isa,
             threads=self._threads or 1,
             tiles=self._tiles,
+            maps=record == NET_RECORD,
         )
 
     @property
     def record(self) -> str:
         """Name of `calibration_record`."""
-        return STREAM_RECORD if self._streamed.inside else RECORD
+        if self._streamed.inside:
+            return STREAM_RECORD
+        return NET_RECORD if any(isinstance(step, Net) for step in self._netted.steps) else RECORD
 
-    def _calibrated(self, bench: Workbench, carried: bytes | None) -> Calibration:
-        kind = self.record
-        if kind != RECORD:  # of a step only the first layer is asked for, and all of them matter
+    def _calibrated(self, bench: Workbench, record: str, carried: bytes | None) -> Calibration:
+        kind = record
+        if kind == STREAM_RECORD:  # of a step only the first layer is asked for, and all of them matter
             digest = hashlib.sha256()
             for conv in bench.numbered():
                 digest.update(conv.weight.tobytes())
             kind += f" {digest.hexdigest()}"
-        return calibrate(bench, len(self), self._need, self._calibration, kind=kind, carried=carried)
+        finer = bench.without_maps if record == NET_RECORD else None
+        return calibrate(bench, len(self), self._need, self._calibration, kind=kind, carried=carried, finer=finer)
 
     def calibration_record(self) -> bytes:
         """Return what a file can carry of the calibration; see `PreparedDecoder`."""
-        with self._bench() as bench:
-            return to_record(bench, self._calibrated(bench, None).peaks)
+        with self._bench(self.record) as bench:
+            return to_record(bench, self._calibrated(bench, self.record, None).peaks)
 
     def _compiled(
         self, streamed: Streamed | Netted, peaks: Mapping[Conv, Float] | None, longest: int = MAX_CHAIN

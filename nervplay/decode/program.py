@@ -23,7 +23,7 @@ from nervplay.decode.lowering import Conv, TorchStep
 from nervplay.decode.native.library import ACTIVATIONS, Isa, Pool, load
 from nervplay.decode.native.packing import padded
 from nervplay.decode.native.plan import Plan, plan_chain
-from nervplay.decode.native.plan_net import NetPlan, plan_net
+from nervplay.decode.native.plan_net import NetPlan, narrow_between, plan_net
 from nervplay.decode.native.plan_stream import StreamPlan, plan_stream
 from nervplay.decode.nets import Net, map_channels
 from nervplay.decode.points import Moments, Points
@@ -96,6 +96,10 @@ class Program:
         reads: list[list[Value]] = []
         buffers = _Buffers(graph, woven)
         known = {conv.target: peak for conv, peak in self.peaks.items()}  # parts of a chain may be other objects
+        nets = [step for step in woven.steps if isinstance(step, Net)]
+        others = (value for step in woven.steps if not isinstance(step, Net) for value in inputs_of(step))
+        narrow = narrow_between(nets, {graph.output, *others}, peaks)
+        self.narrow_maps = len(narrow)
         for place, step in enumerate(woven.steps):
             reads.append(inputs_of(step))
             if isinstance(step, TorchStep):
@@ -107,7 +111,7 @@ class Program:
                 self.plans.append(streaming)
                 self._steps.append(_Streaming(streaming, isa, pool, buffers.at(place)))
             elif isinstance(step, Net):
-                net = plan_net(step, isa, threads, peaks)
+                net = plan_net(step, isa, threads, peaks, narrow)
                 self.plans.append(net)
                 self._steps.append(_Netting(net, isa, pool))
             else:
@@ -393,7 +397,8 @@ class _Netting:
         for place, value in zip(plan.places, plan.maps, strict=True):
             if value in plan.net.outputs or value in plan.planes:
                 as_map = (1, *value.shape[-2:], map_channels(value))
-                self._out[value] = torch.empty(value.shape if value in plan.planes else as_map)
+                held = torch.int16 if place.narrow else torch.float32
+                self._out[value] = torch.empty(value.shape if value in plan.planes else as_map, dtype=held)
                 place.memory = self._out[value].data_ptr()
 
     def __call__(self, values: Values) -> None:

@@ -5,6 +5,7 @@
 
 #include "activation.h"
 #include "gemm_half.h"
+#include "narrow.h"
 #include "store.h"
 
 #define FLAT_PIXELS 4 /* that are stored together; a divisor of NK_ROWS */
@@ -23,7 +24,14 @@ static void flat_round(const nk_op *op, const nk_map *in, int y, int x, int pixe
     for (int i = 0; i < pixels; i++, to += pitch) {
         int first = 0;
         for (const nk_map *map = in; map == in || map < in + op->sources; first += map->channels, map++) {
-            const float *from = nk_row(map, y) + (size_t)(x + i) * (size_t)map->step;
+            const size_t at = (size_t)(x + i) * (size_t)map->step;
+            if (map->narrow) {
+                const int16_t *from = (const int16_t *)(const void *)nk_row(map, y) + at;
+                for (int c = 0; c < map->channels; c += NK_LANES)
+                    *(vh_any *)(to + first + c) = vh_load(from + c, map->channels - c);
+                continue;
+            }
+            const float *from = nk_row(map, y) + at;
             for (int c = 0; c < map->channels; c += NK_LANES) {
                 const vf v = vload_lanes(from + c, first_lanes(map->channels - c));
                 *(vh_any *)(to + first + c) = vshort(v * vload(op->norm + first + c));
@@ -32,11 +40,11 @@ static void flat_round(const nk_op *op, const nk_map *in, int y, int x, int pixe
     }
 }
 
-/* Store pixels side by side as 16-bit integers, `units` of them to 1. */
-NK_INLINE void flat_integers(const nk_run *runs, int count, float *const *rows, size_t at, size_t each, vf units,
-                                const vf *values, int n) {
+/* Store pixels side by side as 16-bit integers, `units` of them to 1, within +- most. */
+NK_INLINE void flat_integers(const nk_run *runs, int count, float *const *rows, size_t at, size_t each, vf units, int most,
+                             const vf *values, int n) {
     vh whole[FLAT_PIXELS];
-    NK_UNROLL for (int k = 0; k < FLAT_PIXELS; k++) whole[k] = vshort(values[k] * units);
+    NK_UNROLL for (int k = 0; k < FLAT_PIXELS; k++) whole[k] = vwithin(values[k] * units, most);
     for (int i = 0; i < count; i++) {
         int16_t *to = (int16_t *)(void *)rows[runs[i].row] + at + runs[i].offset;
         NK_UNROLL for (int k = 0; k < FLAT_PIXELS; k++)
@@ -62,9 +70,9 @@ NK_INLINE void flat_store(const nk_op *op, const nk_map *added, float *const *ro
             v[k] = whole ? vtofloat(*(const vi_any *)(const void *)from) * unit + bias : vload(from) + bias;
         }
         activate(v, FLAT_PIXELS, op->act, op->slope, whole);
-        for (int k = 0; added && k < n; k++)
+        for (int k = 0; added && k < n; k++) /* never a narrow map */
             v[k] = v[k] + vload_lanes(nk_row(added, y) + (size_t)(x + i + k) * (size_t)added->step + channel, lanes);
-        if (op->units) flat_integers(runs, found, rows, at, each, units, v, n);
+        if (op->units) flat_integers(runs, found, rows, at, each, units, op->most, v, n);
         else store_pixels(runs, found, rows, 0, at, each, v, n, FLAT_PIXELS);
     }
 }

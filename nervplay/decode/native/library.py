@@ -38,7 +38,7 @@ __all__ = [
     "why_not",
 ]
 
-ABI = 9
+ABI = 11
 """`NK_ABI` of the sources that this module mirrors."""
 MAX_CHAIN = 32
 """`NK_MAX_CHAIN`."""
@@ -83,9 +83,12 @@ class Op(ctypes.Structure):
         *((name, c_int32) for name in ("kind", "act", "height", "width", "channels", "out_channels")),
         *((name, c_int32) for name in ("kh", "kw", "top", "left", "out_height", "out_width")),
         *((name, c_int32) for name in ("shuffle", "strip", "ring", "block", "groups", "sources", "added", "pairs")),
-        ("out_step", c_int32),
+        *((name, c_int32) for name in ("most", "out_step")),
         ("slope", c_float),
-        *((name, c_void_p) for name in ("weights", "bias", "scale", "units", "norm", "axes", "head", "step")),
+        *(
+            (name, c_void_p)
+            for name in ("weights", "bias", "scale", "units", "added_units", "norm", "axes", "head", "step")
+        ),
         *((name, c_void_p) for name in ("point", "ghost", "ranges")),
     ]
 
@@ -156,7 +159,10 @@ class Node(ctypes.Structure):
 class Place(ctypes.Structure):
     """`nk_place`: a map of a net."""
 
-    _fields_: ClassVar = [("memory", c_void_p), *((name, c_int32) for name in ("width", "channels", "ring"))]
+    _fields_: ClassVar = [
+        ("memory", c_void_p),
+        *((name, c_int32) for name in ("width", "channels", "ring", "narrow")),
+    ]
 
 
 class Yuv(ctypes.Structure):

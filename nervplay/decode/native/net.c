@@ -5,7 +5,7 @@
 /* Floats of a row in a ring: an odd number of cache lines, so that the rows of a tile lie in different sets of the cache;
    the vector behind the last channel may be read. */
 static size_t net_pitch(const nk_place *place) {
-    const size_t floats = (size_t)place->width * (size_t)place->channels;
+    const size_t floats = ((size_t)place->width * (size_t)place->channels + (place->narrow ? 1 : 0)) / (place->narrow ? 2 : 1);
     return place->memory ? floats : ((floats + 15) / 16 | 1) * 16;
 }
 
@@ -28,7 +28,9 @@ static void run_turn(void *context, int item, int worker) {
 
 static nk_map part_of(const nk_map *maps, const nk_part *part) {
     nk_map map = maps[part->map];
-    map.base += part->first, map.channels = part->channels;
+    if (map.narrow) map.base = (float *)(void *)((int16_t *)(void *)map.base + part->first);
+    else map.base += part->first;
+    map.channels = part->channels;
     return map;
 }
 
@@ -47,7 +49,7 @@ int nk_net(nk_pool *pool, int isa, const nk_node *nodes, const nk_place *places,
     float *ring = (float *)(void *)(memory + table);
     for (int i = 0; i < count; i++) {
         const nk_place *place = &places[i];
-        maps[i] = (nk_map){place->memory ? place->memory : ring, net_pitch(place), place->ring, place->channels, 0};
+        maps[i] = (nk_map){place->memory ? place->memory : ring, net_pitch(place), place->ring, place->channels, 0, place->narrow};
         ring += net_floats(place);
     }
     turn.scratch = (char *)ring;

@@ -16,7 +16,7 @@
 #endif
 
 /* Bump when a struct or a packed layout changes: a library of another version is not used. */
-#define NK_ABI 9
+#define NK_ABI 11
 /* Coefficients of `transform_sums`. */
 #define NK_AXIS 17
 /* Integers of `nk_op.ranges` for a panel. */
@@ -105,13 +105,16 @@ typedef struct nk_op {
     int32_t sources;                /* maps side by side that it reads as one; 0 and 1 are the same */
     int32_t added;                  /* whether another map is added behind the activation; no shuffle then */
     int32_t pairs;                  /* NK_WINO16: whether products are in pairs, see `wino_pairs.h`; AVX-512 only, no ranges then */
+    int32_t most;                   /* largest magnitude of an integer that is stored, where `units` is there */
     int32_t out_step;               /* floats from one pixel of the output to the next; 0 where that is all it has */
     float slope;                    /* NK_LEAKY */
     const void *weights;            /* packed by Python, see `packing.py` */
     const float *bias;              /* padded with zeros to whole vectors */
     const float *scale;             /* 16 bits, NK_LINE_PAIRS: what one unit of a result is worth, [padded out_channels] */
     const float *units;             /* the result is stored as 16-bit integers, so many to 1, [padded out_channels]; or NULL.
-                                       Only NK_WINO16 of two dimensions and NK_FLAT16 in front of NK_HEAD16 */
+                                       Only NK_WINO16 of two dimensions and NK_FLAT16 in front of NK_HEAD16, or to a
+                                       narrow map */
+    const float *added_units;       /* what is added is a narrow map: what one unit of it is worth, [padded out_channels] */
     const float *norm;              /* 16 bits: 16-bit units per unit of the transformed input, [position][padded channels];
                                        NK_FLAT16: of the input, [padded channels]. NK_LINE_PAIRS: powers of two,
                                        [channel][position], see `line_pairs.h` */
@@ -145,6 +148,7 @@ typedef struct {
     size_t pitch; /* floats per row */
     int ring;
     int step, channels; /* floats from one pixel to the next, and how many of them are read */
+    int narrow;         /* whether it holds 16-bit integers, see `narrow.h`; step counts these */
 } nk_map;
 
 static inline float *nk_row(const nk_map *map, int y) { return map->base + (size_t)(y % map->ring) * map->pitch; }
@@ -214,6 +218,7 @@ typedef struct {
 typedef struct {
     float *memory;
     int32_t width, channels, ring;
+    int32_t narrow; /* 16-bit integers, see `narrow.h` */
 } nk_place;
 
 /* Run convolutions that read and write maps of a net. turns: [count][3], an op and its first and last + 1 row: Python works

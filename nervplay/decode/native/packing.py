@@ -28,6 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
+    "INPUT",
     "LIMIT",
     "TRIO",
     "Head16",
@@ -48,6 +49,7 @@ __all__ = [
     "panel_ranges",
     "panels",
     "range_table",
+    "settled",
     "shuffle_order",
     "tops",
     "transformed",
@@ -74,7 +76,7 @@ _ORDER = (1, 2, 3, 4, 5, 6, 0, 7)
 """Its order of positions."""
 
 _POINTS = (0.0, 1.0, -1.0, 2.0, -2.0, 0.5, -0.5)
-_INPUT = np.array(
+INPUT = np.array(
     [
         [1, 0, -5.25, 0, 5.25, 0, -1, 0],
         [0, 1, 1, -4.25, -4.25, 1, 1, 0],
@@ -159,7 +161,7 @@ def _weight_transform(taps: int) -> NDArray[np.float64]:
     # One equation per output o, input d and tap k, in the unknowns G[position, k]; columns of G are independent.
     columns = []
     for tap in range(taps):
-        left = np.concatenate([back[row] * _INPUT.T for row in range(outputs)])
+        left = np.concatenate([back[row] * INPUT.T for row in range(outputs)])
         right = np.concatenate([np.eye(8)[row + tap] for row in range(outputs)])
         columns.append(np.linalg.lstsq(left, right, rcond=None)[0])
     return np.stack(columns, axis=1)
@@ -258,7 +260,7 @@ def _axis_coefficients(unit: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.array([1 * unit[1], unit[3] / two, unit[5] / half, unit[0], *np.ravel(pairs), unit[7]])
 
 
-def _pairs16(weight: Float, peak: Float, *, in_pairs: bool = False) -> Packed16:
+def _pairs16(weight: Float, peak: Float, norms: Float | None = None, *, in_pairs: bool = False) -> Packed16:
     """Return transformed weights as 16-bit integers, (positions, pairs of C, C', 2), and their units.
 
     The unit of a sum is that of its row of positions times that of its column times that of its output: the smallest
@@ -267,12 +269,13 @@ def _pairs16(weight: Float, peak: Float, *, in_pairs: bool = False) -> Packed16:
     Args:
         weight: float32 (C', C, kh, kw), outputs in stored order.
         peak: float32 (positions, padded C), largest magnitudes of the transformed input; from calibration.
+        norms: float32 (C,), integers to 1 where that is settled, at all positions, 0 where peaks decide; None for all.
         in_pairs: whether weights are added to values.
     """
     limit, largest = (_PAIRED_LIMIT, _PAIRED_WEIGHT) if in_pairs else (LIMIT, 32767)
     u = transformed(weight)
     positions, channels, outputs = u.shape
-    top = tops(peak[:, :channels])
+    top = settled(tops(peak[:, :channels]), norms, limit)
     u = u * (top / limit)[:, :, None]
     room = 2.0**31 / (2 * limit + 2) - channels  # rounding adds at most 1/2 per weight
     least = np.maximum(np.maximum(np.abs(u).sum(axis=1) / room, np.abs(u).max(axis=1) / largest), 1e-30)
@@ -322,6 +325,7 @@ def pack_winograd16(
     most: int,
     ranges: Sequence[tuple[int, int]] | None = None,
     *,
+    norms: Float | None = None,
     in_pairs: bool = False,
 ) -> Packed16:
     """Return the weights of `NK_WINO16`.
@@ -332,9 +336,10 @@ def pack_winograd16(
         lanes: L.
         most: vectors of the widest panel.
         ranges: input channels that each panel reads; None for all.
+        norms: float32 (C,), integers to 1 where that is settled, at all positions, 0 where peaks decide; None for all.
         in_pairs: whether `wino_pairs.h` multiplies them: what its pairs take off stands before them.
     """
-    whole, outputs = _pairs16(weight, peak, in_pairs=in_pairs), weight.shape[0]
+    whole, outputs = _pairs16(weight, peak, norms, in_pairs=in_pairs), weight.shape[0]
     pairs = np.pad(whole.weights, ((0, 0), (0, 0), (0, padded(outputs, lanes) - outputs), (0, 0)))
     if in_pairs:
         assert ranges is None
@@ -381,7 +386,7 @@ def pack_line_pairs(weight: Float) -> tuple[Float, Float, Float]:
     u /= scale
     size = np.abs(u).max(axis=2) + 1e-6
     channel = size.max(axis=1, keepdims=True)
-    position = np.sqrt((size / channel).max(axis=0) / np.linalg.norm(_INPUT, axis=1)[order])
+    position = np.sqrt((size / channel).max(axis=0) / np.linalg.norm(INPUT, axis=1)[order])
     norm = np.exp2(np.rint(np.log2(channel * position[0] * position)))
     more = ((0, -len(u) % _GROUP), (0, 0))
     norm, u = np.pad(norm, more), np.pad(u / norm[:, :, None], (*more, (0, 0)))
@@ -428,6 +433,13 @@ def tops(peak: Float) -> NDArray[np.float64]:
     top: NDArray[np.float64] = peak.astype(np.float64)
     least: NDArray[np.float64] = top.max(axis=-1, keepdims=True) * 0.02 + 1e-9
     return np.maximum(top, least)
+
+
+def settled(top: NDArray[np.float64], norms: Float | None, limit: int = LIMIT) -> NDArray[np.float64]:
+    """Return maxima (..., C) for which `limit` / maximum is what `norms`, (C,), say, where they are not 0."""
+    if norms is None:
+        return top
+    return np.where(norms > 0, limit / np.maximum(norms, 1e-30), top)
 
 
 def pack_head16(weight: Float, peak: Float, lanes: int) -> Head16:

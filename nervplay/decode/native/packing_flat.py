@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from nervplay.decode.native.packing import LIMIT, padded, tops
+from nervplay.decode.native.packing import LIMIT, padded, settled, tops
 from nervplay.decode.native.packing_mix import Product16, in_panels
 
 __all__ = ["MOST_CHANNELS", "pack_flat16"]
@@ -14,7 +14,7 @@ MOST_CHANNELS = 1024
 """More inputs would leave weights coarse units."""
 
 
-def pack_flat16(weight: Float, peak: Float, lanes: int, most: int) -> Product16:
+def pack_flat16(weight: Float, peak: Float, lanes: int, most: int, *, norms: Float | None = None) -> Product16:
     """Return the weights of a 1x1 convolution of integers: the finest for which no sum can leave 32 bits.
 
     Args:
@@ -22,9 +22,10 @@ def pack_flat16(weight: Float, peak: Float, lanes: int, most: int) -> Product16:
         peak: float32 (C,), largest magnitudes of the input; from calibration.
         lanes: L.
         most: vectors of the widest panel.
+        norms: float32 (C,), integers to 1 of the input where that is settled, 0 where peaks decide; None for all.
     """
     outputs, channels = weight.shape
-    top = tops(peak)
+    top = settled(tops(peak), norms)
     u = weight * (top / LIMIT)
     # Inputs are within 2^15; rounding adds at most 1/2 to each weight.
     room = 2.0**16 - channels

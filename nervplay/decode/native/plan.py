@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from nervplay.decode.ghosts import Ghost
 from nervplay.decode.lowering import Conv
 from nervplay.decode.native.library import ACTIVATIONS, KINDS, Isa, Op
+from nervplay.decode.native.narrow import NARROW_STEPS
 from nervplay.decode.native.packing import (
     TRIO,
     pack_depthwise,
@@ -72,6 +73,8 @@ STORING = ("wino16", "flat16")
 MIN_TILES = 16
 SHARE = 4
 _WINOGRAD = ((3, 3), (5, 5), (3, 1), (1, 3), (5, 1), (1, 5))
+_WHOLE_MOST = 32767
+"""Largest magnitude of the integers that a head reads."""
 _FLAT_WORK = 10_000_000
 """Products of the smallest 1x1 convolution that gets integers."""
 _BLOCK_POSITIONS = 1024
@@ -224,13 +227,13 @@ def integer_candidates(chain: Sequence[Part]) -> dict[Conv, str]:
     return found
 
 
-def _pack_integers(op: Op, conv: Conv, kind: str, isa: Isa, peak: Float) -> list[NDArray[Any]]:
+def _pack_integers(op: Op, conv: Conv, kind: str, isa: Isa, *, peak: Float, norms: Float | None) -> list[NDArray[Any]]:
     """Point an op at what 16-bit products after Winograd's transform need beside a bias; return it, weights first."""
     weight = conv.weight[shuffle_order(len(conv.weight), conv.shuffle)]
     if kind == "wino16":
         ranges = panel_ranges(weight, isa.lanes, isa.panel)
         op.pairs = ranges is None and _in_pairs(weight, isa)
-        packed = pack_winograd16(weight, peak, isa.lanes, isa.panel, ranges, in_pairs=bool(op.pairs))
+        packed = pack_winograd16(weight, peak, isa.lanes, isa.panel, ranges, norms=norms, in_pairs=bool(op.pairs))
     else:
         packed = (pack_line16 if kind == "line16" else pack_line_pairs16)(weight, peak)
     # Of several sources each begins anywhere, and the vector behind the last channel is read.
@@ -239,7 +242,7 @@ def _pack_integers(op: Op, conv: Conv, kind: str, isa: Isa, peak: Float) -> list
     return [packed.weights, packed.scale, norm, packed.axes]
 
 
-def _pack(op: Op, conv: Conv, kind: str, isa: Isa, peak: Float | None) -> list[NDArray[Any]]:
+def _pack(op: Op, conv: Conv, kind: str, isa: Isa, *, peak: Float | None, norms: Float | None) -> list[NDArray[Any]]:
     """Point an op at its weights, and return them."""
     outputs = conv.weight.shape[0]
     order = shuffle_order(outputs, conv.shuffle)
@@ -250,10 +253,10 @@ def _pack(op: Op, conv: Conv, kind: str, isa: Isa, peak: Float | None) -> list[N
     ranges = panel_ranges(weight, isa.lanes, isa.panel) if kind in ("wino", "wino16") else None
     if kind in ("wino16", "line16", "line_pairs16"):
         assert peak is not None
-        arrays += _pack_integers(op, conv, kind, isa, peak)
+        arrays += _pack_integers(op, conv, kind, isa, peak=peak[: _positions(conv)], norms=norms)
     elif kind == "flat16":
         assert peak is not None
-        flat = pack_flat16(weight[:, :, 0, 0], peak, isa.lanes, isa.panel)
+        flat = pack_flat16(weight[:, :, 0, 0], peak, isa.lanes, isa.panel, norms=norms)
         arrays += [flat.weights, flat.scale, np.append(flat.units, np.zeros(isa.lanes, np.float32))]
         op.scale, op.norm = (part.ctypes.data for part in arrays[2:])
     elif kind == "wino":
@@ -315,7 +318,9 @@ def _line_strip(conv: Conv, threads: int) -> int:
     return max(range(1, most + 1), key=used)
 
 
-def fill(op: Op, conv: Conv, kind: str, isa: Isa, *, threads: int, peak: Float | None) -> list[NDArray[Any]]:
+def fill(
+    op: Op, conv: Conv, kind: str, isa: Isa, *, threads: int, peak: Float | None, narrow: Float | None = None
+) -> list[NDArray[Any]]:
     """Make an op compute a convolution, reading one map; return what it points to.
 
     Args:
@@ -324,7 +329,8 @@ def fill(op: Op, conv: Conv, kind: str, isa: Isa, *, threads: int, peak: Float |
         kind: its kernel.
         isa: instruction set.
         threads: of the pool that will run it.
-        peak: for 16-bit products, the largest magnitudes of the transformed input.
+        peak: for 16-bit products, what calibration measured of the input (`peak_shape`, or that and more rows).
+        narrow: float32 (C,), integers to 1 of channels that come from narrow maps (`narrow`), 0 for others; or None.
     """
     op.kind = KINDS.get(kind, 0)
     op.act, op.slope = ACTIVATIONS[conv.activation], conv.slope
@@ -335,7 +341,8 @@ def fill(op: Op, conv: Conv, kind: str, isa: Isa, *, threads: int, peak: Float |
     (op.top, op.left), op.shuffle = conv.padding, conv.shuffle
     op.ring = op.height
     _divide(op, conv, kind, isa, threads)
-    return _pack(op, conv, kind, isa, peak)
+    norms = None if narrow is None else narrow / np.float32(NARROW_STEPS if kind == "wino16" else 1)
+    return _pack(op, conv, kind, isa, peak=peak, norms=norms)
 
 
 def plan_chain(parts: Sequence[Part], isa: Isa, threads: int, peaks: Mapping[Conv, Float] | None = None) -> Plan:
@@ -431,7 +438,7 @@ def pack_whole_head(stage: Op, head: Op, conv: Conv, peak: Float, isa: Isa) -> l
     units[: stage.out_channels] = np.tile(packed.units, stage.shuffle**2)
     head.kind = KINDS["head16"]
     head.weights, head.scale = packed.weights.ctypes.data, packed.scale.ctypes.data
-    stage.units = units.ctypes.data
+    stage.units, stage.most = units.ctypes.data, _WHOLE_MOST
     return [packed.weights, packed.scale, units]
 
 

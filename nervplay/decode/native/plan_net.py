@@ -1,7 +1,8 @@
 """How a net runs: its ops, its maps, and the turns in which strips are computed."""
 
 import ctypes
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -11,6 +12,8 @@ from numpy.typing import NDArray
 from nervplay.decode.graph import Value
 from nervplay.decode.lowering import Conv
 from nervplay.decode.native.library import Isa, Node, Op, Place
+from nervplay.decode.native.narrow import NARROW_MOST, narrow_maps, narrow_units
+from nervplay.decode.native.packing import padded
 from nervplay.decode.native.plan import (
     STORING,
     WHOLE,
@@ -25,7 +28,7 @@ from nervplay.decode.native.plan import (
 from nervplay.decode.native.schedule import Reading, Rows, schedule
 from nervplay.decode.nets import Net, Slice, Unit, map_channels
 
-__all__ = ["NetPlan", "net_candidates", "plan_net"]
+__all__ = ["NetPlan", "narrow_between", "net_candidates", "plan_net"]
 
 Float = NDArray[np.float32]
 
@@ -135,7 +138,32 @@ def _targets(net: Net, of: Mapping[Unit, Op], kinds: dict[Unit, str], known: Map
     return _Ends(targets, arrays)
 
 
-def plan_net(net: Net, isa: Isa, threads: int, peaks: Mapping[Conv, Float] | None = None) -> NetPlan:
+def _kinds_with(net: Net, peaks: Mapping[Conv, Float]) -> dict[Unit, str]:
+    """Return the kernel of each unit, but for heads with 16-bit products."""
+    return {unit: WHOLE.get(kind, kind) if unit.conv in peaks else kind for unit, kind in _kinds(net).items()}
+
+
+def narrow_between(
+    nets: Iterable[Net], elsewhere: AbstractSet[Value], peaks: Mapping[Conv, Float] | None = None
+) -> dict[Value, Float]:
+    """Return the narrow maps of nets and, float32 (C,), integers to 1 of their channels.
+
+    Args:
+        nets: all of a network.
+        elsewhere: maps that others read.
+        peaks: for convolutions that are to have 16-bit products, what calibration measured of their inputs.
+    """
+    kinds = {unit: kind for net in nets for unit, kind in _kinds_with(net, peaks or {}).items()}
+    return narrow_maps(kinds, peaks or {}, elsewhere)
+
+
+def plan_net(
+    net: Net,
+    isa: Isa,
+    threads: int,
+    peaks: Mapping[Conv, Float] | None = None,
+    narrow: Mapping[Value, Float] | None = None,
+) -> NetPlan:
     """Return a net ready to run.
 
     Args:
@@ -143,13 +171,15 @@ def plan_net(net: Net, isa: Isa, threads: int, peaks: Mapping[Conv, Float] | Non
         isa: instruction set.
         threads: of the pool that will run it; changes speed only.
         peaks: for convolutions that are to have 16-bit products, what calibration measured of their inputs.
+        narrow: what `narrow_between` gave, or some of it.
     """
-    known, kinds = peaks or {}, _kinds(net)
-    kinds |= {unit: WHOLE.get(kind, kind) for unit, kind in kinds.items() if unit.conv in known}
-    ops, arrays = (Op * len(net.units))(), list[Any]()
+    known, narrow = peaks or {}, narrow or {}
+    kinds, ops, arrays = _kinds_with(net, known), (Op * len(net.units))(), list[Any]()
     of = dict(zip(net.units, ops, strict=True))
     for unit, op in of.items():
-        arrays += fill(op, unit.conv, kinds[unit], isa, threads=threads, peak=known.get(unit.conv))
+        read = narrow_units(unit.sources, narrow)
+        arrays += fill(op, unit.conv, kinds[unit], isa, threads=threads, peak=known.get(unit.conv), narrow=read)
+        arrays += _narrowed(op, unit, narrow, isa)
         op.sources, op.added = len(unit.sources), unit.added is not None
         whole = map_channels(unit.target.value)
         op.out_step = whole if whole != unit.target.channels else 0
@@ -161,10 +191,25 @@ def plan_net(net: Net, isa: Isa, threads: int, peaks: Mapping[Conv, Float] | Non
     places = (Place * len(maps))()
     for place, value in zip(places, maps, strict=True):
         place.width, place.channels, place.ring = value.shape[-1], map_channels(value), heights[value]
+        place.narrow = value in narrow
         if value in kept and value not in net.outputs and value not in planes:
             place.ring = min(kept[value], heights[value])
     nodes = _nodes(targets, of, {value: i for i, value in enumerate(maps)})
     return NetPlan(net, [kinds[unit] for unit in net.units], maps, places, planes, nodes, turns, [ops, *arrays, *more])
+
+
+def _narrowed(op: Op, unit: Unit, narrow: Mapping[Value, Float], isa: Isa) -> list[Any]:
+    """Tell an op of the narrow maps that it writes to and adds; return what structs point to."""
+    arrays, room = list[Any](), padded(op.out_channels, isa.lanes)
+    written = narrow_units((unit.target,), narrow)
+    if written is not None:
+        arrays.append(np.resize(np.tile(written, op.shuffle**2), room))
+        op.units, op.most = arrays[-1].ctypes.data, NARROW_MOST
+    added = narrow_units((unit.added,), narrow) if unit.added else None
+    if added is not None:
+        arrays.append(np.resize(1 / added, room).astype(np.float32))
+        op.added_units = arrays[-1].ctypes.data
+    return arrays
 
 
 def _nodes(targets: Mapping[Unit, Slice], of: Mapping[Unit, Op], number: Mapping[Value, int]) -> Any:

@@ -47,11 +47,11 @@ NK_INLINE void store_pixels(const nk_run *runs, int count, float *const *rows, i
     }
 }
 
-/* The same of pixels below each other as 16-bit integers, `units` of them to 1. */
-NK_INLINE void store_integers(const nk_run *runs, int count, float *const *rows, int down, size_t at, vf units,
+/* The same of pixels below each other as 16-bit integers, `units` of them to 1, within +- most. */
+NK_INLINE void store_integers(const nk_run *runs, int count, float *const *rows, int down, size_t at, vf units, int most,
                               const vf *values, int n, const int m) {
     vh whole[6];
-    NK_UNROLL for (int k = 0; k < m; k++) whole[k] = vshort(values[k] * units);
+    NK_UNROLL for (int k = 0; k < m; k++) whole[k] = vwithin(values[k] * units, most);
     for (int i = 0; i < count; i++) {
         float *const *to = rows + runs[i].row;
         const size_t place = at + (size_t)runs[i].offset;

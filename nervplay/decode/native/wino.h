@@ -166,12 +166,13 @@ static void wino_piece(const nk_op *op, const nk_map *in, nk_map *out, int row0,
     float *out_rows[6 * 16];
     for (int s = 0, next = 0; s < count; next += in[s].channels, s++) {
         sources[s].step = (size_t)in[s].step, sources[s].channels = in[s].channels, sources[s].first = next;
+        sources[s].narrow = in[s].narrow;
         for (int r = 0; r < p.down; r++) {
             const int from = y + r - op->top;
             sources[s].rows[r] = from < 0 || from >= op->height ? NULL : nk_row(&in[s], from);
         }
     }
-    nk_added added = {.step = op->added ? (size_t)in[count].step : 0};
+    nk_added added = {.step = op->added ? (size_t)in[count].step : 0, .units = op->added_units};
     for (int r = 0; op->added && r < valid; r++) added.rows[r] = nk_row(&in[count], y + r);
     for (int r = 0; r < valid * op->shuffle; r++) out_rows[r] = nk_row(out, y * op->shuffle + r);
 

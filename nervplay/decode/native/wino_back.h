@@ -8,6 +8,7 @@
 
 #include "activation.h"
 #include "fused.h"
+#include "narrow.h"
 #include "store.h"
 #include "wino_plan.h"
 #include "winograd.h"
@@ -65,17 +66,24 @@ NK_INLINE void fetch_strand(float *const *rows, int step, int count, size_t byte
     for (int i = 0; i < count; i++) __builtin_prefetch((char *)rows[i * step] + bytes, 1);
 }
 
-/* What is added to the output: its rows, and floats from one pixel to the next. */
+/* What is added to the output: its rows, and floats from one pixel to the next; integers where `units` is there. */
 typedef struct {
     const float *rows[6];
     size_t step;
+    const float *units;
 } nk_added;
 
-/* Add it to a strand of `count` pixels, at most m, from column x on. */
+/* Add it to a strand of `count` pixels, at most m, from column x on. whole: where integers may be added. */
 NK_INLINE void add_strand(const nk_added *added, int x, int channel, int left, vf *out, int count, const int m,
-                          const int tall) {
+                          const int tall, const int whole) {
     const vlanes lanes = first_lanes(left);
     const size_t at = (size_t)x * added->step + (size_t)channel;
+    if (whole && added->units) {
+        const vf unit = vload(added->units + channel);
+        NK_UNROLL for (int i = 0; i < m; i++)
+            if (i < count) out[i] = out[i] + vwiden((const int16_t *)(const void *)added->rows[i] + at, left) * unit;
+        return;
+    }
     NK_UNROLL for (int i = 0; i < m; i++)
         if (i < count)
             out[i] = out[i] + vload_lanes(tall > 1 ? added->rows[i] + at : added->rows[0] + at + (size_t)i * added->step, lanes);
@@ -106,11 +114,11 @@ NK_INLINE void store_tiles(const nk_op *shared_op, const nk_plan *shared_plan, c
             if (added) {
                 const int channel = (vector + j) * NK_LANES;
                 add_strand(added, x0 + c, channel, op->out_channels - channel, out, tall > 1 ? rows : columns,
-                           tall > 1 ? tall : wide, tall);
+                           tall > 1 ? tall : wide, tall, integers && tall > 1 && wide > 1);
             }
             if (whole)
-                store_integers(runs[j], found[j], out_rows, op->shuffle, at, vload(op->units + (vector + j) * NK_LANES), out,
-                               rows, tall);
+                store_integers(runs[j], found[j], out_rows, op->shuffle, at, vload(op->units + (vector + j) * NK_LANES),
+                               op->most, out, rows, tall);
             else if (tall > 1) store_pixels(runs[j], found[j], out_rows, op->shuffle, at, 0, out, rows, tall);
             else store_pixels(runs[j], found[j], out_rows, 0, at, each, out, columns, wide);
         }

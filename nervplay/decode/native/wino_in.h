@@ -2,19 +2,12 @@
 #ifndef NK_WINO_IN_H
 #define NK_WINO_IN_H
 
+#include "narrow.h"
 #include "wino_plan.h"
 #include "winograd.h"
 
 /* What becomes of a transformed input. */
 enum nk_sink { FLOATS, INTEGERS, PEAKS };
-
-/* A source: the rows of a line of tiles, NULL outside; floats from one pixel to the next; how many channels there are, and
-   the number of the first among those of the op. */
-typedef struct {
-    const float *rows[POINTS];
-    size_t step;
-    int channels, first;
-} nk_source;
 
 /* Transform the input of one tile and one vector of channels. to: position 0 of the result, `p->value_step` from one
    position to the next; of peaks `p->padded`. What the tile behind it reads and this one does not is fetched: tiles
@@ -68,6 +61,10 @@ NK_INLINE void input_tiles(const nk_op *shared_op, const nk_plan *shared_plan, c
     /* The vector behind the last channel of a source is that of the next one, or tile, and written after it. */
     for (int t = 0; t < tiles; t++) {
         for (const nk_source *source = sources; source == sources || source < sources + op->sources; source++) {
+            if (sink == INTEGERS && down > 1 && across > 1 && source->narrow) {
+                narrow_input(op, p, source, (tile0 + t) * p->wide - op->left, (int16_t *)values + t * p->room + source->first);
+                continue;
+            }
             for (int c = 0; c < source->channels; c += NK_LANES) {
                 char *to = (char *)values + (size_t)(t * p->room + source->first + c) * each;
                 input_vector(op, p, source, (tile0 + t) * p->wide - op->left, c, to, sink, down, across);

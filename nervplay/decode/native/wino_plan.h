@@ -25,6 +25,15 @@ typedef struct {
     int padded_tiles;  /* of a block: rows that products may touch */
 } nk_plan;
 
+/* A source: the rows of a line of tiles, NULL outside; floats from one pixel to the next; how many channels there are, and
+   the number of the first among those of the op. */
+typedef struct {
+    const float *rows[POINTS];
+    size_t step;
+    int channels, first;
+    int narrow; /* whether these are 16-bit integers, see `narrow.h`; step counts them */
+} nk_source;
+
 NK_INLINE int tile_of(int taps) { return taps == 1 ? 1 : 9 - taps; }
 
 static nk_plan plan_of(const nk_op *op) {

@@ -13,11 +13,12 @@ from nervplay.bitstream import Chunk, NervFile, Segment, encode_nerv, read_nerv
 from nervplay.bitstream.calibration import decode_calibration
 from nervplay.codec import NeuralVideo, pack
 from nervplay.codec.unpack import segment_file, unpack
-from nervplay.decode import CudaDecoder, Decoder, open_decoder
+from nervplay.decode import CudaDecoder, Decoder, NativeDecoder, open_decoder
 from nervplay.decode.carried import carried_records
 from nervplay.decode.cuda.engines import run_torch
 from nervplay.decode.loss import need, told
 from nervplay.decode.native.library import load
+from nervplay.decode.native_decoder import NET_RECORD, RECORD
 from nervplay.decode.portable import with_calibration, without_calibration
 from nervplay.errors import CapabilityError
 
@@ -91,6 +92,37 @@ def test_a_file_of_version_1_3_needs_no_calibration() -> None:
     with decoder:
         assert decoder.arithmetic == "INT16"
     assert steps == []
+
+
+def test_a_file_from_before_there_were_narrow_maps(monkeypatch: pytest.MonkeyPatch) -> None:
+    bare = pack(network("snerv-tiny"), SPEC, recipe=told(VIDEO_DB))
+    new = with_calibration(video_of(bare), threads=1)
+    assert NET_RECORD in carried_records(new)
+    with monkeypatch.context() as before:
+        before.setattr(NativeDecoder, "record", RECORD)
+        old = with_calibration(video_of(bare), threads=1)
+    assert RECORD in carried_records(old)
+    frames_of, notes = [], []
+    for file in (new, old):
+        decoder, steps = opened(file, "native")
+        notes.append(decoder.backend_note)
+        frames_of.append(frames(decoder))
+        assert steps == []
+    assert "14 to 15-bit" in notes[0]
+    assert "times 15-bit" in notes[1]
+    assert frames_of[0] != frames_of[1]
+
+
+def test_maps_of_floats_where_narrow_ones_err_too_much() -> None:
+    bare = pack(network("snerv-tiny"), SPEC, recipe=told(85.0))
+    decoder, _ = opened(bare, "native")
+    assert isinstance(decoder, NativeDecoder)
+    with decoder:
+        assert "times 15-bit" in decoder.backend_note
+        assert " in 0 of" not in decoder.backend_note
+        record = decoder.calibration_record()
+        assert len(record) > 100
+    assert decoder.record == NET_RECORD
 
 
 def openvino(file: NervFile) -> Watched:
