@@ -33,6 +33,7 @@ __all__ = [
     "TRIO",
     "Head16",
     "Packed16",
+    "aligned",
     "pack_depthwise",
     "pack_direct",
     "pack_head",
@@ -66,6 +67,9 @@ twice that limit lies within 16 bits."""
 
 TRIO = 3
 """Output channels that `line.h` computes together."""
+
+_LINE = 64
+"""Bytes of a line of the cache."""
 
 _WORTH = 0.9
 """Panels read only the channels that they need where those are at most this part of all."""
@@ -124,6 +128,16 @@ class Head16(NamedTuple):
 def padded(count: int, step: int) -> int:
     """Return the smallest multiple of `step` that is at least `count`."""
     return -(-count // step) * step
+
+
+def aligned(values: NDArray[Any]) -> NDArray[Any]:
+    """Return a copy, flat, that begins with a line of the cache: of a vector across two lines both would be read."""
+    flat = np.ascontiguousarray(values).reshape(-1)
+    room = np.empty(flat.nbytes + _LINE, np.uint8)
+    start = -room.ctypes.data % _LINE
+    made = room[start : start + flat.nbytes].view(flat.dtype)
+    made[:] = flat
+    return made
 
 
 def panels(outputs: int, lanes: int, most: int) -> list[tuple[int, int]]:

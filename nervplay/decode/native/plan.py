@@ -23,6 +23,7 @@ from nervplay.decode.native.library import ACTIVATIONS, KINDS, Isa, Op
 from nervplay.decode.native.narrow import NARROW_STEPS
 from nervplay.decode.native.packing import (
     TRIO,
+    aligned,
     pack_depthwise,
     pack_direct,
     pack_head,
@@ -274,6 +275,7 @@ def _pack(op: Op, conv: Conv, kind: str, isa: Isa, *, peak: Float | None, norms:
         arrays.append(pack_depthwise(weight, isa.lanes))
     else:
         arrays.append(pack_linear(weight[:, :, 0, 0], isa.lanes))
+    arrays[1] = aligned(arrays[1])
     op.weights = arrays[1].ctypes.data
     if ranges is not None:
         arrays.append(range_table(weight, ranges, isa.lanes, isa.panel, whole=kind == "wino16"))

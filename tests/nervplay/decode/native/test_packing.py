@@ -6,6 +6,7 @@ import pytest
 from nervplay.decode.native.packing import (
     TRIO,
     _axis_coefficients,
+    aligned,
     pack_line,
     pack_line16,
     pack_line_pairs,
@@ -25,6 +26,16 @@ def test_panels_are_as_equal_as_can_be(vectors: int, widths: list[int]) -> None:
     assert [(b - a) // 16 for a, b in found] == widths
     assert found[0][0] == 0
     assert found[-1][1] == vectors * 16
+
+
+@pytest.mark.parametrize(("kind", "first"), [(np.float32, 0), (np.float32, 3), (np.int16, 5)])
+def test_weights_begin_with_a_line_of_the_cache(kind: type[np.generic], first: int) -> None:
+    values = np.arange(first, 120).astype(kind).reshape(-1, 1)[first:]
+    made = [aligned(values) for _ in range(4)]
+    assert {part.ctypes.data % 64 for part in made} == {0}
+    for part in made:
+        assert part.dtype == kind
+        np.testing.assert_array_equal(part, values[:, 0])
 
 
 def test_the_order_of_the_shuffle() -> None:
