@@ -89,7 +89,7 @@ typedef struct {
 } nk_flat;
 
 /* Panels [panel, last) of them. */
-NK_INLINE void flat_panels(const nk_flat *w, int panel, int last, const int whole) {
+NK_INLINE void flat_products(const nk_flat *w, int panel, int last, const int whole) {
     const nk_op *op = w->op;
     const int vectors = (op->out_channels + NK_LANES - 1) / NK_LANES, depth = whole ? (op->channels + 1) / 2 : op->channels;
     for (; panel < last; panel++) {
@@ -107,6 +107,14 @@ NK_INLINE void flat_panels(const nk_flat *w, int panel, int last, const int whol
     }
 }
 
+/* Compiled once for all who call them. */
+static __attribute__((noinline)) void flat_integer_panels(const nk_flat *w, int panel, int last) {
+    flat_products(w, panel, last, 1);
+}
+static __attribute__((noinline)) void flat_float_panels(const nk_flat *w, int panel, int last) {
+    flat_products(w, panel, last, 0);
+}
+
 static void flat_piece(const nk_op *op, const nk_map *in, nk_map *out, int row0, int row1, int piece, void *scratch) {
     (void)row1;
     const int blocks = (op->out_width + op->block - 1) / op->block, group = piece % op->groups;
@@ -119,7 +127,7 @@ static void flat_piece(const nk_op *op, const nk_map *in, nk_map *out, int row0,
     for (int r = 0; r < op->shuffle; r++) out_rows[r] = nk_row(out, y * op->shuffle + r);
     const nk_map *added = op->added ? in + (op->sources > 1 ? op->sources : 1) : NULL;
     const nk_flat w = {op, values, flat_pitch(op) / 2, added, out_rows, sums, y, x, pixels};
-    flat_panels(&w, panels * group / op->groups, panels * (group + 1) / op->groups, 1);
+    flat_integer_panels(&w, panels * group / op->groups, panels * (group + 1) / op->groups);
 }
 
 #endif

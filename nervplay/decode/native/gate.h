@@ -62,8 +62,8 @@ static void gate_block(const nk_op *ghost_op, int y, int x, int pixels, float *m
     for (int i = 0; i < op->shuffle; i++) rows[i] = made + (size_t)i * gate_row(ghost_op);
     const nk_flat w = {op, values, whole ? pitch / 2 : pitch, NULL, rows, work, 0, 0, pixels};
     const int panels = ((op->out_channels + NK_LANES - 1) / NK_LANES + NK_PANEL - 1) / NK_PANEL;
-    if (whole) flat_panels(&w, 0, panels, 1);
-    else flat_panels(&w, 0, panels, 0);
+    if (whole) flat_integer_panels(&w, 0, panels);
+    else flat_float_panels(&w, 0, panels);
 }
 
 #endif

@@ -87,6 +87,13 @@ NK_INLINE vh vh_load(const int16_t *p, int n) {
 #endif
 }
 
+/* What emulates these operations is long, and compiled once. */
+#if defined(NK_AVX512) || defined(NK_AVX2)
+#define NARROW_TRANSFORM NK_INLINE void
+#else
+#define NARROW_TRANSFORM static __attribute__((noinline)) void
+#endif
+
 /* Winograd's transform (`winograd.h`) divided by 2^shift, and that of a tile of 8 x 8 pixels, of vectors of type `type`. */
 #define NARROW(type)                                                                                                   \
     NK_INLINE type type##_once(type x, int by) {                                                                       \
@@ -101,7 +108,7 @@ NK_INLINE vh vh_load(const int16_t *p, int n) {
         const type four = type##_add(twice, twice);                                                                    \
         return by == 1 << 17 ? four : type##_add(four, type##_once(x, by - (1 << 17)));                                \
     }                                                                                                                  \
-    NK_INLINE void type##_transform(const type d[POINTS], type o[POINTS], const int shift) {                           \
+    NARROW_TRANSFORM type##_transform(const type d[POINTS], type o[POINTS], const int shift) {                         \
         const int one = (1 << 15) >> shift;                                                                            \
         const type far2 = type##_sub(d[2], d[4]), far6 = type##_sub(d[6], d[4]);                                       \
         const type far1 = type##_sub(d[1], d[3]), far5 = type##_sub(d[5], d[3]);                                       \
