@@ -30,14 +30,17 @@ class _Passing(logging.Handler):
 def told_of_compiling(tell: Callable[[str], None]) -> Iterator[None]:
     """Call `tell` with a line whenever kernels begin to be compiled inside the block, by whichever thread.
 
+    Blocks may overlap: whoever listens still is told when another one has ended.
+
     Args:
         tell: takes the line; called in the thread that compiles.
     """
-    handler, level = _Passing(tell), _LOGGER.level
+    handler = _Passing(tell)
     _LOGGER.addHandler(handler)
     _LOGGER.setLevel(logging.INFO)
     try:
         yield
     finally:
         _LOGGER.removeHandler(handler)
-        _LOGGER.setLevel(level)
+        if not any(isinstance(other, _Passing) for other in _LOGGER.handlers):
+            _LOGGER.setLevel(logging.NOTSET)

@@ -1,5 +1,6 @@
 """Who compiles kernels says so, once, and only while somebody listens."""
 
+import contextlib
 import logging
 import stat
 import subprocess
@@ -25,12 +26,25 @@ def test_compiling_is_told(module, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("CC", failing_compiler(tmp_path))
     heard: list[str] = []
     logger = logging.getLogger("nervplay.compiling")
+    before = list(logger.handlers), logger.level
     for tell in (heard.append, lambda _words: None):
         with told_of_compiling(tell), pytest.raises(module.BuildError):
             module.build(tmp_path / "kernels")
         assert len(heard) == 1
     assert heard[0].startswith("compiling the ")
-    assert (logger.handlers, logger.level) == ([], logging.NOTSET)
+    assert (logger.handlers, logger.level) == before
+
+
+def test_who_listens_is_told_when_another_has_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CC", failing_compiler(tmp_path))
+    heard: list[str] = []
+    first, second = told_of_compiling(lambda _words: None), told_of_compiling(heard.append)
+    with contextlib.ExitStack() as listening:
+        with first:
+            listening.enter_context(second)
+        with pytest.raises(decoding.BuildError):
+            decoding.build(tmp_path / "kernels")
+    assert len(heard) == 1
 
 
 @pytest.mark.parametrize(("options", "line"), [((), "nervplay: compiling"), (("-v",), "INFO nervplay.compiling: ")])
