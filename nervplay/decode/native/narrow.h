@@ -3,14 +3,12 @@
 
    A value is counted in units of its channel, such that twice the calibrated maximum can be stored and, of what the
    transform down makes of a tile, and the one across, twice the maximum fits as well (`narrow.py`). The second divides by
-   4. Beyond that sums stay at the ends of 16 bits, and what comes out within NARROW_VALUE. Factors are a 2^15th part short,
+   4. Beyond that sums stay at the ends of 16 bits, and what comes out within WINO_MOST. Factors are a 2^15th part short,
    so that what lies between two integers goes to the nearer to 0: half of all would go up, and add up over channels. */
 #ifndef NK_NARROW_H
 #define NK_NARROW_H
 
 #include "wino_plan.h"
-
-#define NARROW_VALUE 24575 /* largest magnitude of a transformed value */
 
 /* Twice NK_LANES of them, or `vh`: NK_LANES. */
 typedef int16_t vw __attribute__((vector_size(4 * NK_LANES)));
@@ -127,7 +125,7 @@ NK_INLINE vh vh_load(const int16_t *p, int n) {
     }                                                                                                                  \
     static __attribute__((noinline)) void type##_tile(const nk_op *op, const int16_t *const *rows, size_t step,        \
                                                       size_t behind, int x0, int n, int16_t *to, size_t value_step) {  \
-        const type most = (type){0} + (int16_t)NARROW_VALUE;                                                           \
+        const type most = (type){0} + (int16_t)WINO_MOST;                                                           \
         type grid[POINTS][POINTS], line[POINTS], turned[POINTS];                                                       \
         int inside = x0 >= 0 && x0 + POINTS <= op->width;                                                              \
         for (int r = 0; r < POINTS; r++) inside &= rows[r] != NULL;                                                    \

@@ -29,7 +29,7 @@ NARROW_MOST = 13800
 NARROW_STEPS = 4
 """Integers of the map to one of what Winograd's transform makes of it."""
 NARROW_VALUE = 24575
-"""Largest magnitude of these."""
+"""Largest magnitude of these: `WINO_MOST` of the kernels."""
 
 _POSITIONS = 64
 """Rows of peaks of a transformed input; one behind them is of the input itself."""

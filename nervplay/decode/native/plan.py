@@ -228,11 +228,18 @@ def integer_candidates(chain: Sequence[Part]) -> dict[Conv, str]:
     return found
 
 
-def _pack_integers(op: Op, conv: Conv, kind: str, isa: Isa, *, peak: Float, norms: Float | None) -> list[NDArray[Any]]:
+def _pack_integers(
+    op: Op,
+    weight: Float,
+    kind: str,
+    isa: Isa,
+    *,
+    peak: Float,
+    norms: Float | None,
+    ranges: Sequence[tuple[int, int]] | None,
+) -> list[NDArray[Any]]:
     """Point an op at what 16-bit products after Winograd's transform need beside a bias; return it, weights first."""
-    weight = conv.weight[shuffle_order(len(conv.weight), conv.shuffle)]
     if kind == "wino16":
-        ranges = panel_ranges(weight, isa.lanes, isa.panel)
         op.pairs = ranges is None and _in_pairs(weight, isa)
         packed = pack_winograd16(weight, peak, isa.lanes, isa.panel, ranges, norms=norms, in_pairs=bool(op.pairs))
     else:
@@ -254,7 +261,7 @@ def _pack(op: Op, conv: Conv, kind: str, isa: Isa, *, peak: Float | None, norms:
     ranges = panel_ranges(weight, isa.lanes, isa.panel) if kind in ("wino", "wino16") else None
     if kind in ("wino16", "line16", "line_pairs16"):
         assert peak is not None
-        arrays += _pack_integers(op, conv, kind, isa, peak=peak[: _positions(conv)], norms=norms)
+        arrays += _pack_integers(op, weight, kind, isa, peak=peak[: _positions(conv)], norms=norms, ranges=ranges)
     elif kind == "flat16":
         assert peak is not None
         flat = pack_flat16(weight[:, :, 0, 0], peak, isa.lanes, isa.panel, norms=norms)

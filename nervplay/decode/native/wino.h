@@ -182,8 +182,8 @@ static void wino_piece(const nk_op *op, const nk_map *in, nk_map *out, int row0,
     float *heads = (float *)off + (op->pairs ? off_words(&p) : 0);
     const int panels = (p.vectors + NK_PANEL - 1) / NK_PANEL, start = panels * group / op->groups;
     const int end = panels * (group + 1) / op->groups;
-    const nk_piece w = {op,   &p,    values, off,   sums,  half,
-                        heads, tile0, tiles,  valid, start, out_rows, op->added ? &added : NULL};
+    const nk_piece w = {op, &p, values, off, sums, half, heads, tile0, tiles, valid, start, out_rows,
+                        op->added ? &added : NULL};
     if (op->head) memset(heads, 0, sizeof(float) * fused_floats(op, p.strands));
     shape->input[whole](op, &p, sources, tile0, tiles, values);
     for (int panel = start; panel < end; panel += p.span)

@@ -8,7 +8,7 @@
 #include "simd.h"
 
 #define POINTS 8 /* input positions of a tile in a direction that has taps */
-#define WINO_MOST 24575 /* largest magnitude of a value in pairs: weights are below 2^13 (`packing.py`) */
+#define WINO_MOST 24575 /* largest magnitude of a value in pairs, or of a narrow map: weights in pairs are below 2^13 (`packing.py`) */
 
 typedef struct {
     int tall, wide;   /* output pixels of a tile */
