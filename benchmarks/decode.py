@@ -36,6 +36,7 @@ from nervplay.codec import NeuralVideo, pack
 from nervplay.codec.official import open_official
 from nervplay.decode import Decoder, open_decoder
 from nervplay.decode.loss import told
+from nervplay.errors import CapabilityError
 from nervplay.models import VideoModel, build_model, resolve_preset
 from nervplay.video.spec import VideoSpec
 from nervplay.video.transform import FrameTransform
@@ -96,7 +97,11 @@ def opened(model: str, backend: str, precision: str, threads: int) -> Decoder:
 def child(words: list[str]) -> None:
     """Decode what standard input asks for: "time N" prints the seconds of N frames, "keep I,J" writes floats."""
     model, backend, precision, threads, clock, folder = words
-    decoder = opened(model, backend, precision, int(threads))
+    try:
+        decoder = opened(model, backend, precision, int(threads))
+    except CapabilityError as error:
+        print(json.dumps({"lacking": str(error)}), flush=True)
+        return
     now, place = CLOCKS[clock], 0
     print(json.dumps(decoder.backend_note), flush=True)
     for line in sys.stdin:
@@ -132,6 +137,7 @@ class Contender:
             env=environment,
         )
         self.note = self._answer()
+        """What it computes, or what is lacking, as {"lacking": why}."""
 
     def _answer(self) -> Any:
         assert self._process.stdout is not None
@@ -168,7 +174,12 @@ def measure(model: str, threads: int, options: argparse.Namespace) -> list[tuple
     known = CONFIGURATIONS + (OPENVINO if importlib.util.find_spec("openvino") else ())
     wanted = (options.backends or ",".join(backend for backend, _ in known)).split(",")
     configurations = [known[0], *(each for each in known[1:] if each[0] in wanted)]
-    contenders = [Contender(model, *configuration, threads, options) for configuration in configurations]
+    tried = [Contender(model, *configuration, threads, options) for configuration in configurations]
+    contenders = [each for each in tried if isinstance(each.note, str)]
+    for each in tried:
+        if each not in contenders:
+            print(f"# left out: {each.backend} {each.precision}: {each.note['lacking']}", flush=True)
+            each.close()
     for turn in range(options.rounds):
         for contender in contenders if turn % 2 == 0 else reversed(contenders):
             contender.seconds += contender.ask(f"time {options.frames}")
