@@ -1,9 +1,10 @@
-"""Write nervplay/decode/native/gelu_table.h: the polynomials by which the AVX-512 kernels compute GELU.
+"""Write nervplay/decode/native/gelu_table.h: the polynomials by which the AVX-512 and AVX2 kernels compute GELU.
 
 gelu(x) = max(x, 0) + h(|x|) with h(a) = -a erfc(a / sqrt 2) / 2. On each of 32 equal pieces of [0, 5.5] the table has
 the least-squares cubic at Chebyshev points; it is within 4.5e-7 of h, and h(5.5) is 1e-7. A second table has parabolas
 on as many pieces as a register has numbers: it is within 1.6e-4, for results that come out of 16-bit products anyway.
-Its pieces lie around whole numbers of their width, so that rounding finds them; the first is half a piece.
+Pieces lie around whole numbers of their width, so that rounding finds them; the first is half a piece. AVX2, whose
+registers have eight numbers, has as many pieces and higher powers: within 4.5e-7 and 5e-5.
 
     python tools/make_gelu_table.py
 """
@@ -43,7 +44,12 @@ class Table(NamedTuple):
         return self.end / (self.pieces - (0.51 if self.centred else 0.0))
 
 
-TABLES = {"GELU": Table(5.5, 32, 3, True), "ROUGH": Table(4.8, 16, 2, True)}
+TABLES = {
+    "GELU": Table(5.5, 32, 3, True),
+    "ROUGH": Table(4.8, 16, 2, True),
+    "GELU8": Table(5.5, 8, 5, True),
+    "ROUGH8": Table(4.8, 8, 3, True),
+}
 
 
 def table(which: Table) -> NDArray[np.float32]:

@@ -14,7 +14,7 @@ def test_the_header_is_what_the_script_makes() -> None:
     assert SCRIPT["TARGET"].read_text(encoding="utf-8") == SCRIPT["text"]()
 
 
-@pytest.mark.parametrize(("name", "error"), [("GELU", 4.6e-7), ("ROUGH", 1.6e-4)])
+@pytest.mark.parametrize(("name", "error"), [("GELU", 4.6e-7), ("ROUGH", 1.6e-4), ("GELU8", 4.6e-7), ("ROUGH8", 5e-5)])
 def test_the_table_is_gelu(name: str, error: float) -> None:
     which = SCRIPT["TABLES"][name]
     table = SCRIPT["table"](which)

@@ -113,19 +113,26 @@ static void direct_piece(const nk_op *op, const nk_map *in, nk_map *out, int row
 /* The head: at most 4 output channels, stored as planes. Weights [tap][out_channels][padded channels]; lanes are
    channels, HEAD_PIXELS pixels at a time so that their sums for 3 outputs and the weights of 3 taps stay in registers.
    whole: a lane is a pair of channels in 16-bit integers. Everything below counts pairs as floats then. */
+/* Taps side by side that share what they read: one where there are 16 registers, which their weights would fill. */
+#if defined(NK_AVX2)
+#define HEAD_TAPS 1
+#define HEAD_PIXELS 3
+#else
+#define HEAD_TAPS 3
 #define HEAD_PIXELS (NK_ROWS == 8 ? 6 : 4)
+#endif
 /* Pixels at the ends of a row that are computed apart: their input is copied, to have zeros around. */
 #define HEAD_EDGE 16
 
-/* One vector of channels of `taps` taps side by side: `n` channels of pixels that are `step` floats apart. Every pixel is
-   read once for all taps. */
-NK_INLINE void head_taps(vf acc[4][HEAD_PIXELS], const float *p, size_t step, const float *w, size_t weight_step, int n,
-                         const int outs, const int taps, const int whole) {
+/* One vector of channels of `taps` taps side by side: those of pixels that are `step` floats apart that are in `lanes`. Every
+   pixel is read once for all taps. */
+NK_INLINE void head_taps(vf acc[4][HEAD_PIXELS], const float *p, size_t step, const float *w, size_t weight_step,
+                         vlanes lanes, const int outs, const int taps, const int whole) {
     vf weight[3][4];
     NK_UNROLL for (int s = 0; s < taps; s++)
         NK_UNROLL for (int o = 0; o < outs; o++) weight[s][o] = vload(w + (size_t)(s * outs + o) * weight_step);
     NK_UNROLL for (int q = 0; q < HEAD_PIXELS + taps - 1; q++) {
-        vf v = n == NK_LANES ? vload(p + (size_t)q * step) : vload_n(p + (size_t)q * step, n);
+        vf v = whole ? vload(p + (size_t)q * step) : vload_lanes(p + (size_t)q * step, lanes);
         NK_KEEP(v);
         NK_UNROLL for (int s = 0; s < taps; s++)
             if (q >= s && q - s < HEAD_PIXELS)
@@ -136,22 +143,51 @@ NK_INLINE void head_taps(vf acc[4][HEAD_PIXELS], const float *p, size_t step, co
     }
 }
 
+/* The sums of lanes, from copies: what has an address is kept in memory. */
+NK_INLINE void head_ends(vf acc[4][HEAD_PIXELS], const int outs, const int whole, float *sums, size_t pitch) {
+    NK_UNROLL for (int o = 0; o < outs; o++) {
+        vf ends[HEAD_PIXELS];
+        NK_UNROLL for (int i = 0; i < HEAD_PIXELS; i++) ends[i] = whole ? vtofloat((vi)acc[o][i]) : acc[o][i];
+        vsum_each(ends, HEAD_PIXELS, sums + (size_t)o * pitch);
+    }
+}
+
+/* Sums of HEAD_PIXELS pixels from column x on. One loop, for of loops in each other the compiler would keep the sums in
+   memory. */
 NK_INLINE void head_sums(const nk_op *op, const float *const *lines, int x, float *sums, size_t pitch, const int outs,
                          const int taps) {
     const size_t channels = (size_t)op->channels, padded = (size_t)up_to(op->channels, NK_LANES);
-    const int full = op->channels / NK_LANES * NK_LANES, rest = op->channels - full;
+    const int kw = op->kw;
     vf acc[4][HEAD_PIXELS] = {{{0}}};
-    const float *w = op->weights;
-    for (int tap = 0; tap < op->kh; tap++) {
-        const float *p = lines[tap] + (size_t)x * channels;
-        for (int side = 0; side < op->kw; side += taps, p += channels, w += (size_t)(taps * outs) * padded) {
-            for (int c = 0; c < full; c += NK_LANES)
-                head_taps(acc, p + c, channels, w + c, padded, NK_LANES, outs, taps, 0);
-            if (rest) head_taps(acc, p + full, channels, w + full, padded, rest, outs, taps, 0);
-        }
+    const float *w = op->weights, *p = lines[0] + (size_t)x * channels;
+    for (int tap = 0, side = 0, c = 0; tap < op->kh;) {
+        head_taps(acc, p + c, channels, w + c, padded, first_lanes((int)channels - c), outs, taps, 0);
+        c += NK_LANES;
+        if ((size_t)c < padded) continue;
+        c = 0, side += taps, p += (size_t)taps * channels, w += (size_t)(taps * outs) * padded;
+        if (side == kw) side = 0, tap++, p = tap < op->kh ? lines[tap] + (size_t)x * channels : p;
     }
-    NK_UNROLL for (int o = 0; o < outs; o++) vsum_each(acc[o], HEAD_PIXELS, sums + (size_t)o * pitch);
+    head_ends(acc, outs, 0, sums, pitch);
 }
+
+/* Functions of their own, for within a larger one the compiler runs out of registers. */
+#define HEAD_SUMS(outs, taps)                                                                                          \
+    static __attribute__((noinline)) void head_sums_##outs##x##taps(const nk_op *op, const float *const *lines, int x, \
+                                                                    float *sums, size_t pitch) {                       \
+        head_sums(op, lines, x, sums, pitch, outs, taps);                                                              \
+    }
+
+HEAD_SUMS(1, 1)
+HEAD_SUMS(2, 1)
+HEAD_SUMS(3, 1)
+HEAD_SUMS(4, 1)
+#if HEAD_TAPS > 1
+HEAD_SUMS(3, 3)
+#else
+#define head_sums_3x3 head_sums_3x1
+#endif
+
+typedef void nk_head_sums(const nk_op *op, const float *const *lines, int x, float *sums, size_t pitch);
 
 /* The same of pairs of integers, 3 outputs and 3 taps. What lies behind the last channel is read: its weights are 0. One
    loop, for of two in each other the compiler would keep the sums in memory. */
@@ -160,16 +196,16 @@ static __attribute__((noinline)) void head_sums16(const nk_op *op, const float *
     const size_t pairs = (size_t)op->channels / 2, padded = (size_t)up_to((int)pairs, NK_LANES);
     vf acc[4][HEAD_PIXELS] = {{{0}}};
     const float *w = op->weights;
+    const vlanes all = first_lanes(NK_LANES);
     size_t c = 0;
     for (int tap = 0; tap < op->kh;) {
-        head_taps(acc, lines[tap] + (size_t)x * pairs + c, pairs, w + c, padded, NK_LANES, 3, 3, 1);
+        const float *p = lines[tap] + (size_t)x * pairs + c;
+        NK_UNROLL for (int side = 0; side < 3; side += HEAD_TAPS)
+            head_taps(acc, p + (size_t)side * pairs, pairs, w + (size_t)(3 * side) * padded + c, padded, all, 3, HEAD_TAPS, 1);
         c += NK_LANES;
         if (c == padded) c = 0, tap++, w += 9 * padded;
     }
-    NK_UNROLL for (int o = 0; o < 3; o++) {
-        NK_UNROLL for (int i = 0; i < HEAD_PIXELS; i++) acc[o][i] = vtofloat((vi)acc[o][i]);
-        vsum_each(acc[o], HEAD_PIXELS, sums + (size_t)o * pitch);
-    }
+    head_ends(acc, 3, 1, sums, pitch);
 }
 
 /* Floats of the sums of one output. */
@@ -180,21 +216,23 @@ static size_t head_scratch(const nk_op *op) {
     return 4 * (patch + 4 * head_pitch(op)) + 256;
 }
 
+static nk_head_sums *head_sums_of(const nk_op *op) {
+    static nk_head_sums *const ones[] = {head_sums_1x1, head_sums_2x1, head_sums_3x1, head_sums_4x1};
+    if (op->kind == NK_HEAD16) return head_sums16;
+    return op->out_channels == 3 && op->kw == 3 ? head_sums_3x3 : ones[op->out_channels - 1];
+}
+
 /* Sums of `pixels` pixels of row y from column x on. */
 static void head_run(const nk_op *op, const nk_map *in, int y, int x, int pixels, float *sums, float *patch) {
     const size_t pitch = head_pitch(op);
     const float *lines[MAX_TAPS];
     const int whole = op->kind == NK_HEAD16;
+    nk_head_sums *const run = head_sums_of(op);
     gather(op, in, y, x, pixels, (size_t)(whole ? op->channels / 2 : op->channels), patch, lines);
     for (int i = 0; i < pixels; i += HEAD_PIXELS) {
         /* The last pixels are computed with those before them, not with memory behind the row. */
         const int at = i + HEAD_PIXELS > pixels && pixels >= HEAD_PIXELS ? pixels - HEAD_PIXELS : i;
-        if (whole) head_sums16(op, lines, at, sums + at, pitch);
-        else if (op->out_channels == 3 && op->kw == 3) head_sums(op, lines, at, sums + at, pitch, 3, 3);
-        else if (op->out_channels == 3) head_sums(op, lines, at, sums + at, pitch, 3, 1);
-        else if (op->out_channels == 1) head_sums(op, lines, at, sums + at, pitch, 1, 1);
-        else if (op->out_channels == 2) head_sums(op, lines, at, sums + at, pitch, 2, 1);
-        else head_sums(op, lines, at, sums + at, pitch, 4, 1);
+        run(op, lines, at, sums + at, pitch);
     }
 }
 

@@ -17,12 +17,16 @@
 #elif defined(NK_AVX2)
 #define NK_LANES 8
 #define NK_ROWS 4
+#define NK_BATCH 16 /* rows that are multiplied by the same weights one block after the other, while these are in the first-level cache */
 #elif defined(__ARM_NEON)
 #define NK_LANES 4
 #define NK_ROWS 8
 #else
 #define NK_LANES 4
 #define NK_ROWS 4
+#endif
+#if !defined(NK_BATCH)
+#define NK_BATCH NK_ROWS
 #endif
 #define NK_PANEL 3
 #define NK_COLUMNS (NK_PANEL * NK_LANES)
@@ -56,25 +60,26 @@ NK_INLINE void vstore(float *p, vf v) { *(vf_any *)p = v; }
 NK_INLINE vf vset(float x) { return x - (vf){0}; }
 NK_INLINE int up_to(int n, int step) { return (n + step - 1) / step * step; }
 
-/* The first n lanes, n >= 1; the others are 0 and their memory is not touched. */
-NK_INLINE vf vload_n(const float *p, int n) {
-    if (n >= NK_LANES) return vload(p);
-#if defined(NK_AVX512)
-    return (vf)_mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1), p);
-#else
-    vf v = {0};
-    memcpy(&v, p, sizeof(float) * (size_t)n);
-    return v;
-#endif
-}
-
-/* Which lanes are read: the first n, n >= 1. */
+/* Which lanes are read: the first n, n >= 1; the others are 0 and their memory is not touched. */
 #if defined(NK_AVX512)
 typedef __mmask16 vlanes;
 NK_INLINE vlanes first_lanes(int n) { return (__mmask16)(n >= NK_LANES ? 0xffff : (1u << n) - 1); }
 NK_INLINE vf vload_lanes(const float *p, vlanes lanes) { return (vf)_mm512_maskz_loadu_ps(lanes, p); }
+NK_INLINE vf vload_n(const float *p, int n) { return n >= NK_LANES ? vload(p) : vload_lanes(p, first_lanes(n)); }
+#elif defined(NK_AVX2)
+static const int32_t FIRST_LANES[2 * NK_LANES] = {-1, -1, -1, -1, -1, -1, -1, -1};
+typedef vi vlanes;
+NK_INLINE vlanes first_lanes(int n) { return *(const vi_any *)(FIRST_LANES + (n >= NK_LANES ? 0 : NK_LANES - n)); }
+NK_INLINE vf vload_lanes(const float *p, vlanes lanes) { return (vf)_mm256_maskload_ps(p, (__m256i)lanes); }
+NK_INLINE vf vload_n(const float *p, int n) { return n >= NK_LANES ? vload(p) : vload_lanes(p, first_lanes(n)); }
 #else
 typedef int vlanes;
+NK_INLINE vf vload_n(const float *p, int n) {
+    if (n >= NK_LANES) return vload(p);
+    vf v = {0};
+    memcpy(&v, p, sizeof(float) * (size_t)n);
+    return v;
+}
 NK_INLINE vlanes first_lanes(int n) { return n; }
 NK_INLINE vf vload_lanes(const float *p, vlanes lanes) { return vload_n(p, lanes); }
 #endif
@@ -83,6 +88,16 @@ NK_INLINE vf vload_lanes(const float *p, vlanes lanes) { return vload_n(p, lanes
 NK_INLINE void vstore_part(float *p, vf v, int first, int n) {
 #if defined(NK_AVX512)
     _mm512_mask_storeu_ps(p - first, (__mmask16)(((1u << n) - 1) << first), (__m512)v);
+#elif defined(NK_AVX2) /* whose masked stores are slow on AMD */
+    if (n == NK_LANES) {
+        vstore(p, v);
+        return;
+    }
+    const __m256 front = _mm256_permutevar8x32_ps((__m256)v, (__m256i)(first + (vi){0, 1, 2, 3, 4, 5, 6, 7}));
+    __m128 four = _mm256_castps256_ps128(front);
+    if (n & 4) _mm_storeu_ps(p, four), p += 4, four = _mm256_extractf128_ps(front, 1);
+    if (n & 2) _mm_storel_pi((__m64 *)(void *)p, four), p += 2, four = _mm_movehl_ps(four, four);
+    if (n & 1) _mm_store_ss(p, four);
 #else
     float lanes[NK_LANES];
     vstore(lanes, v);
@@ -94,6 +109,16 @@ NK_INLINE void vstore_part(float *p, vf v, int first, int n) {
 NK_INLINE void vhstore_part(int16_t *p, vh v, int first, int n) {
 #if defined(NK_AVX512)
     _mm256_mask_storeu_epi16(p - first, (__mmask16)(((1u << n) - 1) << first), (__m256i)v);
+#elif defined(NK_AVX2)
+    if (n == NK_LANES) {
+        *(vh_any *)p = v;
+        return;
+    }
+    const __m128i order = _mm_setr_epi8(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    __m128i part = _mm_shuffle_epi8((__m128i)v, _mm_add_epi8(order, _mm_set1_epi8((char)(2 * first))));
+    if (n & 4) _mm_storel_epi64((__m128i *)(void *)p, part), p += 4, part = _mm_unpackhi_epi64(part, part);
+    if (n & 2) memcpy(p, &part, 4), p += 2, part = _mm_srli_epi64(part, 32);
+    if (n & 1) memcpy(p, &part, 2);
 #else
     int16_t lanes[NK_LANES];
     memcpy(lanes, &v, sizeof v);
@@ -184,10 +209,16 @@ NK_INLINE void vsum_each(const vf *v, const int n, float *out) {
     t = _mm512_add_ps(t, _mm512_shuffle_ps(t, t, 0xb1));
     const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 2, 6, 10, 14, 0, 0, 0, 0, 0, 0, 0, 0);
     _mm256_storeu_ps(out, _mm512_castps512_ps256(_mm512_permutexvar_ps(order, t)));
+#elif defined(NK_AVX2)
+    __m256 s[4];
+    NK_UNROLL for (int i = 0; i < 4; i++)
+        s[i] = _mm256_hadd_ps(2 * i < n ? (__m256)v[2 * i] : _mm256_setzero_ps(),
+                              2 * i + 1 < n ? (__m256)v[2 * i + 1] : _mm256_setzero_ps());
+    const __m256 a = _mm256_hadd_ps(s[0], s[1]), b = _mm256_hadd_ps(s[2], s[3]);
+    _mm256_storeu_ps(out, _mm256_add_ps(_mm256_permute2f128_ps(a, b, 0x20), _mm256_permute2f128_ps(a, b, 0x31)));
 #else
     for (int i = 0; i < n; i++) out[i] = vsum(v[i]);
 #endif
 }
-
 
 #endif

@@ -44,18 +44,16 @@ typedef void nk_span(const nk_piece *w, int panel, int panels);
 /* The output of the vectors of a span, from `half` or the sums of the only line: `tiles` tiles from `first` on. */
 typedef void nk_finish(const nk_piece *w, const float *from, int vector, int vectors, int first, int tiles);
 
-/* Sums of one line of positions of at most NK_ROWS tiles from tile `first` on, for `count` vectors of a panel from
+/* Sums of one line of positions of a batch of tiles from tile `first` on, for `count` vectors of a panel from
    `vector`. range: see `nk_op.ranges`, or NULL. */
 static void multiply(const nk_piece *w, int first, int tiles, int line, int vector, int count, const int32_t *range,
                      float *sums) {
     const nk_op *op = w->op;
     const nk_plan *p = w->plan;
-    const int whole = op->kind == NK_WINO16, rows = up_to(tiles, 2) / 2 - 1, outputs = op->out_channels - vector * NK_LANES;
-    nk_product *run = product_of(rows, count, outputs, whole);
-    nk_pairs *paired = op->pairs ? pairs_of(rows, count) : NULL;
+    const int whole = op->kind == NK_WINO16, outputs = op->out_channels - vector * NK_LANES;
     /* Of floats, or pairs of integers: as many bytes. */
     const int depth = range ? range[1] : whole ? (op->channels + 1) / 2 : op->channels;
-    const size_t stride = (size_t)(whole ? p->room / 2 : p->room), from = (size_t)(first * p->room + (range ? range[0] : 0));
+    const size_t stride = (size_t)(whole ? p->room / 2 : p->room), from = range ? (size_t)range[0] : 0;
     const size_t each = whole ? sizeof(int16_t) : sizeof(float);
     const size_t off = op->pairs ? (size_t)(count * NK_LANES) : 0; /* what pairs take off stands before the weights */
     const size_t matrix = (size_t)(depth * count) * NK_LANES + off;
@@ -63,13 +61,17 @@ static void multiply(const nk_piece *w, int first, int tiles, int line, int vect
     const float *weights = (const float *)op->weights + start;
     for (int k = 0; k < POINTS; k++) {
         const size_t position = (size_t)(line * POINTS + k);
-        const char *values = (const char *)w->values + (position * p->value_step + from) * each;
         const float *matrices = weights + position * matrix;
-        float *to = sums + (size_t)k * NK_ROWS * p->pitch;
-        if (paired)
-            paired((const int32_t *)values, stride, w->off + position * (size_t)p->padded_tiles + first,
-                   (const int32_t *)matrices, depth, (int32_t *)to, p->pitch);
-        else run(values, stride, matrices + off, depth, to, p->pitch);
+        for (int t = 0; t < tiles; t += NK_ROWS) {
+            const int rows = up_to(tiles - t < NK_ROWS ? tiles - t : NK_ROWS, 2) / 2 - 1;
+            const size_t at = position * p->value_step + (size_t)((first + t) * p->room) + from;
+            const char *values = (const char *)w->values + at * each;
+            float *to = sums + (size_t)(k * p->batch + t) * p->pitch;
+            if (op->pairs)
+                pairs_of(rows, count)((const int32_t *)values, stride, w->off + position * (size_t)p->padded_tiles + first + t,
+                                      (const int32_t *)matrices, depth, (int32_t *)to, p->pitch);
+            else product_of(rows, count, outputs, whole)(values, stride, matrices + off, depth, to, p->pitch);
+        }
     }
 }
 
@@ -79,10 +81,10 @@ NK_INLINE void run_span(const nk_piece *w, int panel, int panels, const int whol
     const nk_plan *p = w->plan;
     const int start = panel_start(panel, p->vectors), vectors = panel_start(panel + panels, p->vectors) - start;
     for (int line = 0; line < p->lines; line++) {
-        for (int first = 0; first < w->tiles; first += NK_ROWS) {
-            const int tiles = w->tiles - first < NK_ROWS ? w->tiles - first : NK_ROWS;
+        for (int first = 0; first < w->tiles; first += p->batch) {
+            const int tiles = w->tiles - first < p->batch ? w->tiles - first : p->batch;
             /* Just before their first product, for they come from the second-level cache. */
-            if (whole && w->op->pairs && panel == w->panel) take_off(w, first, line);
+            for (int t = 0; whole && w->op->pairs && panel == w->panel && t < tiles; t += NK_ROWS) take_off(w, first + t, line);
             for (int i = panel; i < panel + panels; i++) {
                 const int vector = panel_start(i, p->vectors), count = panel_start(i + 1, p->vectors) - vector;
                 const int32_t *range = w->op->ranges ? w->op->ranges + NK_RANGE * i : NULL;

@@ -33,7 +33,7 @@ NK_INLINE void line_back(const nk_op *op, const nk_plan *p, const float *sums, c
         float *to = half + (size_t)t * step + (size_t)line * NK_LANES;
         for (int j = 0; j < vectors; j++, from += NK_LANES, to += wide * POINTS * NK_LANES) {
             vf out[6];
-            back(from, pitch * NK_ROWS, axis, integers, integers, out, wide);
+            back(from, pitch * (size_t)p->batch, axis, integers, integers, out, wide);
             NK_UNROLL for (int c = 0; c < wide; c++) vstore(to + (size_t)(c * POINTS) * NK_LANES, out[c]);
         }
     }
@@ -48,7 +48,7 @@ NK_INLINE void strand(const nk_op *op, const nk_plan *p, const float *from, cons
         back(from + (size_t)t * p->tile_step + (size_t)((j * wide + c) * POINTS) * NK_LANES, NK_LANES, op->axes,
              integers, 0, out, m);
     } else {
-        back(from + (size_t)t * p->pitch + (size_t)(j * NK_LANES), p->pitch * NK_ROWS,
+        back(from + (size_t)t * p->pitch + (size_t)(j * NK_LANES), p->pitch * (size_t)p->batch,
              tall > 1 ? op->axes : op->axes + NK_AXIS, integers, integers, out, m);
     }
     if (integers) {

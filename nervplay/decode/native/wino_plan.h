@@ -23,6 +23,7 @@ typedef struct {
     size_t value_step; /* from one position to the next; an odd number of cache lines, so that sets differ */
     size_t tile_step;  /* from one tile to the next behind the first transform back */
     int padded_tiles;  /* of a block: rows that products may touch */
+    int batch;         /* tiles of a block whose sums are kept together, a line of positions at a time */
 } nk_plan;
 
 /* A source: the rows of a line of tiles, NULL outside; floats from one pixel to the next; how many channels there are, and
@@ -48,13 +49,14 @@ static nk_plan plan_of(const nk_op *op) {
     p.span = op->head ? 2 : 1;
     p.pitch = (size_t)(p.span * NK_COLUMNS);
     p.padded_tiles = up_to(op->block, NK_ROWS);
+    p.batch = p.padded_tiles < NK_BATCH ? p.padded_tiles : NK_BATCH;
     p.value_step = (size_t)p.padded_tiles * (size_t)p.room + 16;
     p.tile_step = p.lines > 1 ? p.pitch * (size_t)(p.wide * POINTS) : 0;
     return p;
 }
 
-/* Floats of the sums of one line and NK_ROWS tiles. */
-static size_t line_floats(const nk_plan *p) { return p->pitch * NK_ROWS * POINTS; }
+/* Floats of the sums of one line of a batch. */
+static size_t line_floats(const nk_plan *p) { return p->pitch * (size_t)p->batch * POINTS; }
 
 /* Integers of what is taken off of sums of pairs, by position and tile. */
 static size_t off_words(const nk_plan *p) { return (size_t)(p->lines * POINTS * p->padded_tiles); }

@@ -268,6 +268,16 @@ def test_nan_is_not_hidden(isa: Isa) -> None:
     assert np.isfinite(out[0, 0]).all()
 
 
+@pytest.mark.parametrize("slope", [0.1, 2.0])
+@pytest.mark.parametrize("kernel", [(1, 1), (3, 3)])
+def test_no_activation_hides_nan(isa: Isa, kernel: tuple[int, int], slope: float) -> None:
+    for name in ACTIVATIONS:
+        conv = replace(convolution(26, (9, 40), 3, 9, kernel, activation=name), slope=slope)
+        x = picture(conv.size, 3)
+        x[4, 7, 1] = np.nan
+        assert np.isnan(run([conv], x, isa)[4, 7]).all(), name
+
+
 @pytest.mark.parametrize("kernel", [(3, 3), (5, 5), (1, 3), (3, 1)])
 @pytest.mark.parametrize("channels", [16, 48, 64, 96])
 def test_a_head_inside_the_last_stage(isa: Isa, kernel: tuple[int, int], channels: int) -> None:
