@@ -1,7 +1,10 @@
 """Video encoders: open one with its options, or say which ones of this machine would."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from fractions import Fraction
+from pathlib import Path
 
 import av
 from av.container import OutputContainer
@@ -89,7 +92,7 @@ def add_video_stream(
     *,
     tick: Fraction | None = None,
 ) -> VideoStream:
-    """Add the video stream of a clip: size, rate, sample aspect, all four colour tags.
+    """Add the video stream of a clip, its encoder open: size, rate, sample aspect, all four colour tags.
 
     Args:
         output: where to; nothing has been written to it yet.
@@ -112,7 +115,35 @@ def add_video_stream(
     stream.time_base = stream.codec_context.time_base = tick or 1 / spec.rate
     if output.format.name in ("mp4", "mov") and stream.codec_context.codec.canonical_name == "hevc":
         stream.codec_context.codec_tag = "hvc1"  # Apple's players do not open the other form, hev1
+    with _priority_kept():
+        stream.codec_context.open()
     return stream
+
+
+@contextmanager
+def _priority_kept() -> Iterator[None]:
+    """Take back what opening an encoder does to the priority of this thread, and of those that it started meanwhile.
+
+    Opened by root on Linux, SVT-AV1 makes the thread a real-time one of the highest priority. So would be all threads
+    and processes that it starts from then on, and nothing else would run on the machine while they work.
+    """
+    if not hasattr(os, "sched_getscheduler"):
+        yield
+        return
+    before, policy, parameters = _threads(), os.sched_getscheduler(0), os.sched_getparam(0)
+    try:
+        yield
+    finally:
+        if os.sched_getscheduler(0) != policy:
+            for thread in (0, *_threads() - before):
+                with suppress(OSError):  # it may have ended
+                    os.sched_setscheduler(thread, policy, parameters)
+
+
+def _threads() -> set[int]:
+    """Return the threads of this process, by Linux's numbers."""
+    folder = Path("/proc/self/task")
+    return {int(thread.name) for thread in folder.iterdir()} if folder.is_dir() else set()
 
 
 def _configure(context: VideoCodecContext, spec: VideoSpec, pix_fmt: str) -> None:
@@ -143,7 +174,8 @@ def _opens(encoder: str, spec: VideoSpec, pix_fmt: str, options: dict[str, str])
         assert isinstance(context, VideoCodecContext)
         _configure(context, spec, pix_fmt)
         context.options = _ALWAYS.get(encoder, {}) | options
-        context.open()
+        with _priority_kept():
+            context.open()
     except (av.FFmpegError, ValueError):
         return False
     return True

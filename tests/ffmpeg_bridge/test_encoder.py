@@ -1,12 +1,15 @@
 """Encoders that open, and what is said of those that do not."""
 
+import os
 import subprocess
 import sys
 from fractions import Fraction
+from pathlib import Path
 
+import av
 import pytest
 
-from ffmpeg_bridge.encoder import check_encoder
+from ffmpeg_bridge.encoder import add_video_stream, check_encoder
 from nervplay.errors import CapabilityError, UnknownNameError, UsageError
 from nervplay.video import VideoSpec
 
@@ -67,3 +70,25 @@ for encoder, preset in (("no such", None), ("libx264", "wrong"), ("libx265", "fa
 def test_encoders_do_not_talk():
     done = subprocess.run([sys.executable, "-c", NOISY], capture_output=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere no encoder does that")
+def test_no_encoder_makes_real_time_threads(tmp_path: Path):
+    """SVT-AV1 does, for root: all of this process and its children would go before anything else of the machine."""
+
+    def threads() -> list[int]:
+        return [int(thread.name) for thread in Path("/proc/self/task").iterdir()]
+
+    def policies() -> set[int]:
+        return {os.sched_getscheduler(thread) for thread in threads()}
+
+    assert policies() == {os.SCHED_OTHER}
+    options = check_encoder("libsvtav1", SPEC, "yuv420p", None, "12")
+    assert policies() == {os.SCHED_OTHER}
+    with av.open(str(tmp_path / "a.mkv"), "w") as output:
+        count = len(threads())
+        stream = add_video_stream(output, "libsvtav1", SPEC, "yuv420p", options)
+        assert len(threads()) > count, "the encoder has threads of its own"
+        output.mux(stream.encode(av.VideoFrame(64, 64, "yuv420p")))
+        assert policies() == {os.SCHED_OTHER}
+        output.mux(stream.encode(None))
