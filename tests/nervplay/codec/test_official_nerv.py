@@ -257,6 +257,10 @@ def bunny(golden: Path) -> VideoModel:
     return open_nerv(folder / "quant_vid.pth", json.loads((folder / "config.json").read_text())["flags"])
 
 
+LARGEST_ERROR, MEAN_ERROR = 3e-6, 2e-7
+"""Of float32 sums in another order than the official frames have; 1.0e-6 and 0.9e-7 were measured with AVX2."""
+
+
 @pytest.mark.parametrize(
     "index", [0, 131, pytest.param(33, marks=pytest.mark.slow), pytest.param(66, marks=pytest.mark.slow)]
 )
@@ -264,11 +268,16 @@ def test_the_published_video(bunny: VideoModel, golden: Path, index: int) -> Non
     folder = golden / "hnerv_bunny_quant_vid"
     io, out = arrays(folder / "io.npz"), decode(bunny, [index])
     if f"out_{index}_stride4" in io:
-        np.testing.assert_allclose(out[:, :, ::4, ::4], io[f"out_{index}_stride4"], atol=1e-5, rtol=0)
-    rounded = np.floor(np.clip(out[0] * 255 + 0.5, 0, 255)).astype(np.int16).transpose(1, 2, 0)
-    expected = np.asarray(Image.open(folder / f"expected_frame_{index:04d}.png")).astype(np.int16)
-    assert np.abs(rounded - expected).max() <= 1
-    assert (rounded != expected).mean() < 1e-5
+        error = np.abs(out[:, :, ::4, ::4] - io[f"out_{index}_stride4"])
+        assert error.max() < LARGEST_ERROR
+        assert error.mean() < MEAN_ERROR
+    values = (np.clip(out[0], 0, 1) * np.float64(255) + 0.5).transpose(1, 2, 0)
+    expected = np.asarray(Image.open(folder / f"expected_frame_{index:04d}.png"))
+    # Processors add in different orders: a value on the edge of a byte may fall on its other side, and of values that
+    # are off by MEAN_ERROR on average, 255 times that part does.
+    beyond = np.maximum(expected - values, values - (expected + 1.0))
+    assert beyond.max() < 255 * LARGEST_ERROR
+    assert (np.floor(values) != expected).mean() < 255 * MEAN_ERROR
 
 
 @pytest.mark.slow

@@ -95,14 +95,22 @@ def test_a_fast_fit_resumes_bit_for_bit(moving_clip: ArraySource, tmp_path: Path
         assert torch.equal(value, resumed[name]), name
 
 
-def test_what_a_way_does() -> None:
+@pytest.fixture(params=[True, False], ids=["bfloat16", "no bfloat16"])
+def bfloat16(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Whether the processor is said to multiply bfloat16."""
+    known = torch.cpu.get_capabilities() | {"avx512_bf16": request.param, "amx_tile": False, "bf16": False}
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: known)
+    return bool(request.param)
+
+
+def test_what_a_way_does(*, bfloat16: bool) -> None:
     model, _ = fresh("hnerv-tiny")
     before = {name: value.clone() for name, value in model.state_dict().items()}
     for name in SPEEDS:
         speed, fast = get_speed(name, CPU), name != "exact"
         assert (speed.channels_last, speed.fused) == (fast, fast)
         with speed.arithmetic(model):
-            assert torch.is_autocast_enabled("cpu") is fast
+            assert torch.is_autocast_enabled("cpu") is (fast and bfloat16)
         assert speed.kernels is None or name == "fast"
         speed.prepare(model)
         assert model.head.weight.is_contiguous(memory_format=torch.channels_last) is fast  # type: ignore[union-attr]
@@ -114,11 +122,11 @@ def test_what_a_way_does() -> None:
 
 
 @pytest.mark.parametrize(("preset", "half"), [("ffnerv-tiny", False), ("hnerv-tiny", True)])
-def test_a_network_may_refuse_half_precision(preset: str, *, half: bool) -> None:
+def test_a_network_may_refuse_half_precision(preset: str, *, half: bool, bfloat16: bool) -> None:
     model, _ = fresh(preset)
     for network in (model, RateTuned(model, 1e-3)):
         with get_speed("fast", CPU).arithmetic(network):
-            assert torch.is_autocast_enabled("cpu") is half
+            assert torch.is_autocast_enabled("cpu") is (half and bfloat16)
 
 
 WITH_HALF = ["dnerv-tiny", "e-nerv-tiny", "hnerv-tiny", "nerv-tiny", "snerv-tiny"]
