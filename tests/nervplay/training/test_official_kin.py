@@ -189,14 +189,27 @@ def test_the_official_steps_are_reproduced(case: Case, golden: Path, monkeypatch
     official.load(start)
     run = Run(official.model, official.frames, case.recipe)
     run.begin_epoch(0)
+    least = {name: torch.full_like(w, torch.inf) for name, w in start.items()}
     for step in range(len(case.order)):
         run.train_step(step)
-    for name, theirs in (("exp_avg", official.moment("exp_avg")), ("exp_avg_sq", official.moment("exp_avg_sq"))):
-        ours = {key: run.optimiser.state[p][name].double() for key, p in official.model.named_parameters()}
-        assert off(ours, theirs) < 5e-3, name
-    # not closer, since a gradient near zero can flip its sign, and Adam then steps the other way
-    moved = {key: p.detach() - start[key] for key, p in official.model.named_parameters()}
-    assert off(moved, {key: w - start[key] for key, w in official.weights.items()}) < 2e-2
+        for name, p in official.model.named_parameters():
+            assert p.grad is not None
+            least[name] = torch.minimum(least[name], p.grad.abs())
+    parameters = dict(official.model.named_parameters())
+    moments = {
+        name: {key: run.optimiser.state[p][name].double() for key, p in parameters.items()}
+        for name in ("exp_avg", "exp_avg_sq")
+    }
+    for name, ours in moments.items():
+        assert off(ours, official.moment(name)) < 5e-3, name
+    # Adam's early steps are as long whatever the gradient's size: one near zero may flip its sign, by rounding, and the
+    # weight then goes the other way. What is compared are weights whose gradients never were that small.
+    theirs = official.moment("exp_avg")
+    rounding = {key: (m - theirs[key]).square().mean().sqrt() for key, m in moments["exp_avg"].items()}
+    sure = {key: least[key] > 10 * noise / (1 - case.recipe.betas[0]) for key, noise in rounding.items()}
+    assert sum(int(mask.sum()) for mask in sure.values()) > 0.5 * sum(mask.numel() for mask in sure.values())
+    moved = {key: (p.detach() - start[key])[sure[key]] for key, p in parameters.items()}
+    assert off(moved, {key: (w - start[key])[sure[key]] for key, w in official.weights.items()}) < 5e-3
 
 
 def test_the_gradient_of_boost_is_the_official_one(golden: Path, monkeypatch: pytest.MonkeyPatch) -> None:
