@@ -106,7 +106,7 @@ class Moments:
         self._conv = conv
         self._taps = conv.weight.shape[2] * conv.weight.shape[3]
         channels = conv.weight.shape[0] if conv.depthwise else conv.weight.shape[1]
-        group = max(_LARGEST_BLOCK // self._taps, 1) * self._taps
+        group = max(_LARGEST_BLOCK // self._taps // 2, 1) * 2 * self._taps  # whole pairs of channels
         inner = channels * self._taps
         apart = conv.depthwise or not products
         self.blocks = [] if apart else [slice(a, min(a + group, inner)) for a in range(0, inner, group)]

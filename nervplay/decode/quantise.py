@@ -5,6 +5,10 @@
 
 The units of a map are part of the weights that read it, so a product of integers p * (q - zero) is worth unit[output]
 whatever the channel: units per channel cost nothing when frames are made. `reconstruct` chooses units and integers.
+
+x86 processors without VNNI add the products of channels 2 i and 2 i + 1 in 16 bits (`vpmaddubsw`), and cut off what is
+too large for that. There weights are found `paired`: two of one sign are 128 together at most, for 255 * 128 < 2^15.
+Weights of 7 bits would do, too, but lose more: of the published HNeRV video 1.7 dB against float32 instead of 0.4 dB.
 """
 
 from typing import NamedTuple, Self
@@ -12,11 +16,16 @@ from typing import NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Integers", "Units", "in_steps", "quantised", "restored", "weights8"]
+__all__ = ["PAIR_SUM", "Integers", "Units", "in_steps", "quantised", "restored", "weights8"]
 
 Float = NDArray[np.float32]
 
+PAIR_SUM = 128
+"""What two paired weights of one sign may be together."""
+
 _WEIGHT_CLIPS = np.linspace(1.0, 0.7, 31)
+_PAIRED_CLIPS = np.linspace(2.0, 0.7, 66)
+"""The first halves all weights, so that nothing is too large."""
 
 
 class Units(NamedTuple):
@@ -95,23 +104,39 @@ def in_steps(weight: Float, units: Units, *, depthwise: bool = False) -> Float:
     return np.asarray(weight * (scale[:, None] if depthwise else scale), np.float32)
 
 
-def weights8(weight: Float) -> tuple[NDArray[np.int8], Float]:
+def weights8(weight: Float, *, paired: bool = False) -> tuple[NDArray[np.int8], Float]:
     """Return weights rounded to int8 and the unit of each output, of least squared error per output.
 
     Args:
-        weight: float32 (C', ...).
+        weight: float32 (C', ...); for `paired` (C', C, kh, kw).
+        paired: whether two weights have to fit together; see the head of this module.
 
     Returns:
         int8 (C', ...) and float32 (C',).
     """
+
+    def whole(unit: Float) -> NDArray[np.int8]:
+        found = np.clip(np.rint(rows / unit[:, None]), -127, 127).astype(np.int8)
+        return _fitting(found.reshape(weight.shape)).reshape(rows.shape) if paired else found
+
     rows = weight.reshape(len(weight), -1)
     peak = np.maximum(np.abs(rows).max(axis=1), np.float32(1e-12))
     best = np.full(len(rows), np.inf)
     scale = (peak / 127).astype(np.float32)
-    for clip in _WEIGHT_CLIPS:
-        unit = (peak * np.float32(clip / 127)).astype(np.float32)[:, None]
-        error = np.square(np.clip(np.rint(rows / unit), -127, 127) * unit - rows).sum(axis=1)
-        scale = np.where(error < best, unit[:, 0], scale)
+    for clip in _PAIRED_CLIPS if paired else _WEIGHT_CLIPS:
+        unit = (peak * np.float32(clip / 127)).astype(np.float32)
+        error = np.square(whole(unit) * unit[:, None] - rows).sum(axis=1)
+        scale = np.where(error < best, unit, scale)
         best = np.minimum(error, best)
-    whole = np.clip(np.rint(rows / scale[:, None]), -127, 127).astype(np.int8)
-    return whole.reshape(weight.shape), scale
+    return whole(scale).reshape(weight.shape), scale
+
+
+def _fitting(whole: NDArray[np.int8]) -> NDArray[np.int8]:
+    """Return weights, (C', C, kh, kw), of which pairs that are too large together have come nearer to 0 alike."""
+    end = whole.shape[1] // 2 * 2
+    one, other = (whole[:, start:end:2].astype(np.int16) for start in (0, 1))
+    excess = np.where((one > 0) == (other > 0), np.abs(one + other) - PAIR_SUM, 0).clip(0)
+    result = whole.copy()
+    result[:, 0:end:2] = one - np.sign(one) * (excess - excess // 2)
+    result[:, 1:end:2] = other - np.sign(other) * (excess // 2)
+    return result

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from nervplay.decode.lowering import Conv
 from nervplay.decode.observed import Moments, Spread
-from nervplay.decode.quantise import Integers, Units, in_steps, quantised, restored, weights8
+from nervplay.decode.quantise import PAIR_SUM, Integers, Units, in_steps, quantised, restored, weights8
 
 __all__ = ["corrected", "fit_units", "integers", "round_weights", "rounded"]
 
@@ -87,31 +87,50 @@ def fit_units(spread: Spread, importance: Double) -> Units:
     return found
 
 
-def round_weights(weight: Float, unit: Float, covariance: Double) -> NDArray[np.int8]:
+def round_weights(weight: Float, unit: Float, covariance: Double, pair_taps: int = 0) -> NDArray[np.int8]:
     """Return weights as integers, the errors of which the inputs' covariance makes small at the outputs.
 
     Args:
         weight: float32 (C', k).
         unit: float32 (C',), what an integer is worth.
         covariance: (k, k), of the inputs.
+        pair_taps: where two weights have to fit together (`quantise`), how many each channel has, kh * kw.
     """
     # What varies most is rounded first, while there are many weights left to make up for it.
     order = np.argsort(-np.diag(covariance), kind="stable")
     rest = weight[:, order].astype(np.float64)
     damped = covariance[np.ix_(order, order)] + np.eye(len(order)) * (_DAMPING * np.diag(covariance).mean() + 1e-9)
     upper = np.linalg.cholesky(np.linalg.inv(damped)).T
-    rounded = np.empty(rest.shape, np.int8)
+    rounded = np.zeros(rest.shape, np.int8)
+    mates = _mates(order, pair_taps)
     for start in range(0, len(order), _AT_ONCE):
         stop = min(start + _AT_ONCE, len(order))
         errors = np.empty((len(rest), stop - start))
         for k in range(start, stop):
-            rounded[:, k] = np.clip(np.rint(rest[:, k] / unit), -127, 127)
+            low, high = _room(rounded[:, mates[k]])
+            rounded[:, k] = np.clip(np.rint(rest[:, k] / unit), low, high)
             errors[:, k - start] = (rest[:, k] - rounded[:, k] * unit) / upper[k, k]
             rest[:, k:stop] -= np.outer(errors[:, k - start], upper[k, k:stop])
         rest[:, stop:] -= errors @ upper[start:stop, stop:]
     result = np.empty_like(rounded)
     result[:, order] = rounded
     return result
+
+
+def _mates(order: NDArray[np.intp], pair_taps: int) -> NDArray[np.intp]:
+    """Return for each weight in `order` the place of the one that has to fit with it; its own where there is none."""
+    places = np.argsort(order)
+    if not pair_taps:
+        return places[order]
+    channel, tap = np.divmod(order, pair_taps)
+    mate = (channel ^ 1) * pair_taps + tap
+    return places[np.where(mate < len(order), mate, order)]
+
+
+def _room(mate: NDArray[np.int8]) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
+    """Return between what a weight may lie beside its mate, which is 0 as long as it has not been rounded."""
+    other = mate.astype(np.int16)
+    return np.maximum(-127, -PAIR_SUM - other.clip(max=0)), np.minimum(127, PAIR_SUM - other.clip(0))
 
 
 def _shift(spread: Spread, units: Units) -> Double:
@@ -142,18 +161,19 @@ def corrected(conv: Conv, found: Integers, spread: Spread, moments: Moments) -> 
     return found._replace(bias=np.asarray(conv.bias + added, np.float32))
 
 
-def rounded(conv: Conv, units: Units) -> Integers:
+def rounded(conv: Conv, units: Units, *, paired: bool = False) -> Integers:
     """Return a convolution in integers, each weight rounded by itself and nothing corrected.
 
     Args:
         conv: the convolution in floats.
         units: of its input.
+        paired: see `quantise`.
     """
     weight = in_steps(conv.weight, units, depthwise=conv.depthwise)
-    return Integers(units, *weights8(weight), conv.bias)
+    return Integers(units, *weights8(weight, paired=paired), conv.bias)
 
 
-def integers(conv: Conv, units: Units, spread: Spread, moments: Moments) -> Integers:
+def integers(conv: Conv, units: Units, spread: Spread, moments: Moments, *, paired: bool = False) -> Integers:
     """Return a convolution in integers, reconstructed.
 
     Args:
@@ -161,14 +181,16 @@ def integers(conv: Conv, units: Units, spread: Spread, moments: Moments) -> Inte
         units: of its input.
         spread: of its input.
         moments: of the patches of its input.
+        paired: see `quantise`.
     """
-    exact = in_steps(conv.weight, units, depthwise=conv.depthwise).reshape(len(conv.weight), -1)
-    whole, unit = weights8(exact)
-    scale = np.repeat(units.scale.astype(np.float64), conv.weight.shape[2] * conv.weight.shape[3])
+    first = rounded(conv, units, paired=paired)
+    whole, unit = first.weight.reshape(len(conv.weight), -1), first.unit
+    exact = in_steps(conv.weight, units, depthwise=conv.depthwise).reshape(whole.shape)
+    taps = conv.weight.shape[2] * conv.weight.shape[3]
+    scale = np.repeat(units.scale.astype(np.float64), taps)
     for number, block in enumerate(moments.blocks):
         # in steps, to which rounding the map adds white noise of 1/12
         varied = moments.covariance(number) / np.outer(scale[block], scale[block])
         varied += np.eye(len(varied)) / 12
-        whole[:, block] = round_weights(exact[:, block], unit, varied)
-    found = Integers(units, whole.reshape(conv.weight.shape), unit, conv.bias)
-    return corrected(conv, found, spread, moments)
+        whole[:, block] = round_weights(exact[:, block], unit, varied, taps if paired else 0)
+    return corrected(conv, first._replace(weight=whole.reshape(conv.weight.shape)), spread, moments)

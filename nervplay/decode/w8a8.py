@@ -27,7 +27,7 @@ __all__ = [
     "to_codes",
 ]
 
-KIND = "w8a8 3"
+KIND = "w8a8 4"
 """What is cached, `Integers.to_bytes`, and how it is found; another number when either changes."""
 RECORD = "w8a8 1"
 """Name of what a file carries; another number when that changes."""
@@ -71,18 +71,19 @@ def to_codes(conv: Conv, found: Integers) -> list[NDArray[np.uint16]]:
     return [_unit_codes(found.units.scale), np.array(head, np.uint16), np.asarray(steps + 128, np.uint16)]
 
 
-def from_codes(conv: Conv, codes: Sequence[NDArray[Any]]) -> Integers:
+def from_codes(conv: Conv, codes: Sequence[NDArray[Any]], *, paired: bool = False) -> Integers:
     """Return the integers of a convolution from what a file carries of them.
 
     Args:
         conv: the convolution.
         codes: of the sizes of `code_sizes`, whatever is in them.
+        paired: how its weights are rounded; see `quantise`.
     """
     scale, head, steps = codes
     units = Units(from_powers(scale, _UNITS_PER_OCTAVE, _UNIT_BITS), int(head[0]) % 256 - 128)
     step = from_powers(head[1:], _UNITS_PER_OCTAVE, _UNIT_BITS)
     bias = conv.bias + (steps.astype(np.float64) - 128) * step
-    return rounded(conv, units)._replace(bias=np.asarray(bias, np.float32))
+    return rounded(conv, units, paired=paired)._replace(bias=np.asarray(bias, np.float32))
 
 
 def _unit_codes(scale: NDArray[np.float32]) -> NDArray[np.uint16]:
@@ -96,10 +97,11 @@ class PortableBench:
     Args:
         lowered: the network.
         convs: those that could have integer products, in order of execution.
+        paired: how the engine needs weights; see `quantise`.
     """
 
-    def __init__(self, lowered: Lowered, convs: Sequence[Conv]) -> None:
-        self._convs, self._every = convs, every_convolution(lowered)
+    def __init__(self, lowered: Lowered, convs: Sequence[Conv], *, paired: bool = False) -> None:
+        self._convs, self._every, self._paired = convs, every_convolution(lowered), paired
 
     def convolutions(self) -> Sequence[Conv]:
         """Return the convolutions that could have integer products, in order of execution."""
@@ -119,7 +121,7 @@ class PortableBench:
 
     def from_codes(self, conv: Conv, codes: Sequence[NDArray[Any]]) -> NDArray[np.uint8]:
         """Return the integers of a convolution, `Integers.to_bytes`, from what a file carries."""
-        return from_codes(conv, codes).to_bytes()
+        return from_codes(conv, codes, paired=self._paired).to_bytes()
 
 
 class Observer:
@@ -131,10 +133,11 @@ class Observer:
         convs: those that could have integer products.
         portable: whether a file is to carry them: each weight is rounded by itself, so that it need not be stored, and
             units are those that files have.
+        paired: how the engine needs weights; see `quantise`.
     """
 
-    def __init__(self, convs: Sequence[Conv], *, portable: bool = False) -> None:
-        self._portable = portable
+    def __init__(self, convs: Sequence[Conv], *, portable: bool = False, paired: bool = False) -> None:
+        self._portable, self._paired = portable, paired
         self._moments = {conv: Moments(conv, products=not portable) for conv in convs}
         self._spread = {conv.source: Spread(channels_of(conv)) for conv in convs}
         self._first = {conv.source: conv for conv in reversed(convs)}
@@ -161,6 +164,6 @@ class Observer:
             self._units[conv.source] = units
         units = self._units[conv.source]
         if not self._portable:
-            return integers(conv, units, spread, moments).to_bytes()
-        found = corrected(conv, rounded(conv, units), spread, moments)
-        return from_codes(conv, to_codes(conv, found)).to_bytes()
+            return integers(conv, units, spread, moments, paired=self._paired).to_bytes()
+        found = corrected(conv, rounded(conv, units, paired=self._paired), spread, moments)
+        return from_codes(conv, to_codes(conv, found), paired=self._paired).to_bytes()

@@ -44,6 +44,7 @@ class OpenvinoBench(PortableBench):
         tiles: the rectangles that frames are made in.
         bfloat16: whether the processor has it.
         portable: whether a file is to carry what is found; see `w8a8.Observer`.
+        paired: whether two weights have to fit together, as `runtime.sums_in_16_bits` says.
     """
 
     def __init__(
@@ -55,11 +56,12 @@ class OpenvinoBench(PortableBench):
         *,
         bfloat16: bool = False,
         portable: bool = False,
+        paired: bool = False,
     ) -> None:
-        super().__init__(lowered, candidates(lowered))
+        super().__init__(lowered, candidates(lowered), paired=paired)
         self._bfloat16 = bfloat16
         self._graph, self._lowered, self._threads, self._tiles = graph, lowered, threads, tiles
-        self._observer = Observer(self._convs, portable=portable)
+        self._observer = Observer(self._convs, portable=portable, paired=paired)
         self._looking: OpenvinoProgram | None = None
         self._latest: tuple[tuple[frozenset[Conv], str], OpenvinoProgram] | None = None
 

@@ -4,7 +4,8 @@ Precisions, by what is really computed:
     fp32    float32; frames within 1e-4 of the reference
     bf16    bfloat16 products with float32 sums, where the processor has them
     int8    8-bit weights times 8-bit inputs with 32-bit sums (W8A8) in the convolutions that calibration allows, the
-            rest in bfloat16, or float32 where the processor lacks that or the video cannot bear it
+            rest in bfloat16, or float32 where the processor lacks that or the video cannot bear it; on x86 without VNNI
+            weights have less than 8 bits where two of them are large (`quantise`)
 """
 
 from torch import Tensor
@@ -17,7 +18,7 @@ from nervplay.decode.lowering import lower
 from nervplay.decode.native_decoder import core_count
 from nervplay.decode.openvino.bench import OpenvinoBench
 from nervplay.decode.openvino.program import OpenvinoProgram
-from nervplay.decode.openvino.runtime import has_bfloat16, openvino
+from nervplay.decode.openvino.runtime import has_bfloat16, openvino, sums_in_16_bits
 from nervplay.decode.openvino.translate import write
 from nervplay.decode.prepared import PreparedDecoder
 from nervplay.decode.stages import StageTime
@@ -86,10 +87,11 @@ class OpenvinoDecoder(PreparedDecoder[OpenvinoProgram]):
     def backend_note(self) -> str:
         """What is really computed."""
         count = sum(len(step) for step in self._lowered.steps if isinstance(step, list))
+        weights = "8-bit weights, paired for want of VNNI," if sums_in_16_bits() else "8-bit weights"
         words = {
             "fp32": "float32",
             "bf16": "bfloat16 products",
-            "int8": "8-bit weights times 8-bit inputs (W8A8) in "
+            "int8": f"{weights} times 8-bit inputs (W8A8) in "
             f"{self._integers} of {count} convolutions, {self._rest} in the others",
         }
         return f"OpenVINO, {self._threads} threads, {words[self._precision]}"
@@ -123,11 +125,14 @@ class OpenvinoDecoder(PreparedDecoder[OpenvinoProgram]):
             self._tiles,
             bfloat16=has_bfloat16(),
             portable=portable,
+            paired=sums_in_16_bits(),
         )
 
     @staticmethod
     def _kind() -> str:
-        return f"{KIND} openvino{' bfloat16' if has_bfloat16() else ''}"
+        """Return what tells what is found here from what others find: it holds for processors that compute alike."""
+        facts = {"bfloat16": has_bfloat16(), "paired": sums_in_16_bits()}
+        return " ".join([KIND, "openvino", *(name for name, holds in facts.items() if holds)])
 
     def calibration_record(self) -> bytes:
         """Return what a file can carry of the calibration; see `PreparedDecoder`."""

@@ -10,11 +10,14 @@ import functools
 import importlib
 import importlib.util
 import sys
+from collections.abc import Mapping
 from typing import Any
+
+import torch
 
 from nervplay.errors import CapabilityError
 
-__all__ = ["compiled", "has_bfloat16", "openvino"]
+__all__ = ["compiled", "has_bfloat16", "openvino", "sums_in_16_bits"]
 
 _TELEMETRY = "openvino_telemetry"
 
@@ -55,6 +58,12 @@ def _core() -> Any:
 def has_bfloat16() -> bool:
     """Return whether this processor multiplies bfloat16."""
     return "BF16" in _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+
+
+def sums_in_16_bits() -> bool:
+    """Return whether this processor adds pairs of 8-bit products in 16 bits, as x86 without VNNI; see `quantise`."""
+    features: Mapping[str, Any] = torch.cpu.get_capabilities()
+    return features.get("architecture") == "x86_64" and not (features.get("avx512_vnni") or features.get("avx_vnni"))
 
 
 def compiled(model: Any, threads: int, *, bfloat16: bool = False) -> Any:

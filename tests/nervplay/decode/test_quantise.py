@@ -20,6 +20,34 @@ def test_zero_is_exact_and_ends_stay() -> None:
     np.testing.assert_array_equal(restored(quantised(ends * 2, units), units), ends)
 
 
+def pair_sums(whole: np.ndarray) -> np.ndarray:
+    """The largest sum of each two neighbouring channels, either sign by itself."""
+    both = np.stack([whole[:, 0:-1:2], whole[:, 1::2]]).astype(int)
+    return np.maximum(both.clip(0).sum(axis=0), -both.clip(max=0).sum(axis=0))
+
+
+def test_paired_weights_fit_together() -> None:
+    weight = np.random.default_rng(3).standard_normal((8, 40, 3, 3)).astype(np.float32)
+    weight[0, :2, 0, 0] = 9.0
+    error = {}
+    for paired in (False, True):
+        whole, unit = weights8(weight, paired=paired)
+        error[paired] = np.square(whole * unit[:, None, None, None] - weight).mean(axis=(1, 2, 3))
+        assert bool(pair_sums(whole).max() <= 128) is paired
+        assert np.abs(whole).max() > 100
+    seven = np.abs(weight).reshape(8, -1).max(axis=1) / 63
+    assert (error[True][1:] < 0.6 * seven[1:] ** 2 / 12).all()
+    both = np.full((1, 2, 1, 1), -3.0, np.float32)
+    whole, unit = weights8(both, paired=True)
+    assert whole.ravel().tolist() == [-64, -64]
+    np.testing.assert_allclose(whole * unit, both, rtol=1e-2)
+    for shape in ((8, 1, 5, 5), (8, 3, 1, 1)):  # the last of an odd number is alone
+        alone = np.zeros(shape, np.float32)
+        alone[:, -1:] = np.linspace(-1, 1, alone[:, -1:].size).reshape(alone[:, -1:].shape)
+        whole, unit = weights8(alone, paired=True)
+        assert np.abs(whole * unit[:, None, None, None] - alone).mean() < 0.3 / 127
+
+
 def test_weights_have_a_unit_per_output() -> None:
     weight = np.random.default_rng(2).standard_normal((6, 5, 3, 3)).astype(np.float32)
     weight *= np.array([1e-3, 1, 10, 0, 1, 1], np.float32)[:, None, None, None]

@@ -76,6 +76,22 @@ def test_rounding_one_makes_up_for_another() -> None:
     assert (better != whole).any()
 
 
+@pytest.mark.parametrize("taps", [1, 3])
+def test_rounding_keeps_pairs_fitting(taps: int) -> None:
+    inputs = correlated(4000, 300)
+    weight = np.random.default_rng(4).standard_normal((20, 300 // taps, taps, 1)).astype(np.float32) / 17
+    whole, unit = weights8(weight, paired=True)
+    rows = weight.reshape(20, 300)
+    better = round_weights(rows, unit, np.cov(inputs.T.astype(np.float64), bias=True), taps)
+    pairs = better.reshape(20, -1, 2, taps).astype(int)
+    assert pairs.clip(0).sum(axis=2).max() == 128
+    assert pairs.clip(max=0).sum(axis=2).min() >= -128
+    plain, learned = (np.square(inputs @ (w.reshape(20, 300) * unit[:, None] - rows).T).mean() for w in (whole, better))
+    assert learned < 0.2 * plain
+    odd = round_weights(rows[:, : 299 - 299 % taps], unit, np.eye(299 - 299 % taps), taps)
+    assert np.abs(odd).max() <= 127
+
+
 def test_inputs_that_have_nothing_in_common_change_nothing() -> None:
     weight = np.random.default_rng(5).standard_normal((6, 40)).astype(np.float32)
     whole, unit = weights8(weight)
@@ -120,4 +136,8 @@ def test_integers_give_what_the_floats_gave(kind: str) -> None:
     assert np.abs(after.mean(axis=0)).max() < 0.5 * np.abs(before.mean(axis=0)).max()
     assert np.square(after).mean() < np.square(before).mean()
     assert np.square(after).mean() < 1e-3 * exact.var()
+    paired = integers(conv, units, spread, moments, paired=True)
+    assert np.square(coarse(paired) - exact).mean() < 1e-3 * exact.var()
+    if not depthwise:
+        assert np.abs(paired.weight.reshape(8, 4, 2, -1).sum(axis=2, dtype=int)).max() <= 128
     assert integers(replace(conv), units, spread, moments).to_bytes().tobytes() == found.to_bytes().tobytes()

@@ -13,6 +13,7 @@ from nervplay.decode.loss import need
 from nervplay.decode.openvino import decoder as module
 from nervplay.decode.openvino.runtime import has_bfloat16
 from nervplay.decode.tiles import Tiles
+from nervplay.decode.w8a8 import RECORD
 from nervplay.errors import CapabilityError, FrameIndexError, UnknownNameError, UsageError
 from nervplay.models import VideoModel
 
@@ -90,6 +91,25 @@ def test_bfloat16(model: VideoModel, monkeypatch: pytest.MonkeyPatch) -> None:
         with pytest.raises(CapabilityError, match="no bfloat16"):
             decoder.set_precision("bf16")
         assert decoder.precision == "int8"
+
+
+def test_weights_are_paired_where_sums_have_16_bits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Either kind finds its own calibration, and takes that of a file as it needs it."""
+    model, kept, steps = network("hnerv-tiny"), {}, []
+    options = {"precision": "int8", "threads": 1, "video_db": 25.0, "progress": lambda done, _: steps.append(done)}
+    for paired in (True, False):
+        monkeypatch.setattr(module, "sums_in_16_bits", lambda it=paired: it)
+        steps.clear()
+        with OpenvinoDecoder(model, SPEC, **options) as decoder:
+            assert steps
+            assert ("paired for want of VNNI" in decoder.backend_note) is paired
+            kept[paired] = decoder.calibration_record(), decoder.float_frame(1)
+        for record, _ in kept.values():
+            steps.clear()
+            with OpenvinoDecoder(model, SPEC, carried={RECORD: record}, **options) as decoder:
+                assert not steps
+                assert np.abs(decoder.float_frame(1) - kept[paired][1]).max() < 0.05
+    assert not np.array_equal(kept[True][1], kept[False][1])
 
 
 def test_frames_belong_to_the_caller_and_streams_end(model: VideoModel) -> None:

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from nervplay.decode.openvino import runtime
 from nervplay.errors import CapabilityError
@@ -55,6 +56,19 @@ def test_its_telemetry_is_never_imported(tmp_path: Path) -> None:
     assert ran.returncode == 0, ran.stderr
     assert ran.stdout == "imported by the test alone\n"
     assert list(home.iterdir()) == []
+
+
+def test_where_products_are_added_in_16_bits(monkeypatch: pytest.MonkeyPatch) -> None:
+    for architecture, features, narrow in (
+        ("x86_64", {"avx2": True, "avx512_vnni": False}, True),
+        ("x86_64", {"avx512_f": True}, True),
+        ("x86_64", {"avx512_vnni": True}, False),
+        ("x86_64", {"avx_vnni": True}, False),
+        ("arm64", {}, False),
+    ):
+        known = {"architecture": architecture, **features}
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda it=known: it)
+        assert runtime.sums_in_16_bits() is narrow
 
 
 def test_without_the_package(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ from torch import Tensor
 from nervplay.decode.graph import Graph, trace
 from nervplay.decode.lowering import Conv, lower
 from nervplay.decode.openvino.program import OpenvinoProgram
+from nervplay.decode.openvino.runtime import sums_in_16_bits
 from nervplay.decode.openvino.translate import write
 from nervplay.decode.quantise import Integers, Units, in_steps, quantised, restored, weights8
 
@@ -35,7 +36,7 @@ def rounded(x: Tensor, units: Units) -> Tensor:
 
 
 def integers(conv: Conv, units: Units, bias: np.ndarray | None = None) -> Integers:
-    whole, unit = weights8(in_steps(conv.weight, units, depthwise=conv.depthwise))
+    whole, unit = weights8(in_steps(conv.weight, units, depthwise=conv.depthwise), paired=sums_in_16_bits())
     return Integers(units, whole, unit, conv.bias if bias is None else bias)
 
 
@@ -67,6 +68,28 @@ def test_a_convolution_of_integers(kind: str) -> None:
     differs = (program.run(3) - wanted).abs() > 1e-4
     assert differs.float().mean() < 0.01
     assert (program.run(3) - exact(TABLE[3:4], weight, BIAS)).abs().mean() > 1e-2
+
+
+@pytest.mark.parametrize("kernel", [0, 1, 3, 5])  # 0: rows
+@pytest.mark.parametrize("channels", [3, 16, 33])
+def test_the_largest_products_are_whole(channels: int, kernel: int) -> None:
+    """Inputs at their upper end and large weights, whose sums no processor may cut off."""
+    size = max(kernel, 1)
+    weight = torch.randn(24, channels, size, size, generator=torch.Generator().manual_seed(1)).sign() * 0.5
+    weight[::2] = weight[::2].abs()
+    units = Units(np.full(channels, 0.02, np.float32), -128)
+    table = torch.full((1, channels, 6, 7), 9.0)
+
+    def network(index: Tensor, w: Tensor = weight) -> Tensor:
+        x = table[index].clamp(max=float(units.high[0]))
+        return F.linear(x[0].flatten(1).T, w[:, :, 0, 0]) if kernel == 0 else F.conv2d(x, w, padding=kernel // 2)
+
+    graph, steps, convs = lowered(network)
+    program = OpenvinoProgram(graph, write(graph, steps, quantised={convs[0]: integers(convs[0], units)}), 1)
+    assert program.integer_products() == 1
+    torch.testing.assert_close(
+        program.run(0), network(torch.tensor([0]), coarse(convs[0], units)), rtol=1e-4, atol=1e-3
+    )
 
 
 def test_rounding_before_the_shuffle_is_rounding_behind_it() -> None:
