@@ -36,6 +36,7 @@ from nervplay.codec import NeuralVideo, pack
 from nervplay.codec.official import open_official
 from nervplay.decode import Decoder, open_decoder
 from nervplay.decode.loss import told
+from nervplay.decode.native.library import kernels, why_not
 from nervplay.errors import CapabilityError
 from nervplay.models import VideoModel, build_model, resolve_preset
 from nervplay.video.spec import VideoSpec
@@ -208,7 +209,7 @@ def head_lines() -> list[str]:
     """Return what a result file starts with."""
     git = ["git", "rev-parse", "--short", "HEAD"]
     commit = subprocess.run(git, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
-    machine = f"{os.cpu_count()} cores {platform.machine()}"
+    machine = f"{os.cpu_count()} cores {platform.machine()}, {'no' if why_not() else kernels().name} kernels"
     return [
         f"# nervplay {__version__} at {commit}, torch {torch.__version__}, {machine}",
         f"# python benchmarks/decode.py {' '.join(sys.argv[1:])}".rstrip(),
