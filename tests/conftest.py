@@ -1,6 +1,7 @@
 """Fixtures for all tests: where the golden vectors and the sample clip are, and a cache that is never the user's."""
 
 import os
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,6 +9,10 @@ from pathlib import Path
 # Waiting threads sleep instead of spinning, as the command line has it: several times faster on a busy machine.
 # Must stand before the first import of torch.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+# In the background of a script Ctrl-C is ignored, and so it would be by all that tests start to interrupt it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # huggingface_hub reads these when it is loaded: no login, no mirror, no cache of the person who runs the tests.
 os.environ.pop("HF_TOKEN", None)

@@ -62,22 +62,29 @@ def nervplay(capfd: pytest.CaptureFixture[str]) -> Run:
     return run
 
 
-@pytest.fixture(scope="session")
-def start() -> Callable[..., subprocess.Popen[bytes]]:
-    """Start the command line as a process of its own, with pipes for stdout and stderr."""
+@pytest.fixture
+def start() -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
+    """Start the command line as a process of its own, with pipes for stdout and stderr; it ends with the test."""
+    started: list[subprocess.Popen[bytes]] = []
 
     def run(*arguments: object, **options: Any) -> subprocess.Popen[bytes]:
         paths = [str(REPOSITORY), *filter(None, [os.environ.get("PYTHONPATH")])]
         options.setdefault("stdout", subprocess.PIPE)
         options.setdefault("stderr", subprocess.PIPE)
         environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [sys.executable, "-m", "app.cli", *map(str, arguments)],
             env=environment | {"PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"},
             **options,
         )
+        started.append(process)
+        return process
 
-    return run
+    yield run
+    for process in started:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
 
 
 FRAMES, WIDTH, HEIGHT = 10, 64, 48
