@@ -83,7 +83,7 @@ def wait_for(path: Path, process: subprocess.Popen[bytes]) -> None:
         time.sleep(0.02)
 
 
-@pytest.mark.parametrize("engine", ["local", "ray"])
+@pytest.mark.parametrize("engine", ["local", pytest.param("ray", marks=pytest.mark.slow)])
 def test_killed_and_resumed_is_the_same_file(
     nervplay, start: Callable[..., subprocess.Popen[bytes]], small_clip: Path, tmp_path: Path, engine: str
 ) -> None:

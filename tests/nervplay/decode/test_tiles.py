@@ -42,7 +42,7 @@ def differing(one: np.ndarray, other: np.ndarray) -> int:
     return int((one != other).sum())
 
 
-@pytest.fixture(scope="module", params=["hinerv-tiny", "srnerv-tiny"])
+@pytest.fixture(scope="module", params=["hinerv-tiny", pytest.param("srnerv-tiny", marks=pytest.mark.slow)])
 def model(request: pytest.FixtureRequest) -> VideoModel:
     return network(request.param)
 

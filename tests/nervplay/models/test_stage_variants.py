@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -67,8 +68,14 @@ def moving_clip() -> ArraySource:
     return ArraySource(np.clip(np.stack(frames), 0, 255).astype(np.uint8))
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def every_pair() -> list[Any]:
+    """Return every architecture with every kind, all but one kind of each being slow."""
+    kinds = list(KINDS)
+    quick = {(name, kinds[i % len(kinds)]) for i, name in enumerate(ARCHITECTURES)}
+    return [pytest.param(*it, marks=() if it in quick else pytest.mark.slow) for it in product(ARCHITECTURES, kinds)]
+
+
+@pytest.mark.parametrize(("architecture", "kind"), every_pair())
 def test_fitted_written_and_decoded(architecture: str, kind: str, tmp_path: Path) -> None:
     clip = moving_clip()
     recipe = Recipe(epochs=10, batch_size=2, learning_rate=5e-3)

@@ -44,12 +44,15 @@ def test_every_architecture_takes_a_fast_step(preset: str, moving_clip: ArraySou
 
 @pytest.mark.parametrize("preset", ["nerv-tiny", "hnerv-tiny"])
 def test_a_fast_fit_comes_out_where_the_exact_one_does(preset: str, moving_clip: ArraySource) -> None:
-    psnrs = []
+    fits = []
     for speed in ("exact", "fast"):
         model, recipe = fresh(preset, epochs=30, batch_size=2, learning_rate=5e-3, speed=speed)
-        psnrs.append(fit(model, moving_clip, recipe, device="cpu").psnr_db)
-    assert psnrs[1] == pytest.approx(psnrs[0], abs=0.5)
-    assert psnrs[1] != psnrs[0], "it is another arithmetic"
+        fits.append(fit(model, moving_clip, recipe, device="cpu"))
+    exact, fast = fits
+    assert fast.psnr_db == pytest.approx(exact.psnr_db, abs=0.5)
+    ours, theirs = (it.model.stored_state() for it in fits)
+    # without bfloat16 it may differ in last bits only, which no frame of bytes shows
+    assert any(not torch.equal(value, theirs[name]) for name, value in ours.items()), "it is another arithmetic"
 
 
 @pytest.mark.skipif(native_kernels() is None, reason="no C compiler is here")
