@@ -105,7 +105,7 @@ NK_INLINE vf vgelu_rough(vf x) {
 /* Bits of 2^(j/8), less what the shift below adds for j. */
 static const int32_t POWERS[8] = {0x3f800000, 0x3f7b95c2, 0x3f7837f0, 0x3f75fed7, 0x3f7504f3, 0x3f75672a, 0x3f7744fd, 0x3f7ac0c7};
 
-/* e^-x = 2^(n/8) (1 + f): that power and f, |f| < 0.044. As for AVX-512 above, from tables of eight numbers. */
+/* e^-x = 2^(n/8) e^f: that power and f, |f| < 0.044. As for AVX-512 above, from a table of eight numbers. */
 NK_INLINE vf power_of(vf x, vf *f) {
     const vf big = vset(12582912.0f);
     vf a = vmax(vset(-86.0f), vmin(vset(86.0f), x)); /* in this order NaN stays NaN */

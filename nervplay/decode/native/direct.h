@@ -111,9 +111,9 @@ static void direct_piece(const nk_op *op, const nk_map *in, nk_map *out, int row
 }
 
 /* The head: at most 4 output channels, stored as planes. Weights [tap][out_channels][padded channels]; lanes are
-   channels, HEAD_PIXELS pixels at a time so that their sums for 3 outputs and the weights of 3 taps stay in registers.
-   whole: a lane is a pair of channels in 16-bit integers. Everything below counts pairs as floats then. */
-/* Taps side by side that share what they read: one where there are 16 registers, which their weights would fill. */
+   channels, HEAD_PIXELS pixels at a time so that their sums for 3 outputs and the weights of HEAD_TAPS taps side by side,
+   which share what they read, stay in registers: AVX2 has 16. whole: a lane is a pair of channels in 16-bit integers.
+   Everything below counts pairs as floats then. */
 #if defined(NK_AVX2)
 #define HEAD_TAPS 1
 #define HEAD_PIXELS 3

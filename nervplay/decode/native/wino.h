@@ -84,7 +84,8 @@ NK_INLINE void run_span(const nk_piece *w, int panel, int panels, const int whol
         for (int first = 0; first < w->tiles; first += p->batch) {
             const int tiles = w->tiles - first < p->batch ? w->tiles - first : p->batch;
             /* Just before their first product, for they come from the second-level cache. */
-            for (int t = 0; whole && w->op->pairs && panel == w->panel && t < tiles; t += NK_ROWS) take_off(w, first + t, line);
+            if (whole && w->op->pairs && panel == w->panel)
+                for (int t = 0; t < tiles; t += NK_ROWS) take_off(w, first + t, line);
             for (int i = panel; i < panel + panels; i++) {
                 const int vector = panel_start(i, p->vectors), count = panel_start(i + 1, p->vectors) - vector;
                 const int32_t *range = w->op->ranges ? w->op->ranges + NK_RANGE * i : NULL;
