@@ -189,7 +189,8 @@ class TestByHand:
     def test_other_paths_are_not_found(self, url):
         token = urlsplit(url).path.split("/")[1]
         assert len(token) >= 32
-        for path in ("/", "/clip.mkv", f"/{token}", f"/{token[:-1]}x/clip.mkv", "/%E6%97%A5", f"/{token}/../clip.mkv"):
+        guess = token[:-1] + ("y" if token.endswith("x") else "x")
+        for path in ("/", "/clip.mkv", f"/{token}", f"/{guess}/clip.mkv", "/%E6%97%A5", f"/{token}/../clip.mkv"):
             answer, _ = self.ask(url, path=path)
             assert answer.status == 404
 
