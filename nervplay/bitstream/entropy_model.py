@@ -15,13 +15,14 @@ specification, and a higher minor version (readers refuse models that they do no
 """
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nervplay.bitstream.gaussian import MAX_SHAPE, SHAPES, fit_width, gaussian_table
-from nervplay.bitstream.histogram import normalise, read_table, write_table
+from nervplay.bitstream.histogram import normalise, read_table, table_bytes, write_table
 from nervplay.bitstream.laplace import fit_decay, laplace_table
 from nervplay.bitstream.packing import ByteCursor, packed_bytes, varint
 from nervplay.bitstream.rans import PRECISION
@@ -69,8 +70,24 @@ class TensorCoding(NamedTuple):
         return self.frequencies.size > 1
 
 
-def _uniform(bits: int, size: int = 0) -> TensorCoding:
-    return TensorCoding("uniform", bits, 0, _WHOLE, b"", size)
+class _Offer(NamedTuple):
+    """A coding that is priced; its side information is only written if it is taken.
+
+    Args:
+        side: writes the side information.
+        the rest: as in `TensorCoding`.
+    """
+
+    model: str
+    raw_bits: int
+    first: int
+    frequencies: NDArray[np.int64]
+    side: Callable[[], bytes]
+    size: int
+
+
+def _uniform(bits: int) -> TensorCoding:
+    return TensorCoding("uniform", bits, 0, _WHOLE, b"")
 
 
 def base_model_names() -> list[str]:
@@ -86,8 +103,8 @@ def choose_coding(codes: NDArray[Any], bits: int) -> TensorCoding:
         bits: 1 .. 16.
     """
     all_counts = np.bincount(codes, minlength=1 << bits)
-    best = _uniform(bits, packed_bytes(codes.size, bits))
-    fitted: tuple[TensorCoding, NDArray[np.int64]] | None = None
+    best = _Offer("uniform", bits, 0, _WHOLE, bytes, packed_bytes(codes.size, bits))
+    smoothest: tuple[_Offer, NDArray[np.int64]] | None = None
     for raw_bits in range(bits):
         if raw_bits:
             all_counts = all_counts.reshape(-1, 2).sum(axis=1)
@@ -96,24 +113,23 @@ def choose_coding(codes: NDArray[Any], bits: int) -> TensorCoding:
         if size > MAX_ALPHABET or packed_bytes(codes.size, raw_bits) >= best.size:
             continue
         counts = all_counts[first : first + size]
-        for candidate in _candidates(counts, raw_bits, first):
-            coding = _priced(candidate, counts)
-            if coding.size < best.size:
-                best = coding
-            if coding.model == "laplace" and size <= _FITTED_ALPHABET and (not fitted or coding.size < fitted[0].size):
-                fitted = coding, counts
+        smooth = _laplace(counts, raw_bits, first) if size > 2 else None
+        # A histogram wins where it takes as much as the Laplacian.
+        bar = min(best.size, smooth.size + 1) if smooth else best.size
+        best = min(best, *_histograms(counts, raw_bits, first, bar), smooth or best, key=lambda offer: offer.size)
+        if smooth and size <= _FITTED_ALPHABET and (not smoothest or smooth.size < smoothest[0].size):
+            smoothest = smooth, counts
         if size == 1:
             break
-    if fitted and codes.size >= _FITTED_CODES:  # a Gaussian is dearer to fit: only where a Laplacian does best
-        coding = _priced(_gaussian(fitted[1], fitted[0].raw_bits, fitted[0].first), fitted[1])
-        best = min(best, coding, key=lambda c: c.size)
-    return best
+    if smoothest and codes.size >= _FITTED_CODES:  # a Gaussian is dearer to fit: only where a Laplacian does best
+        fitted = _gaussian(smoothest[1], smoothest[0].raw_bits, smoothest[0].first)
+        best = min(best, fitted, key=lambda offer: offer.size)
+    return TensorCoding(*best[:4], best.side(), best.size)
 
 
-def _priced(coding: TensorCoding, counts: NDArray[np.int64]) -> TensorCoding:
-    """Return `coding` with what it takes."""
-    raw = packed_bytes(int(counts.sum()), coding.raw_bits)
-    return coding._replace(size=len(coding.side) + raw - _cost(counts, coding.frequencies) // -(8 * _COST_ONE))
+def _coded_bytes(counts: NDArray[np.int64], raw_bits: int, cost: float) -> int:
+    """Return the bytes of raw bits and coded symbols, the latter at `cost` 1/4096 bit."""
+    return packed_bytes(int(counts.sum()), raw_bits) - int(cost // -(8 * _COST_ONE))
 
 
 def _median(counts: NDArray[np.int64]) -> int:
@@ -122,35 +138,57 @@ def _median(counts: NDArray[np.int64]) -> int:
 
 def _cost(counts: NDArray[np.int64], frequencies: NDArray[np.int64]) -> int:
     """Return what symbols that occur `counts` times cost, in 1/4096 bit."""
-    return int((counts * _COST[frequencies]).sum())
+    return int(counts @ _COST[frequencies])
 
 
-def _candidates(counts: NDArray[np.int64], raw_bits: int, first: int) -> Iterator[TensorCoding]:
-    """Yield the codings of the trimmed `counts` (first and last above 0) that are worth pricing."""
+def _least_cost(counts: NDArray[np.int64]) -> float:
+    """Return what symbols cost at least under any table, in 1/4096 bit: their entropy, less what `_COST` rounds."""
+    occurring, total = counts[counts > 0], int(counts.sum())
+    return float(occurring @ np.log2(total / occurring)) * _COST_ONE - total
+
+
+def _histograms(counts: NDArray[np.int64], raw_bits: int, first: int, bar: int) -> Iterator[_Offer]:
+    """Yield the histograms of the trimmed `counts` (first and last above 0) that may take less than `bar` bytes."""
     size, occurring = counts.size, int((counts > 0).sum())
     place = varint(first) + varint(size)
+    if size > 1 and 1 + len(place) + _coded_bytes(counts, raw_bits, _least_cost(counts)) >= bar:
+        return
     for precision in _PRECISIONS if size > 1 else (0,):
         if occurring <= 1 << precision:
             table = normalise(counts, precision)
-            side = bytes([raw_bits | precision << 4]) + place + (write_table(table) if size > 1 else b"")
-            yield TensorCoding("histogram", raw_bits, first, table << (PRECISION - precision), side)
-    if size > 2:
-        centre = _median(counts)
-        decay = fit_decay(counts, centre)
-        side = bytes([raw_bits]) + place + varint(centre) + decay.to_bytes(2, "little")
-        yield TensorCoding("laplace", raw_bits, first, laplace_table(size, centre, decay), side)
+            frequencies = table << (PRECISION - precision)
+            side = partial(_histogram_side, bytes([raw_bits | precision << 4]) + place, table)
+            taken = 1 + len(place) + (table_bytes(table) if size > 1 else 0)
+            taken += _coded_bytes(counts, raw_bits, _cost(counts, frequencies))
+            yield _Offer("histogram", raw_bits, first, frequencies, side, taken)
 
 
-def _gaussian(counts: NDArray[np.int64], raw_bits: int, first: int) -> TensorCoding:
+def _histogram_side(head: bytes, table: NDArray[np.int64]) -> bytes:
+    return head + (write_table(table) if table.size > 1 else b"")
+
+
+def _laplace(counts: NDArray[np.int64], raw_bits: int, first: int) -> _Offer:
+    """Return the Laplacian of the trimmed `counts`."""
+    size, centre = counts.size, _median(counts)
+    decay = fit_decay(counts, centre)
+    side = bytes([raw_bits]) + varint(first) + varint(size) + varint(centre) + decay.to_bytes(2, "little")
+    table = laplace_table(size, centre, decay)
+    taken = len(side) + _coded_bytes(counts, raw_bits, _cost(counts, table))
+    return _Offer("laplace", raw_bits, first, table, lambda: side, taken)
+
+
+def _gaussian(counts: NDArray[np.int64], raw_bits: int, first: int) -> _Offer:
     """Return the generalised Gaussian that fits the trimmed `counts` best."""
     size, centre = counts.size, _median(counts)
-    tables = []
+    fits = []
     for shape in SHAPES:
-        width = fit_width(counts, centre, shape, lambda f: _cost(counts, f))
-        tables.append((shape, width, gaussian_table(size, centre, shape, width)))
-    shape, width, table = min(tables, key=lambda t: _cost(counts, t[2]))
+        width, cost = fit_width(counts, centre, shape, lambda f: _cost(counts, f))
+        fits.append((cost, shape, width))
+    cost, shape, width = min(fits, key=lambda fit: fit[0])
     side = bytes([raw_bits]) + varint(first) + varint(size) + varint(centre) + bytes([shape])
-    return TensorCoding("gaussian", raw_bits, first, table, side + width.to_bytes(2, "little"))
+    side += width.to_bytes(2, "little")
+    taken = len(side) + _coded_bytes(counts, raw_bits, cost)
+    return _Offer("gaussian", raw_bits, first, gaussian_table(size, centre, shape, width), lambda: side, taken)
 
 
 def read_coding(model: str, bits: int, cursor: ByteCursor) -> TensorCoding:

@@ -7,13 +7,13 @@ float64, which IEEE 754 rounds alike on every machine, and halving by products o
 
 import math
 from collections.abc import Callable
-from functools import cache
+from functools import cache, lru_cache
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nervplay.bitstream.rans import PRECISION
+from nervplay.bitstream.laplace import shares
 
 __all__ = ["MAX_SHAPE", "MAX_WIDTH", "SHAPES", "fit_width", "gaussian_table"]
 
@@ -27,6 +27,7 @@ _ONE = 1 << 30
 _WIDTH_ONE = 16  # units of a width per symbol
 _FRACTION = 10  # bits behind the point of an exponent
 _LARGEST = 31.0  # weights of 2**-31 and less are 0
+_CACHED = 512  # distances for which weights are worked out at least
 _SEARCH = ((5, 4), (17, 16))  # factors by which a width is moved, coarse to fine
 
 
@@ -39,8 +40,12 @@ def _halvings() -> tuple[int, ...]:
     return tuple(roots)
 
 
+@lru_cache(maxsize=4096)
 def _weights(size: int, shape: int, width: int) -> NDArray[np.int64]:
-    """Return the weights at the distances 0 .. size - 1, int64 (size,), in units of 2**-30."""
+    """Return the weights at the distances 0 .. size - 1, int64 (size,), in units of 2**-30.
+
+    A writer asks for the same ones again and again.
+    """
     ratio = np.arange(size) * float(_WIDTH_ONE) / float(width)
     power = ratio.copy()
     for _ in range(shape - 1):
@@ -51,8 +56,9 @@ def _weights(size: int, shape: int, width: int) -> NDArray[np.int64]:
     for bit, root in enumerate(_halvings(), start=1):
         taken = (fixed >> (_FRACTION - bit) & 1).astype(bool)
         weights[taken] = weights[taken] * root >> 30
-    shifted: NDArray[np.int64] = weights >> (fixed >> _FRACTION)
-    return shifted
+    weights >>= fixed >> _FRACTION
+    weights.flags.writeable = False
+    return weights
 
 
 def gaussian_table(size: int, centre: int, shape: int, width: int) -> NDArray[np.int64]:
@@ -64,14 +70,15 @@ def gaussian_table(size: int, centre: int, shape: int, width: int) -> NDArray[np
         shape: four times the exponent, 1 .. 16.
         width: distance at which the weight is one half, in 1/16 symbol, 1 .. 65535.
     """
-    weights = _weights(max(centre, size - 1 - centre) + 1, shape, width)[np.abs(np.arange(size) - centre)]
-    # As in the "laplace" model: 1 for everyone, the rest by the differences of a floored running sum.
-    ends = np.cumsum(weights) * ((1 << PRECISION) - size) // int(weights.sum()) + np.arange(1, size + 1)
-    return np.diff(ends, prepend=0)
+    reach = max(centre, size - 1 - centre) + 1
+    weights = _weights(max(_CACHED, 1 << (reach - 1).bit_length()), shape, width)
+    return shares(np.concatenate([weights[centre:0:-1], weights[: size - centre]]))
 
 
-def fit_width(counts: NDArray[np.int64], centre: int, shape: int, cost: Callable[[NDArray[np.int64]], int]) -> int:
-    """Return the width under which `counts` cost least, found by steps from the mean distance.
+def fit_width(
+    counts: NDArray[np.int64], centre: int, shape: int, cost: Callable[[NDArray[np.int64]], int]
+) -> tuple[int, int]:
+    """Return the width under which `counts` cost least, found by steps from the mean distance, and that cost.
 
     Args:
         counts: int64 (A,), occurrences of the symbols 0 .. A - 1.
@@ -90,4 +97,4 @@ def fit_width(counts: NDArray[np.int64], centre: int, shape: int, cost: Callable
                 if found >= least:
                     break
                 width, least = tried, found
-    return width
+    return width, least

@@ -9,7 +9,7 @@ from nervplay.bitstream.packing import ByteCursor, pack_fields, packed_bytes, un
 from nervplay.bitstream.rans import PRECISION
 from nervplay.bitstream.refusal import damaged
 
-__all__ = ["normalise", "read_table", "write_table"]
+__all__ = ["normalise", "read_table", "table_bytes", "write_table"]
 
 _GROUP = 8
 _NIBBLE = 4
@@ -53,6 +53,14 @@ def write_table(table: NDArray[np.int64]) -> bytes:
     bits = table[:, None] >> np.arange(PRECISION) & 1  # (A, 14), least significant first
     stream = bits[np.arange(PRECISION) < fields[:, None]]
     return pack_fields(widths, _NIBBLE) + np.packbits(stream.astype(np.uint8), bitorder="little").tobytes()
+
+
+def table_bytes(table: NDArray[np.int64]) -> int:
+    """Return the bytes that `write_table` makes of a table."""
+    widths = _group_widths(table)
+    last = table.size - (widths.size - 1) * _GROUP  # frequencies of the last group
+    fields = _GROUP * int(widths.sum()) - (_GROUP - last) * int(widths[-1])
+    return packed_bytes(widths.size, _NIBBLE) + packed_bytes(fields, 1)
 
 
 def _group_widths(table: NDArray[np.int64]) -> NDArray[Any]:

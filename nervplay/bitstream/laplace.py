@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from nervplay.bitstream.rans import PRECISION
 
-__all__ = ["fit_decay", "laplace_table"]
+__all__ = ["fit_decay", "laplace_table", "shares"]
 
 _ONE = 1 << 30
 _DECAY_ONE = 1 << 16
@@ -30,11 +30,24 @@ def laplace_table(size: int, centre: int, decay: int) -> NDArray[np.int64]:
     while powers.size < size:
         powers = np.concatenate([powers, powers * step >> 30])
         step = step * step >> 30
-    weights = powers[np.abs(np.arange(size) - centre)]
-    # A frequency of 1 for everyone; the rest of the table is shared by weight. Differences of a floored running sum
-    # leave no remainder to hand out.
-    ends = np.cumsum(weights) * ((1 << PRECISION) - size) // int(weights.sum()) + np.arange(1, size + 1)
-    return np.diff(ends, prepend=0)
+    return shares(powers[np.abs(np.arange(size) - centre)])
+
+
+def shares(weights: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return frequencies in proportion to `weights`, each at least 1, sum 2**14.
+
+    A frequency of 1 for everyone; the rest of the table is shared by weight. Differences of a floored running sum leave
+    no remainder to hand out.
+
+    Args:
+        weights: int64 (A,), A <= 4096, each 0 .. 2**30.
+    """
+    ends = np.cumsum(weights)
+    ends *= (1 << PRECISION) - weights.size
+    ends //= int(weights.sum())
+    ends[1:] -= ends[:-1].copy()
+    ends += 1
+    return ends
 
 
 def fit_decay(counts: NDArray[np.int64], centre: int) -> int:

@@ -32,6 +32,19 @@ def test_near_the_entropy_with_side_information(columns: int, bar: float) -> Non
     assert set(models) <= {"histogram", "laplace", "gaussian"}
 
 
+def test_what_is_reckoned_is_what_it_takes() -> None:
+    """Side information is written for the choice alone; the others are known by their size."""
+    rng = np.random.default_rng(1)
+    for bits, count in ((3, 70), (6, 500), (8, 3000), (12, 3000)):
+        for draw in (rng.normal, rng.laplace):
+            codes = np.clip(np.rint(draw(0.5, 0.1, count) * (1 << bits)), 0, (1 << bits) - 1).astype(np.uint16)
+            coding = choose_coding(codes, bits)
+            coded = -(-count * coding.raw_bits // 8) + len(coding.side)
+            counts = np.bincount((codes >> coding.raw_bits) - coding.first, minlength=coding.frequencies.size)
+            coded += float(counts @ (14 - np.log2(coding.frequencies))) / 8
+            assert coded == pytest.approx(coding.size, abs=1.01)
+
+
 def test_chosen_by_size() -> None:
     rng = np.random.default_rng(0)
     assert choose_coding(np.array([7], np.uint8), 8).model == "uniform"

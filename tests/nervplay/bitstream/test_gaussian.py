@@ -65,5 +65,7 @@ def test_the_width_of_a_known_distribution() -> None:
     def cost(frequencies: np.ndarray) -> int:
         return int(-(counts * np.log2(frequencies / 16384)).sum())
 
-    assert fit_width(counts, 200, 8, cost) == pytest.approx(320, rel=0.07)
-    assert fit_width(np.array([0, 5, 0]), 1, 8, lambda f: -int(f[1])) >= 1
+    width, least = fit_width(counts, 200, 8, cost)
+    assert width == pytest.approx(320, rel=0.07)
+    assert least == cost(gaussian_table(counts.size, 200, 8, width))
+    assert fit_width(np.array([0, 5, 0]), 1, 8, lambda f: -int(f[1]))[0] >= 1

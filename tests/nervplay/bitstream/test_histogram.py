@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nervplay.bitstream.histogram import normalise, read_table, write_table
+from nervplay.bitstream.histogram import normalise, read_table, table_bytes, write_table
 from nervplay.bitstream.packing import ByteCursor
 from nervplay.errors import BitstreamError
 
@@ -34,7 +34,9 @@ def test_table_round_trip(values: np.ndarray, precision: int) -> None:
     table = normalise(values, precision)
     if table.max() >= 1 << 14:
         return  # a single symbol: trimmed to a table of one by the caller
-    cursor = ByteCursor(write_table(table), "it")
+    written = write_table(table)
+    assert len(written) == table_bytes(table)
+    cursor = ByteCursor(written, "it")
     assert np.array_equal(read_table(cursor, table.size, precision), table)
     cursor.finish()
 
