@@ -3,13 +3,14 @@ VENV := .venv/bin
 DEMO ?= demo-out
 FUZZ_SECONDS ?= 60
 
-.PHONY: demo test lint slow fuzz setup sample docs clean
+.PHONY: demo test lint slow fuzz kernels setup sample docs clean
 
 demo: ## fit nothing, show everything: the bundled model as MP4, contact sheet and metrics
 	@tools/setup.sh run
 	@$(VENV)/nervplay demo -o $(DEMO)
 
-test: lint ## linters, type checks, import floors, all tests but the slow ones, a minute of fuzzing
+test: setup ## linters, type checks, import floors, all tests but the slow ones, a minute of fuzzing
+	@$(MAKE) --no-print-directory -j2 lint kernels
 	@OMP_NUM_THREADS=1 $(VENV)/python -m pytest -m "not slow and not cuda" -n auto --dist loadfile
 	@$(MAKE) --no-print-directory fuzz
 
@@ -26,6 +27,9 @@ lint: setup
 	@$(VENV)/ruff format --check .
 	@$(VENV)/mypy
 	@$(VENV)/lint-imports
+
+kernels: setup
+	@$(VENV)/python tools/build_kernels.py .pytest_cache/kernels
 
 setup:
 	@tools/setup.sh dev

@@ -60,17 +60,21 @@ def clip() -> Path:
     return REPOSITORY / "samples" / "bigbuckbunny.mp4"
 
 
-@pytest.fixture(autouse=True)
-def _private_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test reads or writes the user's own cache or configuration; compiled kernels stay beside pytest's."""
+@pytest.fixture(scope="session", autouse=True)
+def _private_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No test reads or writes the user's own cache or configuration; compiled kernels stay beside pytest's.
+
+    Of the session, so that it stands before all other fixtures.
+    """
     home = tmp_path_factory.getbasetemp() / "home"
     kernels = home / "xdg_cache_home" / "nervplay" / "kernels"
-    if not kernels.is_symlink():
-        KERNELS.mkdir(parents=True, exist_ok=True)
-        kernels.parent.mkdir(parents=True, exist_ok=True)
-        kernels.symlink_to(KERNELS, target_is_directory=True)
-    for variable in ("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "HF_HOME"):
-        monkeypatch.setenv(variable, str(home / variable.lower()))
+    KERNELS.mkdir(parents=True, exist_ok=True)
+    kernels.parent.mkdir(parents=True)
+    kernels.symlink_to(KERNELS, target_is_directory=True)
+    with pytest.MonkeyPatch.context() as environment:
+        for variable in ("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "HF_HOME"):
+            environment.setenv(variable, str(home / variable.lower()))
+        yield
 
 
 TOKENS = {"hf_alice_secret": "alice", "hf_bob_secret": "bob"}

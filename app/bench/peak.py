@@ -14,6 +14,7 @@ PEAK_WORDS = "the fastest of repeated products of square matrices by PyTorch (2 
 
 _SIDES = {"cpu": 1536, "cuda": 8192}
 _SECONDS = 1.0
+_LONGEST = _SECONDS / 4  # of one product; what a processor has no instructions for takes smaller matrices
 
 
 def measure_peaks(device: str, threads: int | None) -> dict[str, float]:
@@ -24,25 +25,32 @@ def measure_peaks(device: str, threads: int | None) -> dict[str, float]:
         threads: processor cores to use; None for PyTorch's setting.
     """
     place = torch.device(device)
-    side = _SIDES[place.type]
-    found = {}
+    largest, found = _SIDES[place.type], {}
     with torch_threads(threads), torch.inference_mode():
         for name, dtype in (("FP32", torch.float32), ("BF16", torch.bfloat16), ("INT8", torch.int8)):
-            a = torch.randn(side, side, device=place).mul(10).to(dtype)
-            b = torch.randn(side, side, device=place).mul(10).to(dtype).T  # both read along their rows
             product: Callable[[Tensor, Tensor], Tensor] = torch._int_mm if dtype == torch.int8 else torch.mm  # noqa: SLF001 - there is no other
+            side = largest // 4
             try:
-                seconds = _fastest(product, a, b)
+                seconds = _fastest(product, *_factors(side, dtype, place), seconds=0)
+                while side < largest and 8 * seconds < _LONGEST:
+                    side, seconds = 2 * side, 8 * seconds
+                seconds = _fastest(product, *_factors(side, dtype, place), seconds=_SECONDS)
             except (RuntimeError, NotImplementedError):
                 continue
             found[name] = 2 * side**3 / seconds / 1e9
     return found
 
 
-def _fastest(product: Callable[[Tensor, Tensor], Tensor], a: Tensor, b: Tensor) -> float:
-    """Return the least seconds of a product, of all that a second has room for; three at least."""
+def _factors(side: int, dtype: torch.dtype, place: torch.device) -> tuple[Tensor, Tensor]:
+    """Return two square matrices whose product reads both along their rows."""
+    a, b = (torch.randn(side, side, device=place).mul(10).to(dtype) for _ in range(2))
+    return a, b.T
+
+
+def _fastest(product: Callable[[Tensor, Tensor], Tensor], a: Tensor, b: Tensor, *, seconds: float) -> float:
+    """Return the least seconds of a product, of all that `seconds` has room for; three at least."""
     times: list[float] = []
-    end = time.perf_counter() + _SECONDS
+    end = time.perf_counter() + seconds
     while len(times) < 4 or time.perf_counter() < end:
         began = time.perf_counter()
         product(a, b)

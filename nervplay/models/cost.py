@@ -6,6 +6,7 @@ normalisation, activations and the encoder do not count. This is the rule of the
 
 import math
 from collections.abc import Callable
+from functools import lru_cache
 from typing import NamedTuple, TypeVar
 
 import torch
@@ -59,6 +60,7 @@ def _macs(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> int:
     return 0
 
 
+@lru_cache(maxsize=256)
 def measure_cost(name: str, config: ModelConfig) -> Cost:
     """Return the cost of decoding with a network; it runs once on the "meta" device, without weights.
 

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from nervplay.errors import UnknownNameError
+from nervplay.training.eager import Adam, eager
 from nervplay.training.muon import Muon, muon_groups
 
 __all__ = ["OPTIMISERS", "Adan", "OptimiserKind", "get_optimiser"]
@@ -113,9 +114,9 @@ class OptimiserKind(NamedTuple):
 
 
 OPTIMISERS: Mapping[str, OptimiserKind] = {
-    "adam": OptimiserKind(torch.optim.Adam, 2, ("step", "exp_avg", "exp_avg_sq"), can_be_fused=True),
-    "adan": OptimiserKind(Adan, 3, ("step", "exp_avg", "exp_avg_sq", "exp_avg_diff", "previous_gradient")),
-    "muon": OptimiserKind(Muon, 3, ("step", "exp_avg", "exp_avg_sq"), groups=muon_groups),
+    "adam": OptimiserKind(Adam, 2, ("step", "exp_avg", "exp_avg_sq"), can_be_fused=True),
+    "adan": OptimiserKind(eager(Adan), 3, ("step", "exp_avg", "exp_avg_sq", "exp_avg_diff", "previous_gradient")),
+    "muon": OptimiserKind(eager(Muon), 3, ("step", "exp_avg", "exp_avg_sq"), groups=muon_groups),
 }
 """All optimisers, by the name that a recipe has."""
 

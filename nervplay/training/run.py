@@ -41,21 +41,22 @@ def deterministic(device: torch.device) -> Iterator[None]:
     """Make equal inputs give equal bits while the block runs; the previous settings come back after it.
 
     On the CPU PyTorch's deterministic algorithms cost nothing measurable (without filling fresh memory, which would);
-    on CUDA cuDNN chooses among deterministic ones.
+    on CUDA cuDNN chooses among deterministic ones. (`torch.use_deterministic_algorithms` imports PyTorch's compiler for
+    seconds, to tell it what `Speed.compiled` does.)
     """
     cudnn = torch.backends.cudnn
     memory: Any = torch.utils.deterministic  # its attribute is a property that type checkers do not see
-    before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    before = torch.get_deterministic_debug_mode()
     flags = cudnn.deterministic, cudnn.benchmark, memory.fill_uninitialized_memory
     try:
         if device.type == "cpu":
             memory.fill_uninitialized_memory = False
-            torch.use_deterministic_algorithms(mode=True)
+            torch.set_deterministic_debug_mode("error")
         else:
             cudnn.deterministic, cudnn.benchmark = True, False
         yield
     finally:
-        torch.use_deterministic_algorithms(before[0], warn_only=before[1])
+        torch.set_deterministic_debug_mode(before)
         cudnn.deterministic, cudnn.benchmark, memory.fill_uninitialized_memory = flags
 
 

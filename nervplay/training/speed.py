@@ -106,8 +106,10 @@ class Speed:
         _require_compiler(self._device)
         # what was compiled before would be used again, and rounds otherwise than what is compiled first
         torch.compiler.reset()
-        mode = "reduce-overhead" if self._device.type == "cuda" else None  # that is: with CUDA graphs
-        result: Any = torch.compile(function, dynamic=False, mode=mode)
+        if self._device.type == "cuda":
+            result: Any = torch.compile(function, dynamic=False, mode="reduce-overhead")  # that is: with CUDA graphs
+        else:
+            result = torch.compile(function, dynamic=False, options={"deterministic": True})
         compiled: Function = result
         return compiled
 

@@ -5,6 +5,7 @@ from ctypes import c_int64, c_void_p
 import torch
 from torch import Tensor
 
+from nervplay.training.eager import Adam
 from nervplay.training.native.library import Kernels
 from nervplay.training.native.maps import is_dense, laid_as
 
@@ -17,7 +18,7 @@ def takes(optimiser: torch.optim.Optimizer) -> bool:
     Args:
         optimiser: any.
     """
-    if type(optimiser) is not torch.optim.Adam:
+    if type(optimiser) not in (Adam, torch.optim.Adam):
         return False
     options = ("amsgrad", "maximize", "weight_decay", "differentiable", "capturable")
     return all(

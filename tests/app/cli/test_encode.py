@@ -166,7 +166,7 @@ def test_resume_without_a_stopped_fit_starts(nervplay, small_clip: Path, small_n
     assert target.read_bytes() == small_nerv.read_bytes()
 
 
-LONG = (*TINY, "--epochs", "12", "--save-every", "0", "--device", "cpu")
+LONG = (*TINY, "--epochs", "12", "--save-every", "0.05", "--device", "cpu")
 
 
 class Chain:

@@ -89,7 +89,7 @@ def test_killed_and_resumed_is_the_same_file(
 ) -> None:
     """SIGKILL of the program while the second segment is fitted; what is finished is not fitted again."""
     pytest.importorskip("ray")
-    how = (*TINY, "--epochs", "12", "--segments", "3", "--save-every", "0", "--engine", engine)
+    how = (*TINY, "--epochs", "12", "--segments", "3", "--save-every", "0.05", "--engine", engine)
     target = tmp_path / "a.nerv"
     folder = parts_folder(target)
     process = start("encode", small_clip, target, *how)

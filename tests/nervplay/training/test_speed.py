@@ -11,6 +11,7 @@ from nervplay.codec.rate import RateTuned
 from nervplay.errors import CapabilityError, Interrupted, UnknownNameError
 from nervplay.models import VideoModel, preset_names, resolve_preset
 from nervplay.training import Recipe, build_for_training, fit
+from nervplay.training.eager import Adam
 from nervplay.training.frames import ClipFrames
 from nervplay.training.native.frame import mean_error
 from nervplay.training.native.library import kernels as native_kernels
@@ -62,7 +63,7 @@ def test_a_fast_step_leaves_adam_and_the_errors_to_the_kernels(
     def refuse(*_: Any, **__: Any) -> Any:
         raise AssertionError("PyTorch was asked")
 
-    monkeypatch.setattr(torch.optim.Adam, "step", refuse)
+    monkeypatch.setattr(Adam, "step", refuse)
     monkeypatch.setattr("nervplay.training.speed.float_psnr", refuse)
     monkeypatch.setattr(torch, "tanh", refuse)
     measures = []

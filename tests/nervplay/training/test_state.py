@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from nervplay.errors import CheckpointError
+from nervplay.training.eager import Adam
 from nervplay.training.state import capture, restore
 
 HERE = Path("clip.nerv.resume")
@@ -26,7 +27,7 @@ class Net(nn.Module):
 
 def objects(steps: int) -> tuple[Net, torch.optim.Adam, dict[str, Tensor]]:
     net = Net()
-    adam = torch.optim.Adam(net.parameters(), lr=0.1)
+    adam = Adam(net.parameters(), lr=0.1)
     for _ in range(steps):
         adam.zero_grad()
         (net.weight.sum() * net.bias).backward()
