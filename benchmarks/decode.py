@@ -1,12 +1,14 @@
 """Frames per second of every backend and precision, side by side in one run, with what they cost in quality.
 
-    python benchmarks/decode.py [--models hnerv-bunny,nerv-s,...] [--backends native] [--threads 1,2] [--output FILE]
+    python benchmarks/decode.py [--models hnerv-bunny,nerv-s+lrconv-l4,...] [--backends native] [--threads 1,2]
+                                [--output FILE]
 
 Each configuration lives in a process of its own (what one does to memory allocation would help another) and decodes in
 turns with all others of its model and thread count, in an order that is reversed every round, so that a change of the
-machine's load meets all alike. A turn is one warm-up frame, then the timed ones; the medians of all timed frames
-count, as ratios to eager PyTorch in float32, which is how the official codes decode. `--clock cpu` counts processor
-time instead of the wall's and is for one thread on a machine that is not quiet.
+machine's load meets all alike; models joined by + take turns with each other, too, where they are to be compared. A
+turn is one warm-up frame, then the timed ones; the medians of all timed frames count, as ratios to eager PyTorch in
+float32, which is how the official codes decode. `--clock cpu` counts processor time instead of the wall's and is for
+one thread on a machine that is not quiet.
 
 Columns: PSNR against eager float32 (mean and worst frame; peak 1, before rounding), and against the source, where
 there is one: the published video of the HNeRV authors, if the golden files lie beside the checkout. Other networks have
@@ -125,7 +127,7 @@ class Contender:
     """A configuration in a process of its own."""
 
     def __init__(self, model: str, backend: str, precision: str, threads: int, options: argparse.Namespace) -> None:
-        self.backend, self.precision = backend, precision
+        self.model, self.backend, self.precision = model, backend, precision
         self.seconds: list[float] = []
         words = [model, backend, precision, str(threads), options.clock, str(options.folder)]
         path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
@@ -170,21 +172,28 @@ def source_frames(indices: list[int]) -> dict[int, np.ndarray]:
         return {i: source.frame(i).transpose(2, 0, 1) / np.float32(255) for i in indices}
 
 
-def measure(model: str, threads: int, options: argparse.Namespace) -> list[tuple[object, ...]]:
-    """Return the rows of one network and thread count."""
+def measure(models: list[str], threads: int, options: argparse.Namespace) -> list[tuple[object, ...]]:
+    """Return the rows of networks that take turns with each other, for a thread count."""
     known = CONFIGURATIONS + (OPENVINO if importlib.util.find_spec("openvino") else ())
     wanted = (options.backends or ",".join(backend for backend, _ in known)).split(",")
     configurations = [known[0], *(each for each in known[1:] if each[0] in wanted)]
-    tried = [Contender(model, *configuration, threads, options) for configuration in configurations]
-    contenders = [each for each in tried if isinstance(each.note, str)]
-    for each in tried:
-        if each not in contenders:
-            print(f"# left out: {each.backend} {each.precision}: {each.note['lacking']}", flush=True)
-            each.close()
+    contenders = []
+    for contender in [Contender(model, *each, threads, options) for model in models for each in configurations]:
+        if isinstance(contender.note, str):
+            contenders.append(contender)
+        else:
+            print(f"# left out: {contender.backend} {contender.precision}: {contender.note['lacking']}", flush=True)
+            contender.close()
     for turn in range(options.rounds):
         for contender in contenders if turn % 2 == 0 else reversed(contenders):
             contender.seconds += contender.ask(f"time {options.frames}")
-    indices = [3, 40, 77, 114]
+    own = [[it for it in contenders if it.model == model] for model in models]
+    return [row for group in own for row in rows_of(group, threads, options)]
+
+
+def rows_of(contenders: list[Contender], threads: int, options: argparse.Namespace) -> list[tuple[object, ...]]:
+    """Return the rows of a network whose configurations, eager PyTorch first, have been timed; their processes end."""
+    model, indices = contenders[0].model, [3, 40, 77, 114]
     sources = source_frames(indices) if model == "hnerv-bunny" else {}
     eager = statistics.median(contenders[0].seconds)
     rows = []
@@ -235,9 +244,9 @@ def main() -> None:
     print("\n".join(lines), flush=True)
     with tempfile.TemporaryDirectory() as folder:
         options.folder = Path(folder)
-        for model in options.models.split(","):
+        for models in options.models.split(","):
             for threads in map(int, options.threads.split(",")):
-                for row in measure(model, threads, options):
+                for row in measure(models.split("+"), threads, options):
                     lines.append("\t".join(map(str, row)))
                     print(lines[-1], flush=True)
     if options.output:
