@@ -10,9 +10,8 @@ demo: ## fit nothing, show everything: the bundled model as MP4, contact sheet a
 	@$(VENV)/nervplay demo -o $(DEMO)
 
 test: setup ## linters, type checks, import floors, all tests but the slow ones, a minute of fuzzing
-	@$(MAKE) --no-print-directory -j2 lint kernels
+	@$(MAKE) --no-print-directory -j2 lint kernels fuzz
 	@OMP_NUM_THREADS=1 $(VENV)/python -m pytest -m "not slow and not cuda" -n auto --dist loadfile
-	@$(MAKE) --no-print-directory fuzz
 
 fuzz: setup ## a minute of the .nerv reader under atheris (FUZZ_SECONDS=600 for longer); x86-64 Linux, which has its wheel
 	@if $(VENV)/python -c 'import atheris' 2>/dev/null; \

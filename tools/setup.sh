@@ -52,7 +52,8 @@ stamp="$venv/.stamp-$extra-$(cat pyproject.toml constraints.txt tools/setup.sh |
 [ -e "$stamp" ] && exit 0
 
 [ -x "$venv/bin/python" ] || "$python" -m venv "$venv"
-pip() { "$venv/bin/python" -m pip --disable-pip-version-check -qq "$@"; }
+# Bytecode is left to the first import: most of what is installed never is imported, and pip compiles all of it.
+pip() { "$venv/bin/python" -m pip --disable-pip-version-check -qq "$@" --no-compile; }
 
 have_torch=$("$venv/bin/python" -c 'import importlib.metadata as m; print(m.version("torch"))' 2>/dev/null || true)
 if [ "${have_torch%%+*}" != "$torch" ]; then

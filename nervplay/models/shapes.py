@@ -19,6 +19,9 @@ __all__ = ["QuietMode", "ShapesOnly", "result_on_meta"]
 
 aten = torch.ops.aten
 
+_RANGES = (aten.arange.default, aten.arange.start, aten.arange.start_step)
+"""Short enough to be made and thrown away."""
+
 Made = Tensor | tuple[Tensor, ...] | None
 
 
@@ -37,6 +40,8 @@ class ShapesOnly(QuietMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
+        if func in _RANGES and torch.device(kwargs.get("device") or "cpu").type == "meta":
+            return _on_meta(func(*args, **kwargs | {"device": "cpu"}))
         if not any(isinstance(leaf, Tensor) and leaf.is_meta for leaf in tree_iter((args, kwargs))):
             return func(*args, **kwargs)
         aliases = [item.alias_info for item in func._schema.returns]  # noqa: SLF001 - the schema has no other name
@@ -181,6 +186,10 @@ def _upsampled(x: Tensor, size: Sequence[int], *_: Any) -> Made:
     return x.new_empty((*x.shape[:2], *size)).contiguous(memory_format=_format(x))
 
 
+def _grid_sampled(x: Tensor, grid: Tensor, *_: Any) -> Made:
+    return x.new_empty((*x.shape[:2], *grid.shape[1:3])) if x.is_contiguous() else None
+
+
 def _repeat(x: Tensor, times: Sequence[int]) -> Made:
     sides = (*(1 for _ in times[x.ndim :]), *x.shape)
     return x.new_empty([side * count for side, count in zip(sides, times, strict=True)])
@@ -203,6 +212,7 @@ _RULES: dict[Any, Callable[..., Made]] = {
     aten.native_layer_norm.default: _layer_norm,
     aten.upsample_bilinear2d.default: _upsampled,
     aten.upsample_nearest2d.default: _upsampled,
+    aten.grid_sampler_2d.default: _grid_sampled,
     aten.repeat.default: _repeat,
 }
 """What makes the results of operations; None where the rule does not cover how they are called."""

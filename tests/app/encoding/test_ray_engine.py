@@ -78,6 +78,7 @@ def test_a_killed_worker_costs_nothing(longer: list[Part], expected: list[bytes]
     assert not list(folder.glob("0*.resume"))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("cluster")
 def test_stopped_and_resumed(longer: list[Part], expected: list[bytes], tmp_path: Path) -> None:
     folder = tmp_path / "ray"

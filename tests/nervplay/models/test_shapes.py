@@ -83,6 +83,8 @@ def test_a_mode_makes_them_of_meta_tensors_alone() -> None:
     with ShapesOnly():
         made = torch.nn.functional.gelu(meta).add_(1)
         real = torch.ones(2) + 1
+        numbers = torch.arange(1, 7, 2, dtype=torch.float64, device="meta")
+    assert (numbers.is_meta, *outline(numbers)) == (True, (3,), torch.float64, (1,))
     assert made.is_meta
     assert made.shape == (2, 3)
     assert real.tolist() == [2, 2]
