@@ -52,7 +52,7 @@ stamp="$venv/.stamp-$extra-$(cat pyproject.toml constraints.txt tools/setup.sh |
 [ -e "$stamp" ] && exit 0
 
 [ -x "$venv/bin/python" ] || "$python" -m venv "$venv"
-# Bytecode is left to the first import: most of what is installed never is imported, and pip compiles all of it.
+# pip would compile bytecode on one core.
 pip() { "$venv/bin/python" -m pip --disable-pip-version-check -qq "$@" --no-compile; }
 
 have_torch=$("$venv/bin/python" -c 'import importlib.metadata as m; print(m.version("torch"))' 2>/dev/null || true)
@@ -67,5 +67,6 @@ if [ "${have_torch%%+*}" != "$torch" ]; then
 fi
 say "installing nervplay and what it needs"
 if [ "$extra" = dev ]; then pip install -c constraints.txt -e '.[dev]'; else pip install -c constraints.txt -e .; fi
+"$venv/bin/python" -m compileall -qq -j 0 "$venv/lib" || true  # some files are for other versions
 touch "$stamp"
 say "ready: $venv/bin/nervplay"
