@@ -27,7 +27,7 @@ _ONE = 1 << 30
 _WIDTH_ONE = 16  # units of a width per symbol
 _FRACTION = 10  # bits behind the point of an exponent
 _LARGEST = 31.0  # weights of 2**-31 and less are 0
-_CACHED = 512  # distances for which weights are worked out at least
+_KEPT = 512  # distances whose weights are kept: those that a writer asks for
 _SEARCH = ((5, 4), (17, 16))  # factors by which a width is moved, coarse to fine
 
 
@@ -40,12 +40,16 @@ def _halvings() -> tuple[int, ...]:
     return tuple(roots)
 
 
-@lru_cache(maxsize=4096)
-def _weights(size: int, shape: int, width: int) -> NDArray[np.int64]:
-    """Return the weights at the distances 0 .. size - 1, int64 (size,), in units of 2**-30.
+@lru_cache(maxsize=2048)
+def _kept_weights(shape: int, width: int) -> NDArray[np.int64]:
+    """Return the weights at the distances 0 .. 511: a writer asks for the same ones again and again."""
+    weights = _weights(_KEPT, shape, width)
+    weights.flags.writeable = False
+    return weights
 
-    A writer asks for the same ones again and again.
-    """
+
+def _weights(size: int, shape: int, width: int) -> NDArray[np.int64]:
+    """Return the weights at the distances 0 .. size - 1, int64 (size,), in units of 2**-30."""
     ratio = np.arange(size) * float(_WIDTH_ONE) / float(width)
     power = ratio.copy()
     for _ in range(shape - 1):
@@ -56,9 +60,8 @@ def _weights(size: int, shape: int, width: int) -> NDArray[np.int64]:
     for bit, root in enumerate(_halvings(), start=1):
         taken = (fixed >> (_FRACTION - bit) & 1).astype(bool)
         weights[taken] = weights[taken] * root >> 30
-    weights >>= fixed >> _FRACTION
-    weights.flags.writeable = False
-    return weights
+    shifted: NDArray[np.int64] = weights >> (fixed >> _FRACTION)
+    return shifted
 
 
 def gaussian_table(size: int, centre: int, shape: int, width: int) -> NDArray[np.int64]:
@@ -71,7 +74,7 @@ def gaussian_table(size: int, centre: int, shape: int, width: int) -> NDArray[np
         width: distance at which the weight is one half, in 1/16 symbol, 1 .. 65535.
     """
     reach = max(centre, size - 1 - centre) + 1
-    weights = _weights(max(_CACHED, 1 << (reach - 1).bit_length()), shape, width)
+    weights = _kept_weights(shape, width) if reach <= _KEPT else _weights(reach, shape, width)
     return shares(np.concatenate([weights[centre:0:-1], weights[: size - centre]]))
 
 
