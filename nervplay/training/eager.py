@@ -17,10 +17,10 @@ _WRAPPED = ("add_param_group", "load_state_dict", "state_dict", "zero_grad")
 
 
 def eager(kind: type[OptimizerT]) -> type[OptimizerT]:
-    """Return an optimiser that does what `kind` does and does not import PyTorch's compiler.
+    """Return a class of optimisers that do what those of `kind` do and do not import PyTorch's compiler.
 
     Args:
-        kind: an optimiser whose steps nobody differentiates.
+        kind: optimisers whose steps nobody differentiates.
     """
     methods: dict[str, Any] = {name: inspect.unwrap(getattr(kind, name)) for name in _WRAPPED}
     methods["step"] = torch.no_grad()(inspect.unwrap(kind.step))

@@ -33,7 +33,7 @@ def spec() -> VideoSpec:
     return VideoSpec(width=32, height=16, frame_count=FRAMES, rate=Fraction(25))
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def parts(pictures: Path) -> list[Part]:
     """Three parts that overlap by a frame, a few epochs each."""
     entry, preset = resolve_preset("hnerv-tiny")

@@ -26,29 +26,20 @@ def cluster():
     ray.shutdown()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def longer(parts: list[Part]) -> list[Part]:
     """Parts that take some seconds each: long enough to be killed on the way on a busy machine, too."""
     return [replace(part, recipe=part.recipe.replace(epochs=30), save_every=0.05) for part in parts]
 
 
 @pytest.fixture(scope="module")
-def known() -> list[bytes]:
-    """What one thread of this process makes of them, once that is known."""
-    return []
-
-
-@pytest.fixture
-def expected(longer: list[Part], known: list[bytes], tmp_path: Path) -> list[bytes]:
+def expected(longer: list[Part], tmp_path_factory: pytest.TempPathFactory) -> list[bytes]:
     """What one thread of this process makes of them."""
-    if not known:
-        threads = torch.get_num_threads()
-        torch.set_num_threads(1)
-        (tmp_path / "local").mkdir()
-        run_local(tmp_path / "local", longer)
-        torch.set_num_threads(threads)
-        known += contents(tmp_path / "local", longer)
-    return known
+    threads, folder = torch.get_num_threads(), tmp_path_factory.mktemp("local")
+    torch.set_num_threads(1)
+    run_local(folder, longer)
+    torch.set_num_threads(threads)
+    return contents(folder, longer)
 
 
 def contents(folder: Path, parts: list[Part]) -> list[bytes]:
