@@ -45,6 +45,24 @@ def test_what_is_reckoned_is_what_it_takes() -> None:
             assert coded == pytest.approx(coding.size, abs=1.01)
 
 
+def test_what_is_not_priced_could_not_have_won(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Histograms are left out by the entropy alone: the choice is that of pricing all of them."""
+    rng = np.random.default_rng(2)
+    drawn = []
+    for number in range(120):
+        bits, count = int(rng.integers(2, 9)), int(rng.integers(20, 900))
+        spread = (1 << bits) / rng.uniform(3, 12)
+        values = rng.laplace(0, spread, count) if number % 2 else rng.choice([-spread, 0, spread], count)
+        values = values + rng.normal(0, spread / 4, count)
+        drawn.append((np.clip(np.rint(values + (1 << bits) / 2), 0, (1 << bits) - 1).astype(np.uint16), bits))
+    chosen = [choose_coding(*each) for each in drawn]
+    assert {coding.model for coding in chosen} == {"histogram", "laplace", "gaussian", "uniform"}
+    monkeypatch.setattr("nervplay.bitstream.entropy_model._least_cost", lambda _: 0.0)
+    for each, coding in zip(drawn, chosen, strict=True):
+        full = choose_coding(*each)
+        assert (coding.model, coding.side, coding.size) == (full.model, full.side, full.size)
+
+
 def test_chosen_by_size() -> None:
     rng = np.random.default_rng(0)
     assert choose_coding(np.array([7], np.uint8), 8).model == "uniform"
