@@ -32,7 +32,7 @@ settings.register_profile("nervplay", deadline=None)  # a timed assertion, which
 settings.load_profile("nervplay")
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-KERNELS = REPOSITORY / ".pytest_cache" / "kernels"
+KERNELS = Path(os.environ.get("NERVPLAY_TEST_KERNELS") or REPOSITORY / ".pytest_cache" / "kernels")
 """Where the C kernels are compiled to: once for all tests, again when their sources change."""
 
 

@@ -41,8 +41,11 @@ typedef float vf_any __attribute__((vector_size(4 * NK_LANES), aligned(4), may_a
 typedef int32_t vi_any __attribute__((vector_size(4 * NK_LANES), aligned(4), may_alias));
 typedef int16_t vh_any __attribute__((vector_size(2 * NK_LANES), aligned(2), may_alias));
 
-/* Keep a value in a register: compilers fold a load into each of its uses, which costs a load per use. */
-#if defined(__x86_64__)
+/* Keep a value in a register: compilers fold a load into each of its uses, which costs a load per use. (An emulated AVX-512,
+   as in tools/test_avx512_emulated.sh, has no register that would take it.) */
+#if defined(NK_AVX512) && !defined(__AVX512F__)
+#define NK_KEEP(v) ((void)0)
+#elif defined(__x86_64__)
 #define NK_KEEP(v) __asm__("" : "+v"(v))
 #elif defined(__ARM_NEON)
 #define NK_KEEP(v) __asm__("" : "+w"(v))
