@@ -4,6 +4,7 @@ Nothing heavy is imported here: `nervplay --help` must answer at once.
 """
 
 import contextlib
+import gc
 import importlib
 import os
 import sys
@@ -36,7 +37,13 @@ class CommandGroup(click.Group):
         row = find_row(cmd_name)
         if row is None:
             return None
-        loaded: click.Command = importlib.import_module(row.module).command
+        collected = gc.isenabled()
+        gc.disable()  # nothing of PyTorch's half million objects is garbage: looking takes a third of a second
+        try:
+            loaded: click.Command = importlib.import_module(row.module).command
+        finally:
+            if collected:
+                gc.enable()
         return loaded
 
     def resolve_command(
@@ -102,6 +109,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return code
         finally:
             state.end_log()
+            if arguments is None:
+                gc.freeze()  # the process ends: its last collection, of all that was imported, would take half a second
     return 0
 
 

@@ -42,6 +42,29 @@ def test_help_is_fast(start: Callable[..., subprocess.Popen[bytes]]) -> None:
     assert min(seconds) < 0.3
 
 
+def test_what_a_command_imports_is_not_searched_for_garbage() -> None:
+    """Neither while it is imported nor when the process ends; the command itself is collected after as ever."""
+    code = """
+import gc, sys
+from app.cli.main import group, main
+searches, frozen = [], gc.get_freeze_count()
+gc.callbacks.append(lambda phase, _: searches.append(phase))
+group.get_command(None, "info")
+assert "torch" in sys.modules and not searches, searches
+assert gc.isenabled()
+gc.disable()
+group.get_command(None, "models")
+assert not gc.isenabled(), "the caller's own choice"
+gc.enable()
+main(["--version"])
+assert gc.get_freeze_count() == frozen, "the caller goes on"
+sys.argv = ["nervplay", "--version"]
+main()
+assert gc.get_freeze_count() > frozen + 100_000
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 def test_help_lists_commands_and_exit_codes(nervplay) -> None:
     ran = nervplay("--help")
     assert (ran.code, ran.err) == (0, "")
