@@ -55,6 +55,10 @@ stamp="$venv/.stamp-$extra-$(cat pyproject.toml constraints.txt tools/setup.sh |
 # pip would compile bytecode on one core.
 pip() { "$venv/bin/python" -m pip --disable-pip-version-check -qq "$@" --no-compile; }
 
+if [ "$extra" = dev ]; then  # beside pip, which works on one core; the tests would compile what is not there
+    "$python" tools/build_kernels.py .pytest_cache/kernels --decoder &
+fi
+
 have_torch=$("$venv/bin/python" -c 'import importlib.metadata as m; print(m.version("torch"))' 2>/dev/null || true)
 if [ "${have_torch%%+*}" != "$torch" ]; then
     if [ "${CUDA:-0}" = 1 ] || [ "$(uname -s)" != Linux ]; then
@@ -67,6 +71,7 @@ if [ "${have_torch%%+*}" != "$torch" ]; then
 fi
 say "installing nervplay and what it needs"
 if [ "$extra" = dev ]; then pip install -c constraints.txt -e '.[dev]'; else pip install -c constraints.txt -e .; fi
+wait
 "$venv/bin/python" -m compileall -qq -j 0 "$venv/lib" || true  # some files are for other versions
 touch "$stamp"
 say "ready: $venv/bin/nervplay"
