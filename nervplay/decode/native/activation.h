@@ -171,14 +171,15 @@ NK_INLINE vf vgelu(vf x) {
     p = p * t + 1.421413741f;
     p = p * t - 0.284496736f;
     p = p * t + 0.254829592f;
-    vf half = x * 0.5f * p * t * vexp(-a * a);
+    vf half = vmax(vset(-40.0f), vmin(vset(40.0f), x)) * 0.5f * p * t * vexp(-a * a); /* infinity times 0 is no number */
     return vpick(x < 0.0f, half, x - half);
 }
 
 NK_INLINE vf vgelu_rough(vf x) { return vgelu(x); }
 #endif
 
-/* sin after reduction by pi in three parts; good to |x| of some thousands (Cephes sinf). */
+/* sin after reduction by pi in three parts; good to |x| of some thousands (Cephes sinf), within +- 1 beyond that. Infinity
+   has none. */
 NK_INLINE vf vsin(vf x) {
     vi n = vround(x * 0.31830988618f);
     vf k = vtofloat(n);
@@ -191,7 +192,8 @@ NK_INLINE vf vsin(vf x) {
     p = p * s - 1.9810690719168633222580e-04f;
     p = p * s + 8.3330785855650901794434e-03f;
     p = p * s - 1.6666659712791442871094e-01f;
-    return (vf)((vi)(r + r * s * p) ^ (n << 31));
+    vf sine = (vf)((vi)(r + r * s * p) ^ (n << 31));
+    return vmax(vset(-1.0f), vmin(vset(1.0f), sine)) + (x - x);
 }
 
 /* log(1 + e^x) = max(x, 0) + log1p(e^-|x|), the logarithm by its series in z = e / (2 + e), z <= 1/3. */

@@ -162,7 +162,16 @@ NK_INLINE vf vrecip(vf x) { return 1.0f / x; }
 #endif
 
 /* Rounded to 16-bit integers; what lies beyond them, or beyond -most and most, becomes the nearest. */
-#if !defined(NK_AVX512)
+#if defined(NK_AVX2)
+NK_INLINE __m128i vrounded(vf x, const int most) { /* what cannot be rounded would turn around */
+    const __m256i whole = (__m256i)vround(vmin(vset((float)most), x));
+    return _mm_packs_epi32(_mm256_castsi256_si128(whole), _mm256_extracti128_si256(whole, 1));
+}
+NK_INLINE vh vshort(vf x) { return (vh)vrounded(x, INT16_MAX); }
+NK_INLINE vh vwithin(vf x, const int most) {
+    return (vh)_mm_max_epi16(vrounded(x, most), _mm_set1_epi16((int16_t)-most));
+}
+#elif !defined(NK_AVX512)
 NK_INLINE vh vshort(vf x) {
     return __builtin_convertvector(vround(vmax(vset(-32768.0f), vmin(vset(32767.0f), x))), vh);
 }

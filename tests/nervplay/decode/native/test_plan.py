@@ -278,6 +278,29 @@ def test_no_activation_hides_nan(isa: Isa, kernel: tuple[int, int], slope: float
         assert np.isnan(run([conv], x, isa)[4, 7]).all(), name
 
 
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_activations_of_infinity(isa: Isa, name: str) -> None:
+    """Where PyTorch has no number the limit is as good; a sine has none."""
+    conv = replace(convolution(27, (4, 20), 1, 9, (1, 1), activation=name), bias=np.zeros(9, np.float32))
+    conv.weight[:] = 1
+    x = picture(conv.size, 1)
+    x[1, 3], x[2, 5] = np.inf, -np.inf
+    out, exact = run([conv], x, isa), expected(conv, x)
+    known = np.isfinite(x[..., 0]) | (name == "sin") | ~np.isnan(exact[..., 0])
+    assert known[1, 3], "of plus infinity all are known"
+    np.testing.assert_allclose(out[known], exact[known], atol=1e-5)
+
+
+def test_a_sine_never_leaves_its_bounds(isa: Isa) -> None:
+    conv = replace(convolution(28, (40, 50), 1, 1, (1, 1), activation="sin"), bias=np.zeros(1, np.float32))
+    conv.weight[:] = 1
+    x = np.geomspace(1e-3, 3e38, 2000).astype(np.float32).reshape(40, 50, 1)
+    out, exact = run([conv], x, isa), expected(conv, x)
+    assert np.abs(out).max() <= 1
+    near = x < 3000
+    np.testing.assert_allclose(out[near], exact[near], atol=1e-6)
+
+
 @pytest.mark.parametrize("kernel", [(3, 3), (5, 5), (1, 3), (3, 1)])
 @pytest.mark.parametrize("channels", [16, 48, 64, 96])
 def test_a_head_inside_the_last_stage(isa: Isa, kernel: tuple[int, int], channels: int) -> None:
