@@ -59,6 +59,7 @@ PRESETS = {
     "ghost-l4": "nerv-ghost-l4",
     "ghost-v2-l4": "nerv-ghost-v2-l4",
     "hnerv-boost-3m": "hnerv-boost-3m-720x1280",
+    "srnerv-c64": "srnerv-c64",
 }
 MODELS = ("hnerv-bunny", *PRESETS)
 HNERV_DB = 33.76
