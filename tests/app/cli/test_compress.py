@@ -206,6 +206,7 @@ def test_segments_share_the_target(nervplay, segmented_nerv: Path, small_clip: P
     assert summary["trials"][-1]["psnr_db"] == pytest.approx(summary["psnr_db"], abs=1.0), "few frames are blended"
 
 
+@pytest.mark.slow
 def test_segments_are_pruned_and_fitted_on(nervplay, segmented_nerv: Path, small_clip: Path, tmp_path: Path) -> None:
     target = tmp_path / "a.nerv"
     options = ("--bits", "4", "--embed-bits", "4", "--prune", "0.3", "--source", small_clip)

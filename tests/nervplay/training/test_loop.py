@@ -171,7 +171,7 @@ fit(model, ArraySource(np.load(clip)), recipe, device="cpu", resume=Path(path), 
 """
 
 
-@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("preset", [pytest.param("nerv-tiny", marks=pytest.mark.slow), "hnerv-tiny"])
 def test_a_killed_run_resumes_bit_for_bit(preset: str, moving_clip: ArraySource, tmp_path: Path) -> None:
     clip, path = tmp_path / "clip.npy", tmp_path / "clip.nerv.resume"
     np.save(clip, np.stack(list(moving_clip.frames())))

@@ -1,5 +1,6 @@
 """A fit in phases, whole: it prunes, keeps what is pruned at 0, and can be stopped anywhere without leaving a trace."""
 
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -50,8 +51,14 @@ def run(name: str, clip: ArraySource, path: Path, stop: int | None = None, **opt
     return {key: value.clone() for key, value in model.stored_state().items()}
 
 
-@pytest.mark.parametrize("name", RECIPES)
-@pytest.mark.parametrize("stops", [(5, 1, 1, 4, 1, 2), (6, 6), (8, 9)])
+def stopped() -> list[Any]:
+    """Return each network and where it is stopped; of the slowest the rarer stops are slow."""
+    stops = ((5, 1, 1, 4, 1, 2), (6, 6), (8, 9))
+    rare = {("hnerv-boost-tiny", places) for places in stops[1:]}
+    return [pytest.param(*it, marks=pytest.mark.slow if it in rare else ()) for it in product(RECIPES, stops)]
+
+
+@pytest.mark.parametrize(("name", "stops"), stopped())
 def test_a_stopped_run_resumes_bit_for_bit(
     name: str, stops: tuple[int, ...], moving_clip: ArraySource, tmp_path: Path
 ) -> None:
