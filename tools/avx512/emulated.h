@@ -55,7 +55,7 @@ static inline __m512i emulated512_cvtps_epi32(__m512 x) {
 }
 #define _mm512_cvtps_epi32 emulated512_cvtps_epi32
 
-/* As coarse as the instruction may be, 2^-14 away: 13 bits of the mantissa, the others 0. */
+/* As coarse as the instruction may be, 2^-14 away: 14 bits of the mantissa, the others 0. */
 static inline __m512 emulated512_rcp14_ps(__m512 x) {
     float value[16];
     memcpy(value, &x, sizeof x);
@@ -63,7 +63,7 @@ static inline __m512 emulated512_rcp14_ps(__m512 x) {
         const float whole = 1.0f / value[i];
         uint32_t bits;
         memcpy(&bits, &whole, sizeof bits);
-        if (whole - whole == 0.0f) bits &= ~0x3ffu;
+        if (whole - whole == 0.0f) bits &= ~0x1ffu;
         memcpy(value + i, &bits, sizeof bits);
     }
     memcpy(&x, value, sizeof x);
