@@ -69,10 +69,12 @@ NK_INLINE void direct_panel(const nk_op *op, const float *const *lines, int pixe
                             const int count) {
     const int depth = op->kw * op->channels;
     const float *weights = (const float *)op->weights + (size_t)vector * NK_LANES * (size_t)(op->kh * depth);
+    const nk_ahead ahead = look_ahead(sizeof(float) * (size_t)(op->kh * depth * count) * NK_LANES, op->kh * depth, pixels);
     const float *at[MAX_TAPS];
     for (int i = 0; i < pixels; i += NK_ROWS) {
         for (int tap = 0; tap < op->kh; tap++) at[tap] = lines[tap] + (size_t)i * (size_t)op->channels;
-        product(at, op->kh, (size_t)op->channels, weights, depth, sums + (size_t)i * NK_COLUMNS, NK_COLUMNS, NK_ROWS, count);
+        product(at, op->kh, (size_t)op->channels, weights, depth, sums + (size_t)i * NK_COLUMNS, NK_COLUMNS,
+                ahead_of(&ahead, weights, i), ahead.step, NK_ROWS, count);
     }
 }
 

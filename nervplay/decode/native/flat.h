@@ -95,11 +95,12 @@ NK_INLINE void flat_products(const nk_flat *w, int panel, int last, const int wh
     for (; panel < last; panel++) {
         const int vector = panel_start(panel, vectors), count = panel_start(panel + 1, vectors) - vector;
         const float *weights = (const float *)op->weights + (size_t)(vector * depth) * NK_LANES;
+        const nk_ahead ahead = look_ahead(sizeof(float) * (size_t)(depth * count) * NK_LANES, depth, w->pixels);
         for (int i = 0; i < w->pixels; i += NK_ROWS) {
             const int rows = w->pixels - i < NK_ROWS ? w->pixels - i : NK_ROWS;
             nk_product *run = product_of(up_to(rows, 2) / 2 - 1, count, op->out_channels - vector * NK_LANES, whole);
             run((const float *)w->values + (size_t)i * w->stride, w->stride, weights, depth, w->sums + (size_t)i * NK_COLUMNS,
-                NK_COLUMNS);
+                NK_COLUMNS, ahead_of(&ahead, weights, i), ahead.step);
         }
         for (int j = 0; j < count; j++)
             flat_store(op, w->added, w->rows, w->y, w->x, w->pixels, (vector + j) * NK_LANES, w->sums + (size_t)(j * NK_LANES),

@@ -13,17 +13,14 @@ typedef float vf_half __attribute__((vector_size(4 * NK_HALF), aligned(4), may_a
 
 /* As `product` and `product16` of `wide` vectors and half of another. What stands in the other half of `out` stays. */
 NK_INLINE void product_half(const void *values, size_t stride, const float *weights, int depth, float *out, size_t pitch,
-                            const int rows, const int wide, const int integers) {
+                            const char *ahead, size_t step, const int rows, const int wide, const int integers) {
     vf c[NK_ROWS][NK_PANEL] = {{{0}}};
     vf_half rest[NK_ROWS] = {{0}};
-    for (int k = 0; k < depth; k++, weights += (wide + 1) * NK_LANES) {
+    for (int k = 0; k < depth; k++, ahead += step, weights += (wide + 1) * NK_LANES) {
         vf b[NK_PANEL];
-        NK_UNROLL for (int j = 0; j < wide; j++) {
-            b[j] = vload(weights + j * NK_LANES);
-            __builtin_prefetch((const char *)(weights + j * NK_LANES) + AHEAD);
-        }
+        NK_UNROLL for (int j = 0; j < wide; j++) b[j] = vload(weights + j * NK_LANES);
         const vf_half last = *(const vf_half *)(weights + wide * NK_LANES);
-        __builtin_prefetch((const char *)(weights + wide * NK_LANES) + AHEAD);
+        fetch(ahead, FETCHES(wide + 1));
         NK_UNROLL for (int i = 0; i < rows; i++) {
             /* One load for both widths: a value that each multiplication reads from memory costs it a load. */
             vf a = vset(((const float *)values)[i * stride + (size_t)k]);
@@ -44,15 +41,12 @@ NK_INLINE void product_half(const void *values, size_t stride, const float *weig
     }
 }
 
-#define HALVES(rows, wide)                                                                                            \
-    static __attribute__((noinline)) void half_##rows##x##wide(const void *values, size_t stride, const void *weights, \
-                                                               int depth, void *out, size_t pitch) {                  \
-        product_half(values, stride, weights, depth, out, pitch, rows, wide - 1, 0);                                  \
-    }                                                                                                                 \
-    static __attribute__((noinline)) void half16_##rows##x##wide(const void *values, size_t stride,                   \
-                                                                 const void *weights, int depth, void *out,           \
-                                                                 size_t pitch) {                                      \
-        product_half(values, stride, weights, depth, out, pitch, rows, wide - 1, 1);                                  \
+#define HALVES(rows, wide)                                                                                             \
+    static __attribute__((noinline)) PRODUCT_OF(half_##rows##x##wide) {                                                \
+        product_half(values, stride, weights, depth, out, pitch, ahead, step, rows, wide - 1, 0);                      \
+    }                                                                                                                  \
+    static __attribute__((noinline)) PRODUCT_OF(half16_##rows##x##wide) {                                              \
+        product_half(values, stride, weights, depth, out, pitch, ahead, step, rows, wide - 1, 1);                      \
     }
 #define ALL_HALVES(rows) HALVES(rows, 1) HALVES(rows, 2) HALVES(rows, 3)
 

@@ -157,17 +157,31 @@ NK_INLINE void mix_norm(const nk_op *op, float *values, size_t pitch, int pixels
     }
 }
 
-/* The products of up to NK_ROWS pixels with a panel of `wide` vectors, chunk by chunk; `rows` is even. */
-NK_INLINE void mix_sums(const float *values, size_t pitch, const char *weights, int depth, int rows, int wide, float *sums,
+/* A panel of `wide` vectors of weights. */
+typedef struct {
+    const char *weights;
+    int depth, wide; /* depth: of floats, or pairs of integers */
+    nk_ahead ahead;
+} nk_mix_panel;
+
+NK_INLINE nk_mix_panel mix_panel(const void *weights, int channels, int vector, int wide, int pixels, const int whole) {
+    const int depth = whole ? (channels + 1) / 2 : channels;
+    const size_t row = 4 * NK_LANES * (size_t)depth;
+    return (nk_mix_panel){(const char *)weights + row * (size_t)vector, depth, wide,
+                          look_ahead(row * (size_t)wide, depth, pixels)};
+}
+
+/* The products of up to NK_ROWS pixels from pixel `i` on with a panel, chunk by chunk; `rows` is even. */
+NK_INLINE void mix_sums(const float *values, size_t pitch, const nk_mix_panel *panel, int i, int rows, float *sums,
                         const int whole) {
-    nk_product *const multiply = (whole ? PRODUCT16 : PRODUCT)[(unsigned)rows / 2 - 1][wide - 1];
-    if (!whole) {
-        multiply(values, pitch, weights, depth, sums, NK_COLUMNS);
-        return;
-    }
-    const int pairs = (depth + 1) / 2, most = MIX_CHUNK / 2;
-    for (int k = 0; k < pairs; k += most, sums += NK_ROWS * NK_COLUMNS)
-        multiply(values + k, pitch, weights + 4 * (size_t)(k * wide * NK_LANES), pairs - k < most ? pairs - k : most, sums, NK_COLUMNS);
+    nk_product *const multiply = (whole ? PRODUCT16 : PRODUCT)[(unsigned)rows / 2 - 1][panel->wide - 1];
+    const char *weights = panel->weights, *ahead = ahead_of(&panel->ahead, weights, i);
+    const int depth = panel->depth, most = whole ? MIX_CHUNK / 2 : depth;
+    const size_t row = 4 * NK_LANES * (size_t)panel->wide, step = panel->ahead.step;
+    values += (size_t)i * pitch;
+    for (int k = 0; k < depth; k += most, sums += NK_ROWS * NK_COLUMNS)
+        multiply(values + k, pitch, weights + (size_t)k * row, depth - k < most ? depth - k : most, sums, NK_COLUMNS,
+                 ahead + (size_t)k * step, step);
 }
 
 /* A vector of what `mix_sums` made; scale: what one unit of integers is worth. */
@@ -199,14 +213,13 @@ NK_INLINE void mix_expand(const nk_op *op, const float *normed, float *hidden, i
     const nk_step *step = op->step;
     const size_t from = mix_pitch(op->channels), to = mix_pitch(step->hidden);
     const int vectors = (step->hidden + NK_LANES - 1) / NK_LANES, panels = (vectors + NK_PANEL - 1) / NK_PANEL;
-    const size_t depth = (size_t)(whole ? up_to(op->channels, 2) : op->channels), each = whole ? 2 : 4;
     const int chunks = mix_chunks(op->channels, whole);
     for (int panel = 0; panel < panels; panel++) {
         const int vector = panel_start(panel, vectors), wide = panel_start(panel + 1, vectors) - vector, c = vector * NK_LANES;
-        const char *weights = (const char *)op->weights + each * depth * (size_t)c;
+        const nk_mix_panel columns = mix_panel(op->weights, op->channels, vector, wide, pixels, whole);
         for (int i = 0; i < pixels; i += NK_ROWS) {
             const int rows = mix_rows(pixels, i);
-            mix_sums(normed + (size_t)i * from, from, weights, op->channels, rows, wide, sums, whole);
+            mix_sums(normed, from, &columns, i, rows, sums, whole);
             for (int j = 0; j < wide; j++) {
                 const int at = c + j * NK_LANES;
                 const vf scale = whole ? vload(step->hidden_scale + at) : (vf){0}, units = whole ? vload(step->hidden_units + at) : (vf){0};
@@ -227,14 +240,13 @@ NK_INLINE void mix_project(const nk_op *op, const float *hidden, int pixels, con
     const nk_step *step = op->step;
     const size_t from = mix_pitch(step->hidden), channels = (size_t)op->out_channels;
     const int vectors = (op->out_channels + NK_LANES - 1) / NK_LANES, panels = (vectors + NK_PANEL - 1) / NK_PANEL;
-    const size_t depth = (size_t)(whole ? up_to(step->hidden, 2) : step->hidden), each = whole ? 2 : 4;
     const int chunks = mix_chunks(step->hidden, whole);
     for (int panel = 0; panel < panels; panel++) {
         const int vector = panel_start(panel, vectors), wide = panel_start(panel + 1, vectors) - vector, c = vector * NK_LANES;
-        const char *weights = (const char *)step->project + each * depth * (size_t)c;
+        const nk_mix_panel columns = mix_panel(step->project, step->hidden, vector, wide, pixels, whole);
         for (int i = 0; i < pixels; i += NK_ROWS) {
             const int rows = mix_rows(pixels, i), exist = pixels - i < rows ? pixels - i : rows;
-            mix_sums(hidden + (size_t)i * from, from, weights, step->hidden, rows, wide, sums, whole);
+            mix_sums(hidden, from, &columns, i, rows, sums, whole);
             for (int j = 0; j < wide; j++) {
                 const int at = c + j * NK_LANES, left = op->out_channels - at;
                 const vf scale = whole ? vload(op->scale + at) : (vf){0};

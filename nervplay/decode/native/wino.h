@@ -59,6 +59,7 @@ static void multiply(const nk_piece *w, int first, int tiles, int line, int vect
     const size_t matrix = (size_t)(depth * count) * NK_LANES + off;
     const size_t start = range ? (size_t)range[2] : (size_t)vector * NK_LANES * (size_t)(p->lines * POINTS * (depth + op->pairs));
     const float *weights = (const float *)op->weights + start;
+    const nk_ahead ahead = look_ahead(sizeof(float) * matrix, depth, tiles);
     for (int k = 0; k < POINTS; k++) {
         const size_t position = (size_t)(line * POINTS + k);
         const float *matrices = weights + position * matrix;
@@ -70,7 +71,8 @@ static void multiply(const nk_piece *w, int first, int tiles, int line, int vect
             if (op->pairs)
                 pairs_of(rows, count)((const int32_t *)values, stride, w->off + position * (size_t)p->padded_tiles + first + t,
                                       (const int32_t *)matrices, depth, (int32_t *)to, p->pitch);
-            else product_of(rows, count, outputs, whole)(values, stride, matrices + off, depth, to, p->pitch);
+            else product_of(rows, count, outputs, whole)(values, stride, matrices, depth, to, p->pitch,
+                                                         ahead_of(&ahead, matrices, t), ahead.step);
         }
     }
 }
