@@ -20,6 +20,7 @@ others go on; the file is written anew behind every network.
 """
 
 import argparse
+import contextlib
 import copy
 import itertools
 import math
@@ -41,7 +42,6 @@ from nervplay.codec import NeuralVideo, pack
 from nervplay.decode import open_decoder
 from nervplay.decode.cuda.decoder import CudaDecoder
 from nervplay.decode.cuda.engines import triton_engine
-from nervplay.decode.cuda.lanes import allow_tf32
 from nervplay.decode.cuda.packing import ALIGNMENT, Tile, map_size, takes
 from nervplay.decode.cuda.packing import pack as pack_layer
 from nervplay.decode.cuda.usable import why_not_usable
@@ -52,6 +52,7 @@ from nervplay.decode.quantise import Integers, Units, in_steps, weights8
 from nervplay.errors import CapabilityError
 from nervplay.models import VideoModel, build_model
 from nervplay.models.hnerv import config_for_size
+from nervplay.tf32 import tf32_set
 from nervplay.video.spec import VideoSpec
 
 PRECISIONS = ("fp32", "tf32", "bf16", "fp16", "int8")
@@ -76,7 +77,7 @@ def load(name: str) -> VideoModel:
 
 
 class Official:
-    """The official way: eager, one frame after the other."""
+    """The official way: eager, one frame after the other, with PyTorch's settings as they are, but for TF32."""
 
     def __init__(self, model: VideoModel, *, tf32: bool) -> None:
         self._model, self._tf32 = copy.deepcopy(model).to(GPU), tf32
@@ -85,7 +86,7 @@ class Official:
     @torch.inference_mode()
     def run(self, index: int) -> torch.Tensor:
         """Return frame `index` on the GPU."""
-        with allow_tf32(self._tf32):
+        with contextlib.nullcontext() if self._tf32 else tf32_set(allowed=False):
             made: torch.Tensor = self._model(self._indices[index : index + 1])
         return made
 

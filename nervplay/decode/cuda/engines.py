@@ -18,7 +18,7 @@ from nervplay.errors import CapabilityError
 __all__ = ["Engine", "activated", "run_torch", "triton_engine", "why_no_triton"]
 
 Engine = Callable[[Layer, Tensor, Tensor], None]
-"""Called with a layer, its map (`packing.map_size`), and a view of any strides for the result, (B, H'', W'', stored)."""
+"""Called with a layer, its map (`packing.map_size`), and a view for the result, (B, H'', W'', stored), of any strides."""
 
 _WIDE = 2**31
 _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
