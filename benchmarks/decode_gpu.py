@@ -60,8 +60,9 @@ COLUMNS = (
     "model", "way", "fps_on_gpu", "x_official", "x_bf16", "fps_to_host", "seek_ms_p50", "seek_ms_p95", "db_mean",
     "db_worst", "db_source",
 )  # fmt: skip
-TILES = [Tile(m, n, k, 16, warps, stages) for m in (64, 128, 256) for n in (16, 32, 64, 128, 256) for k in (64, 128)
-         for warps in (4, 8) for stages in (1, 3, 4) if m * n <= 128 * 256]  # fmt: skip
+TILES = [Tile(m, n, k, 16, warps, stages, cached) for m in (64, 128, 256) for n in (16, 32, 64, 128, 256)
+         for k in (64, 128) for warps in (4, 8) for stages, cached in ((1, False), (3, False), (3, True), (4, True))
+         if m * n <= 128 * 256]  # fmt: skip
 COMPARED = (3, 40, 77, 114)
 GPU = torch.device("cuda")
 FULL_HD = "hnerv-3m-1080p"

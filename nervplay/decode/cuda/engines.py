@@ -18,7 +18,7 @@ from nervplay.errors import CapabilityError
 __all__ = ["Engine", "activated", "run_torch", "triton_engine", "why_no_triton"]
 
 Engine = Callable[[Layer, Tensor, Tensor], None]
-"""Called with a layer, its map (`packing.map_size`), and a view for the result, (B, H'', W'', stored), of any strides."""
+"""Called with a layer, its map (`packing.map_size`), and a view of the result's memory, (B, H'', W'', stored)."""
 
 _WIDE = 2**31
 _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -100,6 +100,7 @@ def triton_engine() -> Engine:
             BLOCK_K=tile.k,
             BLOCKS_N=blocks,
             ACROSS=tile.across,
+            CACHED=tile.cached,
             num_warps=tile.warps,
             num_stages=tile.stages,
         )

@@ -5,8 +5,9 @@
 Implicit GEMM: rows are output pixels, columns output channels in the order (i, j, c) of the pixel shuffle, so that
 what lies together in a row is stored together. The inner dimension runs over (tap, channel), both operands contiguous
 in it. Maps have their borders in memory: what a row of the kernel reads for a pixel lies side by side, and blocks of
-the inner dimension begin anywhere in it. So 16 bytes are copied from the map to shared memory at a time, untested.
-Channels are padded to 16, those that are stored as well: 16 bytes are stored at a time, too.
+the inner dimension begin anywhere in it. So 8 or 16 bytes are copied from the map to shared memory at a time, untested.
+Channels are padded to 16, those that are stored as well: 16 bytes are stored at a time. Each tap of a kernel reads most
+pixels again; 128 outputs of 128 pixels would need more than the second-level cache gives, so the first takes its part.
 
 Integers: int8 times int8, summed in int32. A map's element q stands for q - zero steps, what a step of its channel is
 worth being part of the weights; the borders are `zero`, and `offset` = -zero * (sum of an output's weights) makes up
@@ -114,6 +115,7 @@ def conv_kernel(
     BLOCK_K: tl.constexpr,
     BLOCKS_N: tl.constexpr,
     ACROSS: tl.constexpr,
+    CACHED: tl.constexpr,
 ):
     """Compute one block of output pixels, a rectangle of them, and channels.
 
@@ -143,6 +145,7 @@ def conv_kernel(
         BLOCK_M, BLOCK_N, BLOCK_K: pixels, outputs and inner elements of a block.
         BLOCKS_N: blocks of outputs.
         ACROSS: pixels in a row of a block.
+        CACHED: whether the map is copied through the first-level cache; only where a block has a pipeline.
     """
     # Blocks that read the same pixels run side by side and share them through the cache.
     block, part = tl.program_id(0) // BLOCKS_N, tl.program_id(0) % BLOCKS_N
@@ -164,6 +167,8 @@ def conv_kernel(
     for start in range(0, depth, BLOCK_K):
         k = start + inner
         place = k + k // LINE * (source_row - LINE)
+        if CACHED:  # 16 bytes pass by the first-level cache, 8 do not
+            place = tl.multiple_of(place, 8 if INTEGER else 4)
         if INNER % BLOCK_K == 0:
             a = tl.load(source + (first[:, None] + place[None, :]))
         else:

@@ -39,7 +39,8 @@ class Tile(NamedTuple):
         k: inner elements, (tap, channel) pairs.
         across: pixels in a row of the rectangle that a block's are.
         warps: of 32 threads each.
-        stages: depth of the software pipeline; 1 reads the map through the first-level cache instead.
+        stages: depth of the software pipeline; 1 for none, where many blocks that run at once hide what they wait for.
+        cached: whether the pipeline copies the map through the first-level cache, 8 bytes at a time, or past it, 16.
     """
 
     m: int
@@ -48,6 +49,7 @@ class Tile(NamedTuple):
     across: int
     warps: int
     stages: int
+    cached: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,10 +104,10 @@ def inside(maps: Tensor, conv: Conv) -> Tensor:
 def choose_tile(conv: Conv, stored: int, *, integer: bool) -> Tile:
     """Return sizes of blocks for a GPU of the Ampere or a later generation.
 
-    Narrow blocks pad the outputs less, but read the map more often: so many outputs, as if each block had 32 more, cost
-    least. Small maps get low blocks, so that there is one for every multiprocessor. A rectangle shares most of what its
-    taps read. Where there are few outputs, reading the map is all the work. The inner size depends on the convolution
-    alone: it decides the order of float sums.
+    Narrow blocks pad the outputs less, but read the map more often: the width is taken whose padded outputs are fewest,
+    32 added to each block. Small maps get low blocks, so that there is one for every multiprocessor. The pixels of a
+    rectangle share most of what their taps read, which the first-level cache holds. Where there are few outputs, reading
+    the map is all the work. The inner size depends on the convolution alone: it decides the order of float sums.
 
     Args:
         conv: the convolution.
@@ -117,7 +119,8 @@ def choose_tile(conv: Conv, stored: int, *, integer: bool) -> Tile:
     m = 128 if conv.batch * conv.out_size[0] * conv.out_size[1] >= 128 * 128 else 64
     k = 64 if integer and inner > 32 else 32
     across = m if conv.out_size[0] == 1 else 16
-    return Tile(m, n, k, across, 8 if m * n >= 128 * 128 else 4, 1 if n == 16 else 3)
+    warps, stages = 8 if m * n >= 128 * 128 else 4, 1 if n == 16 else 3
+    return Tile(m, n, k, across, warps, stages, cached=stages > 1 and conv.weight[0, 0].size > 1)
 
 
 def pack(

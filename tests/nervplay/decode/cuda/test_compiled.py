@@ -89,6 +89,7 @@ def compiled(capability, integer, outputs, channels, taps, height, width, shuffl
         stores=sorted(set(re.findall(r"st\\.global[\\w.]*", text))),
         shared=made[-1].metadata.shared,
         block=tile.m * tile.n,
+        cached=tile.cached,
     )
 
 
@@ -139,16 +140,17 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[Any, ...], 
 def test_tensor_cores_and_wide_accesses(compiled: dict[tuple[Any, ...], Any], case: tuple[Any, ...]) -> None:
     found = compiled[case]
     assert found["products"] == [CASES[case]]
-    assert {int(size, 0) for size in found["copies"]} <= {16}, "16 bytes at a time"
+    copies = {int(size, 0) for size in found["copies"]}
+    assert copies in ([{8, 16}] if found["cached"] else [{16}, set()]), "bytes of weights, and of maps that are cached"
     assert not [kind for kind in found["loads"] if kind.endswith(("b8", "b16"))], "nor anything less without a copy"
     assert found["copies"] or "ld.global.v4.b32" in found["loads"]
     assert found["stores"] == ["st.global.v4.b32"]
+    assert found["STACK"] == 0, "nothing is spilled"
     assert found["shared"] <= 48 << 10, "two blocks in a multiprocessor, also where it has 100 KiB"
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", [case for case in CASES if case[0] < 120])
 def test_two_blocks_have_registers(compiled: dict[tuple[Any, ...], Any], case: tuple[Any, ...]) -> None:
     found = compiled[case]
     threads = 256 if found["block"] == 128 * 128 else 128
     assert found["REG"] * threads <= 65536 // 2, "one computes while the other stores"
-    assert found["STACK"] == 0, "nothing is spilled"

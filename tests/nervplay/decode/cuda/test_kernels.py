@@ -174,7 +174,12 @@ def test_blocks_change_no_integer(device: torch.device) -> None:
     one = CASES["5x5, blocks across taps"]
     x = inputs(one, device, torch.int8, 3)
     made = []
-    for tile in (TILE, Tile(16, 32, 64, 16, 4, 2), Tile(128, 16, 128, 32, 4, 3), Tile(32, 64, 64, 4, 4, 1)):
+    for tile in (
+        TILE,
+        Tile(16, 32, 64, 16, 4, 2),
+        Tile(128, 16, 128, 32, 4, 3, cached=True),
+        Tile(32, 64, 64, 4, 4, 1),
+    ):
         made.append(target(one, device, torch.int8))
         triton_engine()(pack(one, device, integers=integers(one, 3), target=behind(one, 0), tile=tile), x, made[-1])
     assert all(torch.equal(one, made[0]) for one in made)
@@ -197,7 +202,7 @@ def test_padding_is_stored_as_zero(name: str, device: torch.device) -> None:
 
 def test_blocks_fit_their_convolutions() -> None:
     full_hd = conv(61, 204, (5, 5), (540, 960), shuffle=2)
-    assert choose_tile(full_hd, 64, integer=True) == Tile(128, 128, 64, 16, 8, 3)
+    assert choose_tile(full_hd, 64, integer=True) == Tile(128, 128, 64, 16, 8, 3, cached=True)
     assert choose_tile(full_hd, 48, integer=True).n == 64, "less padding"
     assert choose_tile(conv(105, 792, (3, 3), (45, 80), shuffle=3), 96, integer=True).n == 128, "27 blocks are slower"
     assert choose_tile(conv(28, 3, (3, 3), (640, 1280)), 3, integer=True) == Tile(128, 16, 64, 16, 4, 1)
