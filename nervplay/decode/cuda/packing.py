@@ -106,8 +106,8 @@ def choose_tile(conv: Conv, stored: int, *, integer: bool) -> Tile:
 
     Narrow blocks pad the outputs less, but read the map more often: the width is taken whose padded outputs are fewest,
     32 added to each block. Small maps get low blocks, so that there is one for every multiprocessor. The pixels of a
-    rectangle share most of what their taps read, which the first-level cache holds. Where there are few outputs, reading
-    the map is all the work. The inner size depends on the convolution alone: it decides the order of float sums.
+    rectangle share most of what their taps read, which the first-level cache holds. Where outputs are few, reading the
+    map is all the work. The inner size depends on the convolution alone: it decides the order of float sums.
 
     Args:
         conv: the convolution.
@@ -141,7 +141,7 @@ def pack(
         integers: what it multiplies; None for products of floats.
         target: what the int8 values that it stores stand for; None for floats.
         dtype: type of weights and inputs, for products of floats.
-        stored: channels that it stores, with padding; None for none of it.
+        stored: channels that it stores, with padding; None for those that there are.
         tile: sizes of blocks; None for `choose_tile`.
     """
     outputs, inputs, rows, columns = conv.weight.shape

@@ -183,7 +183,7 @@ class _Chain:
 
     def __call__(self, values: Values) -> None:
         x = values[self._source]
-        maps = x.reshape(1, 1, *x.shape[-2:]) if self._rows else x.permute(0, 2, 3, 1)
+        maps = x.reshape(1, 1, -1, x.shape[-1]) if self._rows else x.permute(0, 2, 3, 1)
         if self._per_step is not None:
             maps = (maps * self._per_step + self._zero).clamp_(-128, 127).round_()
         self._into[0][..., : maps.shape[-1]].copy_(maps)
