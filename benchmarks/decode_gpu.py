@@ -20,6 +20,7 @@ others go on; the file is written anew behind every network.
 """
 
 import argparse
+import contextlib
 import copy
 import itertools
 import math
@@ -41,16 +42,17 @@ from nervplay.codec import NeuralVideo, pack
 from nervplay.decode import open_decoder
 from nervplay.decode.cuda.decoder import CudaDecoder
 from nervplay.decode.cuda.engines import triton_engine
-from nervplay.decode.cuda.lanes import allow_tf32
-from nervplay.decode.cuda.packing import Tile, map_size, takes
+from nervplay.decode.cuda.packing import ALIGNMENT, Tile, map_size, takes
 from nervplay.decode.cuda.packing import pack as pack_layer
 from nervplay.decode.cuda.usable import why_not_usable
 from nervplay.decode.graph import trace
 from nervplay.decode.lowering import Conv, lower
+from nervplay.decode.native.packing import padded
 from nervplay.decode.quantise import Integers, Units, in_steps, weights8
 from nervplay.errors import CapabilityError
 from nervplay.models import VideoModel, build_model
 from nervplay.models.hnerv import config_for_size
+from nervplay.tf32 import tf32_set
 from nervplay.video.spec import VideoSpec
 
 PRECISIONS = ("fp32", "tf32", "bf16", "fp16", "int8")
@@ -58,8 +60,9 @@ COLUMNS = (
     "model", "way", "fps_on_gpu", "x_official", "x_bf16", "fps_to_host", "seek_ms_p50", "seek_ms_p95", "db_mean",
     "db_worst", "db_source",
 )  # fmt: skip
-TILES = [Tile(m, n, k, warps, stages) for m in (64, 128, 256) for n in (32, 64, 128, 256) for k in (64, 128)
-         for warps in (4, 8) for stages in (3, 4) if m * n <= 128 * 256]  # fmt: skip
+TILES = [Tile(m, n, k, 16, warps, stages, cached) for m in (64, 128, 256) for n in (16, 32, 64, 128, 256)
+         for k in (64, 128) for warps in (4, 8) for stages, cached in ((1, False), (3, False), (3, True), (4, True))
+         if m * n <= 128 * 256]  # fmt: skip
 COMPARED = (3, 40, 77, 114)
 GPU = torch.device("cuda")
 FULL_HD = "hnerv-3m-1080p"
@@ -75,7 +78,7 @@ def load(name: str) -> VideoModel:
 
 
 class Official:
-    """The official way: eager, one frame after the other."""
+    """The official way: eager, one frame after the other, with PyTorch's settings as they are, but for TF32."""
 
     def __init__(self, model: VideoModel, *, tf32: bool) -> None:
         self._model, self._tf32 = copy.deepcopy(model).to(GPU), tf32
@@ -84,7 +87,7 @@ class Official:
     @torch.inference_mode()
     def run(self, index: int) -> torch.Tensor:
         """Return frame `index` on the GPU."""
-        with allow_tf32(self._tf32):
+        with contextlib.nullcontext() if self._tf32 else tf32_set(allowed=False):
             made: torch.Tensor = self._model(self._indices[index : index + 1])
         return made
 
@@ -210,14 +213,14 @@ def time_tiles(name: str) -> list[str]:
         behind = Units(np.full(conv.weight.shape[0] // conv.shuffle**2, 0.02, np.float32), -100)
         generator = torch.Generator(GPU).manual_seed(0)
         x = torch.randint(-128, 128, map_size(conv), dtype=torch.int8, device=GPU, generator=generator)
-        outputs, r = conv.weight.shape[0], conv.shuffle
-        shape = (conv.batch, conv.out_size[0] * r, conv.out_size[1] * r, -(-(outputs // r**2) // 16) * 16)
-        out = torch.zeros(shape, dtype=torch.int8, device=GPU)[..., : outputs // r**2]
+        stored = padded(len(behind.scale), ALIGNMENT)
+        shape = (conv.batch, *(size * conv.shuffle for size in conv.out_size), stored)
+        out = torch.zeros(shape, dtype=torch.int8, device=GPU)
         found = []
         for tile in TILES:
-            if tile.n > max(32, 2 * outputs):
+            if tile.n > max(32, 2 * stored * conv.shuffle**2):
                 continue
-            layer = pack_layer(conv, GPU, integers=rounded, target=behind, tile=tile)
+            layer = pack_layer(conv, GPU, integers=rounded, target=behind, stored=stored, tile=tile)
             try:
                 found.append((do_bench(partial(engine, layer, x, out), return_mode="median") * 1e3, tile))
             except Exception as error:  # noqa: BLE001 - Triton has many for a block that does not fit

@@ -23,7 +23,7 @@ def to_uint8(frames: Tensor) -> Tensor:
     Returns:
         uint8 (B, H, W, 3), contiguous, on the same device.
     """
-    scaled = frames.float().nan_to_num(0.0, 1.0, 0.0).mul(255.0).add_(0.5).clamp_(0.0, 255.0)
+    scaled = frames.float().nan_to_num(0.0, 1.0, 0.0).mul_(255.0).add_(0.5).clamp_(0.0, 255.0)
     return scaled.to(torch.uint8).permute(0, 2, 3, 1).contiguous()
 
 

@@ -18,7 +18,7 @@ from nervplay.errors import CapabilityError
 __all__ = ["Engine", "activated", "run_torch", "triton_engine", "why_no_triton"]
 
 Engine = Callable[[Layer, Tensor, Tensor], None]
-"""Called with a layer, its padded map (B, H, W, Cp), and a view of any strides, (B, H'', W'', C''), for the result."""
+"""Called with a layer, its map (`packing.map_size`), and a view of the result's memory, (B, H'', W'', stored)."""
 
 _WIDE = 2**31
 _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -67,31 +67,29 @@ def triton_engine() -> Engine:
 
     def launch(layer: Layer, source: Tensor, target: Tensor) -> None:
         conv, tile = layer.conv, layer.tile
-        outputs, _, rows, columns = conv.weight.shape
-        pixels = conv.batch * conv.out_size[0] * conv.out_size[1]
-        blocks = -(-outputs // tile.n)
-        inner = rows * columns * layer.channels
-        conv_kernel[(-(-pixels // tile.m) * blocks,)](
+        _, _, rows, columns = conv.weight.shape
+        (height, width), line = conv.out_size, columns * layer.channels
+        rectangles = conv.batch * -(-height // (tile.m // tile.across)) * -(-width // tile.across)
+        blocks = len(layer.weight) // tile.n
+        conv_kernel[(rectangles * blocks,)](
             source,
             layer.weight,
             layer.scale,
             layer.offset,
             layer.shift,
             target,
-            pixels,
-            *conv.size,
-            *conv.out_size,
-            *conv.padding,
-            layer.source_zero or 0,
+            height,
+            width,
+            *source.stride()[:2],
+            layer.weight.shape[1],
             conv.slope,
             layer.per_step,
             float(layer.target_zero or 0),
             *target.stride(),
             CHANNELS=layer.channels,
-            COLUMNS=columns,
-            INNER=inner,
-            INNER_PADDED=layer.weight.shape[1],
-            OUTPUTS=outputs // conv.shuffle**2,
+            LINE=line,
+            INNER=rows * line,
+            STORED=layer.stored,
             SHUFFLE=conv.shuffle,
             ACTIVATION=conv.activation,
             INTEGER=layer.source_zero is not None,
@@ -101,6 +99,8 @@ def triton_engine() -> Engine:
             BLOCK_N=tile.n,
             BLOCK_K=tile.k,
             BLOCKS_N=blocks,
+            ACROSS=tile.across,
+            CACHED=tile.cached,
             num_warps=tile.warps,
             num_stages=tile.stages,
         )
@@ -128,19 +128,16 @@ def _reason(error: Exception) -> str:
 
 def run_torch(layer: Layer, source: Tensor, target: Tensor) -> None:
     """Compute a layer as the kernel does, with plain operations of PyTorch; an `Engine`."""
-    conv = layer.conv
-    outputs, inputs, rows, columns = conv.weight.shape
+    conv, r = layer.conv, layer.conv.shuffle
+    _, _, rows, columns = conv.weight.shape
+    outputs, (height, width) = r**2 * layer.stored, conv.out_size
     flat = layer.weight[:outputs, : rows * columns * layer.channels]
-    weight = flat.reshape(outputs, rows, columns, layer.channels)[..., :inputs].permute(0, 3, 1, 2).double()
-    x = source[..., :inputs].permute(0, 3, 1, 2).double() - (layer.source_zero or 0)
-    (height, width), (top, left) = conv.out_size, conv.padding
-    below, right = height + rows - 1 - top - conv.size[0], width + columns - 1 - left - conv.size[1]
-    total = F.conv2d(F.pad(x, (left, right, top, below)), weight).float()
+    weight = flat.reshape(outputs, rows, columns, layer.channels).permute(0, 3, 1, 2).double()
+    total = F.conv2d(source.permute(0, 3, 1, 2).double() - (layer.source_zero or 0), weight).float()
     y = total * layer.scale[:outputs, None, None] + layer.shift[:outputs, None, None]
     y = activated(y, conv.activation, conv.slope)
     if layer.target_zero is not None:
         y = y * layer.per_step[:outputs, None, None] + float(layer.target_zero)
-        y = (y + 0.5).floor().clamp(-128, 127)
-    r, channels = conv.shuffle, outputs // conv.shuffle**2
-    squares = y.reshape(conv.batch, r, r, channels, height, width).permute(0, 4, 1, 5, 2, 3)
-    target.copy_(squares.reshape(conv.batch, height * r, width * r, channels))
+        y = y.clamp(-128, 127).round()
+    squares = y.reshape(conv.batch, r, r, layer.stored, height, width).permute(0, 4, 1, 5, 2, 3)
+    target.copy_(squares.reshape(conv.batch, height * r, width * r, layer.stored))

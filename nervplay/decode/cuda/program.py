@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.utils._pytree import tree_map
 
 from nervplay.decode.cuda.engines import Engine, activated
-from nervplay.decode.cuda.packing import Layer, map_size, pack, takes
+from nervplay.decode.cuda.packing import Layer, inside, map_size, pack, takes
 from nervplay.decode.graph import Graph, Node, Value
 from nervplay.decode.lowering import Conv, Lowered, TorchStep
 from nervplay.decode.program import REPLACED
@@ -163,27 +163,30 @@ class _Chain:
         self._zero = 0 if first is None else first.units.zero
         self._layers: list[Layer] = []
         self._maps: list[Tensor] = []
-        for conv, following in zip(chain, [*chain[1:], None], strict=True):
-            own, after = quantised.get(conv), quantised.get(following) if following else None
-            self._layers.append(pack(conv, device, integers=own, target=after.units if after else None))
-            dtype = torch.int8 if own else torch.bfloat16
-            self._maps.append(torch.zeros(map_size(conv), dtype=dtype, device=device))
+        for conv in chain:
+            own = quantised.get(conv)
+            zero, dtype = (own.units.zero, torch.int8) if own else (0, torch.bfloat16)
+            self._maps.append(torch.full(map_size(conv), zero, dtype=dtype, device=device))
+        self._into = [inside(maps, conv) for maps, conv in zip(self._maps, chain, strict=True)]
+        for conv, following, into in zip(chain, [*chain[1:], None], [*self._into[1:], None], strict=True):
+            after = quantised.get(following) if following else None
+            units, stored = after.units if after else None, None if into is None else into.shape[3]
+            self._layers.append(pack(conv, device, integers=quantised.get(conv), target=units, stored=stored))
         last = chain[-1]
         height, width = (size * last.shuffle for size in last.out_size)
         channels = last.weight.shape[0] // last.shuffle**2
         if last.is_head:  # colour planes
-            self._out = torch.empty(last.batch, channels, height, width, device=device)
+            self._out = torch.empty(last.batch, channels, height, width, device=device).permute(0, 2, 3, 1)
         else:
-            self._out = torch.empty(last.batch, height, width, channels, device=device).permute(0, 3, 1, 2)
+            self._out = torch.empty(last.batch, height, width, channels, device=device)
+        self._result = self._out[0, 0] if self._rows else self._out.permute(0, 3, 1, 2)
 
     def __call__(self, values: Values) -> None:
         x = values[self._source]
-        maps = x.reshape(self._maps[0].shape[:3] + x.shape[-1:]) if self._rows else x.permute(0, 2, 3, 1)
+        maps = x.reshape(1, 1, -1, x.shape[-1]) if self._rows else x.permute(0, 2, 3, 1)
         if self._per_step is not None:
-            maps = (maps * self._per_step + self._zero + 0.5).floor_().clamp_(-128, 127)
-        self._maps[0][..., : maps.shape[-1]].copy_(maps)
-        for layer, source, following in zip(self._layers, self._maps, [*self._maps[1:], None], strict=True):
-            channels = layer.conv.weight.shape[0] // layer.conv.shuffle**2
-            into = self._out.permute(0, 2, 3, 1) if following is None else following[..., :channels]
+            maps = (maps * self._per_step + self._zero).clamp_(-128, 127).round_()
+        self._into[0][..., : maps.shape[-1]].copy_(maps)
+        for layer, source, into in zip(self._layers, self._maps, [*self._into[1:], self._out], strict=True):
             self._engine(layer, source, into)
-        values[self._target] = self._out[0, :, 0].T if self._rows else self._out
+        values[self._target] = self._result

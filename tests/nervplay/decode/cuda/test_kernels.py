@@ -10,13 +10,13 @@ import torch.nn.functional as F
 
 from nervplay.decode.cuda import engines
 from nervplay.decode.cuda.engines import _span, activated, run_torch, triton_engine
-from nervplay.decode.cuda.packing import Tile, map_size, pack
+from nervplay.decode.cuda.packing import Tile, choose_tile, inside, map_size, pack
 from nervplay.decode.graph import Value
 from nervplay.decode.lowering import Conv
 from nervplay.decode.quantise import Integers, Units, in_steps, restored, weights8
 from nervplay.errors import CapabilityError
 
-TILE = Tile(64, 16, 32, 4, 2)
+TILE = Tile(64, 16, 32, 16, 4, 2)
 
 
 def conv(channels: int, outputs: int, kernel: tuple[int, int], size: tuple[int, int], **options: Any) -> Conv:
@@ -65,13 +65,16 @@ def behind(one: Conv, zero: int) -> Units:
     return units(one.weight.shape[0] // one.shuffle**2, zero)
 
 
-def inputs(one: Conv, device: torch.device, dtype: torch.dtype) -> torch.Tensor:
-    """Return a padded map of random values, with rubbish where channels are padded."""
+def inputs(one: Conv, device: torch.device, dtype: torch.dtype, zero: int = 0) -> torch.Tensor:
+    """Return a map of random values inside borders of `zero`, with rubbish where channels are padded."""
     generator = torch.Generator().manual_seed(5)
-    shape = map_size(one)
+    maps = torch.full(map_size(one), zero, dtype=dtype)
+    middle = inside(maps, one)
     if dtype == torch.int8:
-        return torch.randint(-128, 128, shape, dtype=torch.int8, generator=generator).to(device)
-    return torch.randn(shape, generator=generator).to(device, dtype)
+        middle.copy_(torch.randint(-128, 128, middle.shape, dtype=torch.int8, generator=generator))
+    else:
+        middle.copy_(torch.randn(middle.shape, generator=generator))
+    return maps.to(device)
 
 
 def target(one: Conv, device: torch.device, dtype: torch.dtype, *, planar: bool = False) -> torch.Tensor:
@@ -89,7 +92,7 @@ def target(one: Conv, device: torch.device, dtype: torch.dtype, *, planar: bool 
 def test_integers_to_integers(name: str, device: torch.device) -> None:
     one = CASES[name]
     layer = pack(one, device, integers=integers(one, -77), target=behind(one, -5), tile=TILE)
-    x = inputs(one, device, torch.int8)
+    x = inputs(one, device, torch.int8, -77)
     got, wanted = (target(one, device, torch.int8) for _ in range(2))
     triton_engine()(layer, x, got)
     run_torch(layer, x, wanted)
@@ -103,7 +106,7 @@ def test_integers_to_integers(name: str, device: torch.device) -> None:
 def test_integers_to_floats(name: str, device: torch.device) -> None:
     one = CASES[name]
     layer = pack(one, device, integers=integers(one, 1), tile=TILE._replace(k=64))
-    x = inputs(one, device, torch.int8)
+    x = inputs(one, device, torch.int8, 1)
     got, wanted = (target(one, device, torch.float32, planar=True) for _ in range(2))
     triton_engine()(layer, x, got)
     run_torch(layer, x, wanted)
@@ -143,11 +146,11 @@ def test_the_reference_is_a_convolution_of_what_the_integers_stand_for() -> None
     one = CASES["5x5, blocks across taps"]
     given = integers(one, -77)
     layer = pack(one, torch.device("cpu"), integers=given)
-    x = inputs(one, torch.device("cpu"), torch.int8)
+    x = inputs(one, torch.device("cpu"), torch.int8, -77)
     got = target(one, torch.device("cpu"), torch.float32)
     run_torch(layer, x, got)
     weight = given.weight * given.unit[:, None, None, None] / given.units.scale[:, None, None]
-    real = torch.from_numpy(restored(x[..., :33].numpy(), given.units)).permute(0, 3, 1, 2)
+    real = torch.from_numpy(restored(inside(x, one)[..., :33].numpy(), given.units)).permute(0, 3, 1, 2)
     wanted = F.conv2d(real, torch.from_numpy(weight), torch.from_numpy(given.bias), padding=2)
     wanted = F.gelu(F.pixel_shuffle(wanted, 2))
     torch.testing.assert_close(got.permute(0, 3, 1, 2), wanted, atol=1e-4, rtol=1e-4)
@@ -157,7 +160,7 @@ def test_what_is_stored_is_what_floats_round_to() -> None:
     one = CASES["shuffle 3"]
     cpu = torch.device("cpu")
     after = behind(one, -5)
-    x = inputs(one, cpu, torch.int8)
+    x = inputs(one, cpu, torch.int8, -77)
     exact, got = target(one, cpu, torch.float32), target(one, cpu, torch.int8)
     run_torch(pack(one, cpu, integers=integers(one, -77)), x, exact)
     run_torch(pack(one, cpu, integers=integers(one, -77), target=after), x, got)
@@ -169,12 +172,41 @@ def test_what_is_stored_is_what_floats_round_to() -> None:
 
 def test_blocks_change_no_integer(device: torch.device) -> None:
     one = CASES["5x5, blocks across taps"]
-    x = inputs(one, device, torch.int8)
+    x = inputs(one, device, torch.int8, 3)
     made = []
-    for tile in (TILE, Tile(16, 32, 64, 4, 2), Tile(128, 16, 128, 4, 3)):
+    for tile in (
+        TILE,
+        Tile(16, 32, 64, 16, 4, 2),
+        Tile(128, 16, 128, 32, 4, 3, cached=True),
+        Tile(32, 64, 64, 4, 4, 1),
+    ):
         made.append(target(one, device, torch.int8))
         triton_engine()(pack(one, device, integers=integers(one, 3), target=behind(one, 0), tile=tile), x, made[-1])
     assert all(torch.equal(one, made[0]) for one in made)
+
+
+@pytest.mark.parametrize("name", ["1x1", "5x5, blocks across taps", "shuffle 3"])
+def test_padding_is_stored_as_zero(name: str, device: torch.device) -> None:
+    one = CASES[name]
+    x = inputs(one, device, torch.int8, 3)
+    given, after = integers(one, 3), behind(one, -5)
+    exact = target(one, device, torch.int8)
+    triton_engine()(pack(one, device, integers=given, target=after, tile=TILE), x, exact)
+    wide = torch.full((*exact.shape[:3], 16), 99, dtype=torch.int8, device=device)
+    layer = pack(one, device, integers=given, target=after, stored=16, tile=TILE)
+    for engine in (triton_engine(), run_torch):
+        engine(layer, x, wide)
+        assert (wide[..., : exact.shape[3]].int() - exact.int()).abs().max() <= (engine is run_torch)
+        assert (wide[..., exact.shape[3] :] == -5).all()
+
+
+def test_blocks_fit_their_convolutions() -> None:
+    full_hd = conv(61, 204, (5, 5), (540, 960), shuffle=2)
+    assert choose_tile(full_hd, 64, integer=True) == Tile(128, 128, 64, 16, 8, 3, cached=True)
+    assert choose_tile(full_hd, 48, integer=True).n == 64, "less padding"
+    assert choose_tile(conv(105, 792, (3, 3), (45, 80), shuffle=3), 96, integer=True).n == 128, "27 blocks are slower"
+    assert choose_tile(conv(28, 3, (3, 3), (640, 1280)), 3, integer=True) == Tile(128, 16, 64, 16, 4, 1)
+    assert choose_tile(conv(64, 96, (1, 1), (1, 999), rows=True), 96, integer=False) == Tile(64, 128, 32, 64, 4, 3)
 
 
 @pytest.mark.parametrize(
@@ -232,7 +264,7 @@ def test_the_kernel_is_told_of_large_maps(device: torch.device, monkeypatch: pyt
 @pytest.mark.parametrize("name", ["3x3", "shuffle 3", "batch"])
 def test_addresses_of_large_maps(name: str, device: torch.device, monkeypatch: pytest.MonkeyPatch) -> None:
     one = CASES[name]
-    x = inputs(one, device, torch.int8)
+    x = inputs(one, device, torch.int8, -77)
     layer = pack(one, device, integers=integers(one, -77), target=behind(one, -5), tile=TILE)
     got, wanted = (target(one, device, torch.int8) for _ in range(2))
     triton_engine()(layer, x, wanted)
