@@ -6,8 +6,8 @@
 #define NK_GHOST_H
 
 #include "apart.h"
-#include "direct.h"
 #include "gate.h"
+#include "head.h"
 #include "nk.h"
 #include "simd.h"
 

@@ -3,6 +3,7 @@
 #include "enlarge.h"
 #include "flat.h"
 #include "ghost.h"
+#include "head.h"
 #include "line.h"
 #include "line_pairs.h"
 #include "line_pairs16.h"

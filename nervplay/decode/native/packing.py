@@ -71,6 +71,9 @@ TRIO = 3
 _LINE = 64
 """Bytes of a line of the cache."""
 
+HEAD_LANES = 8
+"""Vectors of so many lanes read a row of a head's taps as one line of channels (`head.h`)."""
+
 _WORTH = 0.9
 """Panels read only the channels that they need where those are at most this part of all."""
 
@@ -436,10 +439,17 @@ def pack_direct(weight: Float, lanes: int, most: int) -> Float:
     return np.concatenate([taps[:, :, a:b].ravel() for a, b in panels(outputs, lanes, most)])
 
 
+def _head_lines(weight: Float, lanes: int) -> Float:
+    """Return the weights of a head, (taps, C', C), from (C', C, kh, kw); where vectors have `HEAD_LANES`, (kh, C', kw * C)."""
+    outputs, channels, kh, kw = weight.shape
+    if lanes == HEAD_LANES:
+        return weight.transpose(2, 0, 3, 1).reshape(kh, outputs, kw * channels)
+    return weight.transpose(2, 3, 0, 1).reshape(kh * kw, outputs, channels)
+
+
 def pack_head(weight: Float, lanes: int) -> Float:
-    """Return the weights of `NK_HEAD`, float32 (taps, C', padded C), from float32 (C', C, kh, kw)."""
-    outputs, channels = weight.shape[:2]
-    return _wide(weight.transpose(2, 3, 0, 1).reshape(-1, outputs, channels), lanes)
+    """Return the weights of `NK_HEAD`, float32 `_head_lines` with padded channels, from float32 (C', C, kh, kw)."""
+    return _wide(_head_lines(weight, lanes), lanes)
 
 
 def tops(peak: Float) -> NDArray[np.float64]:
@@ -464,14 +474,13 @@ def pack_head16(weight: Float, peak: Float, lanes: int) -> Head16:
         peak: float32 (C,), largest magnitudes of the input; from calibration.
         lanes: L.
     """
-    outputs, channels = weight.shape[:2]
-    top = tops(peak)
+    outputs, top = len(weight), tops(peak)
     u = (weight * (top / LIMIT)[:, None, None]).reshape(outputs, -1)
     room = 2.0**16 - u.shape[1]
     scale = np.maximum(np.maximum(np.abs(u).sum(axis=1) / room, np.abs(u).max(axis=1) / 32767), 1e-30)
-    whole = np.rint(u / scale[:, None]).reshape(weight.shape).transpose(2, 3, 0, 1)
-    pairs = np.zeros((*whole.shape[:3], 2 * padded(channels // 2, lanes)), np.int16)
-    pairs[..., :channels] = whole
+    whole = _head_lines(np.rint(u / scale[:, None]).reshape(weight.shape), lanes)
+    pairs = np.zeros((*whole.shape[:2], 2 * padded(whole.shape[2] // 2, lanes)), np.int16)
+    pairs[..., : whole.shape[2]] = whole
     return Head16(pairs.ravel(), scale.astype(np.float32), (LIMIT / top).astype(np.float32))
 
 
