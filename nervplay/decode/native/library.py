@@ -301,8 +301,9 @@ class Pool:
     """
 
     def __init__(self, threads: int) -> None:
+        self.handle: int | None = None  # first, for `close` of one that was never made
         self._library = load()
-        self.handle: int | None = self._library.nk_pool_new(threads)
+        self.handle = self._library.nk_pool_new(threads)
         if not self.handle:
             raise MemoryError(f"no memory for {threads} threads")
 
