@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nervplay.bitstream.layout import Segment
+from nervplay.decode.base import plain_index
 from nervplay.decode.buffers import deliver
 from nervplay.decode.calibration import Progress
 from nervplay.decode.decoder import Decoder
@@ -191,12 +192,13 @@ class SegmentedDecoder(AheadDecoder):
 
     def stage_times(self, index: int = 0) -> tuple[StageTime, ...]:
         """Return the stages of the network whose frame it is, the first of two; see `Decoder.stage_times`."""
-        part = self._parts(Fraction(index))[0]
+        part = self._parts(Fraction(plain_index(index)))[0]
         with self._lock:
             return self._decoder(part.segment).stage_times(int(part.position))
 
     def _followed(self, index: int) -> list[_Part]:
         """Return the networks that make a frame; opens the next one in advance where frames follow each other."""
+        index = plain_index(index)
         parts = self._parts(Fraction(index))
         forward, self._last_index = 0 < index - self._last_index <= _STEP, index
         newest = parts[-1].segment

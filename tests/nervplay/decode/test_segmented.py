@@ -86,6 +86,7 @@ def test_frames_come_from_their_networks(path: Path, alone: list[Decoder]) -> No
         everything = list(decoder.frames())
         for index in (11, 0, 7, 3, 8):
             np.testing.assert_array_equal(decoder.frame(index), everything[index])
+            np.testing.assert_array_equal(decoder.frame(np.uint8(index)), everything[index])  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("index", "share"), [(6, 1 / 5), (7, 2 / 5), (8, 3 / 5), (9, 4 / 5)])
