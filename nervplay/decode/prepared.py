@@ -7,6 +7,7 @@ from typing import Generic, TypeVar
 import torch
 from torch import Tensor
 
+from nervplay.decode.frame_lock import FrameLock
 from nervplay.decode.loss import need
 from nervplay.decode.prefetch import AheadDecoder
 from nervplay.decode.tiles import Tiles
@@ -41,7 +42,7 @@ class PreparedDecoder(AheadDecoder, TorchDecoder, Generic[Made]):
         tiles: Tiles,
         video_db: float | None,
     ) -> None:
-        self._lock = threading.Lock()  # of what runs and the precision
+        self._lock = FrameLock()  # of what runs and the precision
         self._preparing = threading.Lock()
         self._programs: dict[str, Made] = {}
         self._integers = 0

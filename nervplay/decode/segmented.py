@@ -5,7 +5,6 @@ to the other in equal steps: with n frames known to both, frame k = 0 .. n - 1 o
 later network. Blending happens in float32, before rounding.
 """
 
-import threading
 from collections.abc import Callable
 from fractions import Fraction
 from typing import NamedTuple
@@ -18,6 +17,7 @@ from nervplay.decode.base import plain_index
 from nervplay.decode.buffers import deliver
 from nervplay.decode.calibration import Progress
 from nervplay.decode.decoder import Decoder
+from nervplay.decode.frame_lock import FrameLock
 from nervplay.decode.open_segments import OpenSegments
 from nervplay.decode.planes import write_yuv
 from nervplay.decode.prefetch import AheadDecoder
@@ -71,7 +71,7 @@ class SegmentedDecoder(AheadDecoder):
         super().__init__(spec, precision=precision)
         self._segments = segments
         self._open = OpenSegments(open_segment, progress)
-        self._lock = threading.RLock()  # of what is open, and of the frame that is made with it
+        self._lock = FrameLock()  # of what is open, and of the frame that is made with it
         self._last_index = 0
         try:
             first = self._decoder(0)

@@ -253,6 +253,8 @@ def load() -> ctypes.CDLL:
     Raises:
         CapabilityError: there is none and none can be built; the message says why.
     """
+    if _State.library is not None:
+        return _State.library
     with _State.lock:
         if _State.library is None and _State.reason is None:
             try:
