@@ -94,7 +94,8 @@ class SegmentedDecoder(AheadDecoder):
     @property
     def arithmetic(self) -> str:
         """What the decoder of the segment last used computes in."""
-        return self._open.newest.arithmetic
+        newest = self._open.newest
+        return newest.arithmetic if newest else super().arithmetic
 
     @property
     def continuous_time(self) -> bool:
@@ -178,6 +179,7 @@ class SegmentedDecoder(AheadDecoder):
             CapabilityError: between frames, and the architecture is not continuous in time or no network knows both.
             UsageError: the decoder is closed.
         """
+        self._check_position(position)
         if position.denominator == 1:
             return self.frame(int(position))
         before, after = self._parts(Fraction(int(position))), self._parts(Fraction(int(position) + 1))

@@ -108,6 +108,10 @@ def test_between_frames(path: Path, alone: list[Decoder]) -> None:
         np.testing.assert_array_equal(decoder.frame_at(Fraction(7)), decoder.frame(7))
         with pytest.raises(CapabilityError, match="no frame in common"):
             decoder.frame_at(Fraction(5, 2))
+        for outside in (Fraction(-1, 2), Fraction(23, 2)):
+            with pytest.raises(FrameIndexError, match=f"frame {outside} is outside the clip; its frames are 0 to 11"):
+                decoder.frame_at(outside)
+    assert decoder.arithmetic == "FP32", "a closed one says it, too"
 
 
 def test_open_segments_are_prepared() -> None:
