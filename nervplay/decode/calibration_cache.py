@@ -48,7 +48,7 @@ def cache_file(convolutions: Iterable[Conv], setting: str) -> Path:
     for conv in convolutions:
         digest.update(repr((conv.weight.shape, conv.size, conv.activation, conv.shuffle)).encode())
         digest.update(conv.weight.tobytes() + conv.bias.tobytes())
-    return user_cache() / "calibration" / digest.hexdigest()[:32]
+    return user_cache() / "calibration" / f"{digest.hexdigest()[:32]}.int8"
 
 
 def load(path: Path, convolutions: Sequence[Conv], rests: Sequence[str]) -> Calibration | None:
