@@ -68,7 +68,7 @@ class UnknownNameError(UsageError, LookupError):
 
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
         choices = sorted(known)
-        near = difflib.get_close_matches(name, choices, n=3, cutoff=0.6)
+        near = difflib.get_close_matches(str(name), choices, n=3, cutoff=0.6)
         hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(choices)}"
         super().__init__(f"unknown {kind} '{name}'; {hint}")
         self.kind, self.name = kind, name

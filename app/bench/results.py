@@ -10,6 +10,7 @@ import torch
 
 from nervplay import __version__
 from nervplay.bitstream.atomic import atomic_write
+from nervplay.errors import OutputError
 
 __all__ = ["device_name", "table_text", "write_table"]
 
@@ -62,7 +63,10 @@ def write_table(
     """Write `table_text` to a .tsv file, its folder made where it is missing; an older file is replaced.
 
     Raises:
-        OutputError: the file cannot be written.
+        OutputError: the folder or the file cannot be written.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"folder '{target.parent}' cannot be made: {error.strerror}; choose another target") from None
     atomic_write(target, table_text(command, device, columns, rows).encode(), overwrite=True)

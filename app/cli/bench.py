@@ -16,6 +16,7 @@ from app.cli.output import emit_fields, emit_json, emit_table, note, progress
 from app.core.clips import open_original
 from nervplay.codec import open_nerv
 from nervplay.decode import BACKENDS, PRECISIONS, resolve_device
+from nervplay.decode.opening import MOST_THREADS
 from nervplay.errors import UnknownNameError
 
 __all__ = ["command"]
@@ -38,7 +39,7 @@ COLUMNS = (
 @click.argument("file", type=NERV)
 @click.option("--source", type=SOURCE, metavar="SRC", help="Also measure PSNR against this clip.")
 @click.option("--frames", type=click.IntRange(min=2), default=24, show_default=True, help="Frames to stream.")
-@click.option("--threads", type=click.IntRange(min=1), help="Processor cores to use; default: all.")
+@click.option("--threads", type=click.IntRange(1, MOST_THREADS), help="Processor cores to use; default: all.")
 @click.option("--backend", "--backends", "backends", metavar="NAME,...", help="Only these; default: all.")
 @click.option("--precision", "--precisions", "precisions", metavar="NAME,...", help="Only these; default: all.")
 @click.option("-o", "--output", type=TARGET, metavar="DIR|OUT.tsv", help="Also write the table, with the commit.")

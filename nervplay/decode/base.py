@@ -1,5 +1,6 @@
 """What all decoders share: the clip's facts, streams that can be cancelled, the end. See `Decoder` for the contract."""
 
+import operator
 import threading
 import time
 from abc import ABC, abstractmethod
@@ -13,7 +14,16 @@ from nervplay.errors import FrameIndexError, UnknownNameError, UsageError
 from nervplay.video.source import Frame, Planes
 from nervplay.video.spec import VideoSpec
 
-__all__ = ["DecoderBase"]
+__all__ = ["DecoderBase", "plain_index"]
+
+
+def plain_index(index: int) -> int:
+    """Return a frame's index as an int: NumPy's small integers overflow, and tensors take them, and bools, for masks.
+
+    Raises:
+        TypeError: not a whole number.
+    """
+    return int(operator.index(index))
 
 
 class DecoderBase(ABC):

@@ -122,6 +122,10 @@ class CachedDecoder(DecoderBase):
         """Return how long each stage of a frame takes; see `Decoder.stage_times`."""
         return self._decoder.stage_times(index)
 
+    def prepare(self, precision: str) -> None:
+        """Make a precision ready in the decoder behind; see `Decoder.prepare`."""
+        self._decoder.prepare(precision)
+
     def set_precision(self, precision: str) -> None:
         """Change the arithmetic; frames of the other precisions are kept."""
         self._decoder.set_precision(precision)

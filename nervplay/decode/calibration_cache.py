@@ -1,12 +1,13 @@
-"""Where calibration is kept between two programs: a file in the user's cache for each network, engine and need."""
+"""Where calibration is kept between two programs: a file in the user's cache for each network, engine and need.
+
+A file is 32 bytes of SHA-256, and an archive of NumPy's with this hash.
+"""
 
 import hashlib
-import os
 from collections.abc import Iterable, Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,12 +15,14 @@ from numpy.typing import NDArray
 from nervplay.bitstream.atomic import atomic_write
 from nervplay.decode.lowering import Conv
 from nervplay.errors import OutputError
+from nervplay.user_cache import user_cache
 
 __all__ = ["Calibration", "Found", "Peaks", "cache_file", "load", "store"]
 
 Found = NDArray[Any]
 Peaks = dict[Conv, Found]
 _REST = "rest"
+_DIGEST = hashlib.sha256().digest_size
 
 
 class Calibration(NamedTuple):
@@ -41,12 +44,11 @@ def cache_file(convolutions: Iterable[Conv], setting: str) -> Path:
         convolutions: those that could have integer products.
         setting: all else that it depends on.
     """
-    digest = hashlib.sha256(f"5 {setting}".encode())
+    digest = hashlib.sha256(f"6 {setting}".encode())
     for conv in convolutions:
         digest.update(repr((conv.weight.shape, conv.size, conv.activation, conv.shuffle)).encode())
         digest.update(conv.weight.tobytes() + conv.bias.tobytes())
-    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return Path(base) / "nervplay" / "calibration" / f"{digest.hexdigest()[:32]}.npz"
+    return user_cache() / "calibration" / f"{digest.hexdigest()[:32]}.int8"
 
 
 def load(path: Path, convolutions: Sequence[Conv], rests: Sequence[str]) -> Calibration | None:
@@ -58,12 +60,18 @@ def load(path: Path, convolutions: Sequence[Conv], rests: Sequence[str]) -> Cali
         rests: what there can be beside integer products.
     """
     try:
-        data = BytesIO(path.read_bytes())  # of a path that is no archive, NumPy would leave the file open
-        with np.load(data, allow_pickle=False) as stored:
+        kept = path.read_bytes()
+    except OSError:
+        return None
+    digest, data = kept[:_DIGEST], kept[_DIGEST:]
+    if hashlib.sha256(data).digest() != digest:
+        return None  # cut short or altered: it is made again
+    try:
+        with np.load(BytesIO(data), allow_pickle=False) as stored:
             rest = str(stored[_REST])
             peaks = {convolutions[int(name)]: stored[name] for name in stored.files if name != _REST}
-    except (OSError, ValueError, IndexError, KeyError, EOFError, BadZipFile):
-        return None  # never made, or cut short: it is made again
+    except (ValueError, IndexError, KeyError):
+        return None  # of another network
     return Calibration(peaks, rest) if rest in rests else None
 
 
@@ -74,6 +82,6 @@ def store(path: Path, convolutions: Sequence[Conv], found: Calibration) -> None:
     np.savez(data, **(arrays | {_REST: np.array(found.rest)}))  # type: ignore[arg-type]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        atomic_write(path, data.getvalue(), overwrite=True)
+        atomic_write(path, hashlib.sha256(data.getvalue()).digest() + data.getvalue(), overwrite=True)
     except (OSError, OutputError):
         return

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from nervplay.decode.base import plain_index
 from nervplay.decode.buffers import check_buffer
 from nervplay.decode.calibration import Progress, calibrate
 from nervplay.decode.calibration_cache import Calibration
@@ -243,6 +244,7 @@ class NativeDecoder(PreparedDecoder[Program]):
 
     def stage_times(self, index: int = 0) -> tuple[StageTime, ...]:
         """Return the times of convolutions and parts of streams one by one, not chained; see `Decoder.stage_times`."""
+        index = plain_index(index)
         with self._lock, torch_threads(self._threads):
             self._network().check_index(index)
             known = self._in_use().peaks
@@ -256,6 +258,7 @@ class NativeDecoder(PreparedDecoder[Program]):
 
     def _run(self, index: int) -> Tensor:
         """Return frame `index`, float32 (1, 3, H, W), which the next call overwrites."""
+        index = plain_index(index)
         self._network().check_index(index)
         with torch_threads(self._threads):
             return self._tiles.join(map(self._in_use().run, self._tiles.items(index)))

@@ -67,9 +67,9 @@ class OpenSegments:
         self._stopped = threading.Event()
 
     @property
-    def newest(self) -> Decoder:
-        """The decoder used last."""
-        return next(reversed(self._open.values()))
+    def newest(self) -> Decoder | None:
+        """The decoder used last; None when all are closed."""
+        return next(reversed(self._open.values()), None)
 
     def all(self) -> list[Decoder]:
         """Return the open decoders, without one that is on its way."""

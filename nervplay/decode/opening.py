@@ -22,12 +22,15 @@ from nervplay.decode.torch_decoder import TorchDecoder, resolve_device
 from nervplay.decode.torch_fast import TorchFastDecoder
 from nervplay.errors import CapabilityError, UnknownNameError, UsageError
 
-__all__ = ["BACKENDS", "open_decoder"]
+__all__ = ["BACKENDS", "MOST_THREADS", "open_decoder"]
 
 BACKENDS = ("auto", "cuda", "native", "openvino", "torch-fast", "torch")
 """Names of backends: "torch" is the reference, eager PyTorch as the papers ran it; "torch-fast" the same with channels
 innermost; "native" our own kernels on the CPU; "openvino" that library, where it is installed; "cuda" graphs and our
 own kernels on a GPU; "auto" the fastest that can do it, which is never "openvino"."""
+
+MOST_THREADS = 1024
+"""More than processors have cores; the system refuses a process that asks for very many, or ends it."""
 
 _PLACES = {"cuda": "cuda", "native": "cpu", "openvino": "cpu", "torch-fast": "cpu"}
 """Kind of device of the backends that have only one."""
@@ -53,7 +56,7 @@ def open_decoder(
         device: "auto" (a GPU that works, or the CPU), "cpu", "cuda" or "cuda:N".
         precision: one of `PRECISIONS`.
         backend: one of `BACKENDS`; `Decoder.backend_note` says why "auto" took what it took.
-        threads: processor cores to use; None for all.
+        threads: processor cores to use, 1 to `MOST_THREADS`; None for all.
         progress: called with (steps done, steps in all) while "int8" is calibrated, which the first use of a file does;
             of a clip in several segments, for each of them when its turn comes, maybe from another thread.
         memory_budget: bytes of maps that may live at once; a network that would need more is decoded in rectangles,
@@ -109,8 +112,8 @@ def _check(precision: str, backend: str, threads: int | None, memory_budget: int
     for kind, name, known in (("precision", precision, PRECISIONS), ("backend", backend, BACKENDS)):
         if name not in known:
             raise UnknownNameError(kind, name, known)
-    if threads is not None and threads < 1:
-        raise UsageError(f"{threads} threads cannot decode; give 1 or more, or leave it out")
+    if threads is not None and not (isinstance(threads, int) and 1 <= threads <= MOST_THREADS):
+        raise UsageError(f"{threads} threads cannot decode; give 1 to {MOST_THREADS}, or leave it out")
     if memory_budget is not None and memory_budget < 1:
         raise UsageError(f"a memory budget of {memory_budget} bytes holds nothing; give 1 or more, or leave it out")
 

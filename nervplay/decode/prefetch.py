@@ -6,6 +6,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 from nervplay.decode.base import DecoderBase
+from nervplay.decode.frame_lock import make_frames_only, may_wait
 from nervplay.video.source import Frame, Planes
 
 __all__ = ["AheadDecoder", "ahead"]
@@ -19,6 +20,8 @@ def ahead(
 ) -> Iterator[Item]:
     """Yield decode(index) for all indices, one of them in advance.
 
+    Whoever ends it early waits for what is under way, unless that needs a `FrameLock` that the same thread has.
+
     Args:
         decode: safe to be called from another thread while the caller calls it, too.
         indices: of frames, or whatever else `decode` takes, in order.
@@ -28,29 +31,29 @@ def ahead(
     Raises:
         Exception: what `decode` raised, when the item's turn comes.
     """
-    with ThreadPoolExecutor(1, thread_name_prefix="nervplay-ahead") as worker:
-        pending: tuple[Index, int, Future[Item]] | None = None
-        following = iter(indices)
-        try:
-            while not cancelled.is_set():
-                if pending is None:
-                    index = next(following, None)
-                    if index is None:
-                        return
-                    pending = (index, setting(), worker.submit(decode, index))
-                index, made_under, future = pending
-                item = future.result()
-                if made_under != setting():
-                    item = decode(index)
-                upcoming = next(following, None)
-                pending = None if upcoming is None else (upcoming, setting(), worker.submit(decode, upcoming))
-                if cancelled.is_set():
+    worker = ThreadPoolExecutor(1, thread_name_prefix="nervplay-ahead", initializer=make_frames_only)
+    pending: tuple[Index, int, Future[Item]] | None = None
+    following = iter(indices)
+    try:
+        while not cancelled.is_set():
+            if pending is None:
+                index = next(following, None)
+                if index is None:
                     return
-                yield item
-                if upcoming is None:
-                    return
-        finally:
-            worker.shutdown(wait=True, cancel_futures=True)
+                pending = (index, setting(), worker.submit(decode, index))
+            index, made_under, future = pending
+            item = future.result()
+            if made_under != setting():
+                item = decode(index)
+            upcoming = next(following, None)
+            pending = None if upcoming is None else (upcoming, setting(), worker.submit(decode, upcoming))
+            if cancelled.is_set():
+                return
+            yield item
+            if upcoming is None:
+                return
+    finally:
+        worker.shutdown(wait=may_wait(), cancel_futures=True)
 
 
 class AheadDecoder(DecoderBase):

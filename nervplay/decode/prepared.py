@@ -7,6 +7,7 @@ from typing import Generic, TypeVar
 import torch
 from torch import Tensor
 
+from nervplay.decode.frame_lock import FrameLock
 from nervplay.decode.loss import need
 from nervplay.decode.prefetch import AheadDecoder
 from nervplay.decode.tiles import Tiles
@@ -41,7 +42,7 @@ class PreparedDecoder(AheadDecoder, TorchDecoder, Generic[Made]):
         tiles: Tiles,
         video_db: float | None,
     ) -> None:
-        self._lock = threading.Lock()  # of what runs and the precision
+        self._lock = FrameLock()  # of what runs and the precision
         self._preparing = threading.Lock()
         self._programs: dict[str, Made] = {}
         self._integers = 0
@@ -81,8 +82,12 @@ class PreparedDecoder(AheadDecoder, TorchDecoder, Generic[Made]):
         if name in self._programs:
             return  # another one, which is being made, may take long
         with self._preparing:  # frames go on being decoded meanwhile
-            if name not in self._programs:
-                self._programs[name] = self._program(name)
+            if name in self._programs:
+                return
+            made = self._program(name)
+            with self._lock:
+                self._check_open()  # that may have taken long
+                self._programs[name] = made
 
     def set_precision(self, precision: str) -> None:
         """Change the arithmetic; the next frame uses it. The first "int8" of a file is calibrated.

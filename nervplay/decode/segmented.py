@@ -5,7 +5,6 @@ to the other in equal steps: with n frames known to both, frame k = 0 .. n - 1 o
 later network. Blending happens in float32, before rounding.
 """
 
-import threading
 from collections.abc import Callable
 from fractions import Fraction
 from typing import NamedTuple
@@ -14,9 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nervplay.bitstream.layout import Segment
+from nervplay.decode.base import plain_index
 from nervplay.decode.buffers import deliver
 from nervplay.decode.calibration import Progress
 from nervplay.decode.decoder import Decoder
+from nervplay.decode.frame_lock import FrameLock
 from nervplay.decode.open_segments import OpenSegments
 from nervplay.decode.planes import write_yuv
 from nervplay.decode.prefetch import AheadDecoder
@@ -70,7 +71,7 @@ class SegmentedDecoder(AheadDecoder):
         super().__init__(spec, precision=precision)
         self._segments = segments
         self._open = OpenSegments(open_segment, progress)
-        self._lock = threading.RLock()  # of what is open, and of the frame that is made with it
+        self._lock = FrameLock()  # of what is open, and of the frame that is made with it
         self._last_index = 0
         try:
             first = self._decoder(0)
@@ -93,7 +94,8 @@ class SegmentedDecoder(AheadDecoder):
     @property
     def arithmetic(self) -> str:
         """What the decoder of the segment last used computes in."""
-        return self._open.newest.arithmetic
+        newest = self._open.newest
+        return newest.arithmetic if newest else super().arithmetic
 
     @property
     def continuous_time(self) -> bool:
@@ -177,6 +179,7 @@ class SegmentedDecoder(AheadDecoder):
             CapabilityError: between frames, and the architecture is not continuous in time or no network knows both.
             UsageError: the decoder is closed.
         """
+        self._check_position(position)
         if position.denominator == 1:
             return self.frame(int(position))
         before, after = self._parts(Fraction(int(position))), self._parts(Fraction(int(position) + 1))
@@ -191,12 +194,13 @@ class SegmentedDecoder(AheadDecoder):
 
     def stage_times(self, index: int = 0) -> tuple[StageTime, ...]:
         """Return the stages of the network whose frame it is, the first of two; see `Decoder.stage_times`."""
-        part = self._parts(Fraction(index))[0]
+        part = self._parts(Fraction(plain_index(index)))[0]
         with self._lock:
             return self._decoder(part.segment).stage_times(int(part.position))
 
     def _followed(self, index: int) -> list[_Part]:
         """Return the networks that make a frame; opens the next one in advance where frames follow each other."""
+        index = plain_index(index)
         parts = self._parts(Fraction(index))
         forward, self._last_index = 0 < index - self._last_index <= _STEP, index
         newest = parts[-1].segment

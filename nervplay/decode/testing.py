@@ -5,7 +5,7 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
-from nervplay.decode.base import DecoderBase
+from nervplay.decode.base import DecoderBase, plain_index
 from nervplay.decode.buffers import deliver
 from nervplay.decode.planes import write_yuv
 from nervplay.errors import UsageError
@@ -56,6 +56,7 @@ class FakeDecoder(DecoderBase):
             FrameIndexError: index outside 0 .. T - 1.
             UsageError: the decoder is closed, or `out` does not fit.
         """
+        index = plain_index(index)
         self._check_position(index)
         rows, columns = np.mgrid[: self._spec.height, : self._spec.width]
         picture = np.stack([columns + 4 * index, rows + 2 * index, columns + rows], axis=2).astype(np.uint8)

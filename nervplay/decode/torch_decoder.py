@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from nervplay.decode.base import DecoderBase
+from nervplay.decode.base import DecoderBase, plain_index
 from nervplay.decode.buffers import deliver
 from nervplay.decode.planes import write_yuv
 from nervplay.decode.rounding import to_uint8
@@ -166,6 +166,7 @@ class TorchDecoder(DecoderBase):
     @torch.inference_mode()
     def _run(self, index: int) -> Tensor:
         """Return frame `index` as the network gives it, (1, 3, H, W) on the device."""
+        index = plain_index(index)
         self._network().check_index(index)
         with torch_threads(self._threads):
             return self._made(torch.tensor([index], device=self._device))

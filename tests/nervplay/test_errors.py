@@ -41,6 +41,7 @@ def test_unknown_name_offers_the_nearest() -> None:
         "unknown preset 'hnerv-tinny'; did you mean hnerv-tiny?"
     )
     assert "known: a, b" in str(errors.UnknownNameError("metric", "zzzz", ["b", "a"]))
+    assert "unknown metric 'None'" in str(errors.UnknownNameError("metric", None, ["a"]))  # type: ignore[arg-type]
 
 
 def test_frame_index_names_the_range() -> None:

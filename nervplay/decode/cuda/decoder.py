@@ -26,6 +26,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from nervplay.decode.base import plain_index
 from nervplay.decode.buffers import check_buffer, deliver
 from nervplay.decode.calibration import Progress, calibrate
 from nervplay.decode.carried import Records, to_record
@@ -297,6 +298,7 @@ class CudaDecoder(TorchDecoder):
             FrameIndexError: index outside 0 .. T - 1.
             UsageError: the decoder is closed.
         """
+        index = plain_index(index)
         self._network().check_index(index)
         return self._ready[self._precision].lanes[0].compute(index)
 
@@ -391,6 +393,7 @@ class CudaDecoder(TorchDecoder):
 
     def _start(self, index: int, output: Output, number: int = 0) -> Pending:
         """Start a frame in a lane; the second one is made when it is first wanted, and memory allows it."""
+        index = plain_index(index)
         self._network().check_index(index)
         ready = self._ready[self._precision]
         if number == len(ready.lanes) == 1:

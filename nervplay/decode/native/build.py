@@ -103,7 +103,6 @@ def build(folder: Path) -> Path:
     compiler = find_compiler()
     if compiler is None:
         raise BuildError("no C compiler is here (cc, gcc or clang)")
-    _LOG.info("compiling the native kernels with %s: some ten seconds, once for this version", compiler)
     variants = dict(X86) if platform.machine().lower() in ("x86_64", "amd64") else {}
     with contextlib.ExitStack() as stack:
         try:
@@ -111,6 +110,7 @@ def build(folder: Path) -> Path:
             work = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="nervplay-build-")))
         except OSError as error:
             raise BuildError(f"the kernels cannot be written to {folder}: {error.strerror}") from None
+        _LOG.info("compiling the native kernels with %s: some ten seconds, once for this version", compiler)
         jobs = []
         for name, flags in {**variants, "generic": ""}.items():
             common = [*FLAGS, f"-DNK_NAME={name}", *flags.split()]
@@ -126,6 +126,8 @@ def build(folder: Path) -> Path:
         try:
             objects = [str(path) for path in sorted(work.glob("*.o"))]
             run_compiler(compiler, ["-shared", "-pthread", *objects, "-o", str(part), "-lm"])
+            with part.open("rb") as written:
+                os.fsync(written.fileno())  # else a machine that stops may have the name and not the content
             part.replace(target)
         finally:
             part.unlink(missing_ok=True)

@@ -2,7 +2,6 @@
 
 import ctypes
 import logging
-import os
 import threading
 from ctypes import POINTER, c_char_p, c_float, c_int, c_int32, c_int64, c_void_p
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import ClassVar, NamedTuple
 
 from nervplay.decode.native.build import BuildError, build, library_name
 from nervplay.errors import CapabilityError
+from nervplay.user_cache import user_cache
 
 __all__ = [
     "ABI",
@@ -204,12 +204,6 @@ class _State:
     reason: str | None = None
 
 
-def _cache() -> Path:
-    """Return the folder of built libraries in the user's cache."""
-    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return Path(base) / "nervplay" / "kernels"
-
-
 def _declare(library: ctypes.CDLL) -> ctypes.CDLL:
     """Give the functions of the library their types."""
     for name in ("count", "supported", "adds_apart", "lanes", "panel"):
@@ -239,7 +233,7 @@ def _find() -> ctypes.CDLL:
     """
     shipped = Path(__file__).resolve().parent / library_name()
     try:
-        library = ctypes.CDLL(str(shipped if shipped.is_file() else build(_cache())))
+        library = ctypes.CDLL(str(shipped if shipped.is_file() else build(user_cache() / "kernels")))
     except OSError as error:
         raise BuildError(f"the library cannot be loaded: {error}") from None
     if library.nk_abi() != ABI:
@@ -253,6 +247,8 @@ def load() -> ctypes.CDLL:
     Raises:
         CapabilityError: there is none and none can be built; the message says why.
     """
+    if _State.library is not None:
+        return _State.library
     with _State.lock:
         if _State.library is None and _State.reason is None:
             try:
@@ -301,8 +297,9 @@ class Pool:
     """
 
     def __init__(self, threads: int) -> None:
+        self.handle: int | None = None  # first, for `close` of one that was never made
         self._library = load()
-        self.handle: int | None = self._library.nk_pool_new(threads)
+        self.handle = self._library.nk_pool_new(threads)
         if not self.handle:
             raise MemoryError(f"no memory for {threads} threads")
 

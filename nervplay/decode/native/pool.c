@@ -2,13 +2,15 @@
    items are taken by whoever is free, so which thread computes an item is open and must not matter. Two threads begin at
    the ends of a run of items of their own, and help others when they have met: threads then mostly find in their own cache
    what they wrote in the call before, which is worth a third of the time where cores share no cache. A call waits for
-   items, not for threads: one that the system has not woken yet, because others need its core, holds up nothing. */
+   items, not for threads: one that the system has not woken yet, because others need its core, holds up nothing. In a
+   forked process the threads are not there: who calls does all items, and nobody waits for a thread's end. */
 #include "nk.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #if defined(__linux__)
 #include <sys/mman.h>
 #endif
@@ -23,6 +25,7 @@ typedef struct {
 
 struct nk_pool {
     int threads;
+    pid_t owner; /* the process that has the threads */
     pthread_t *handles;
     pthread_mutex_t lock;
     pthread_cond_t wake, idle;
@@ -109,7 +112,7 @@ nk_pool *nk_pool_new(int threads) {
     pthread_mutex_init(&pool->lock, NULL);
     pthread_cond_init(&pool->wake, NULL);
     pthread_cond_init(&pool->idle, NULL);
-    pool->threads = 1;
+    pool->threads = 1, pool->owner = getpid();
     for (int i = 1; i < threads; i++) { /* fewer threads than asked for are no failure */
         nk_seat *seat = malloc(sizeof *seat);
         if (!seat) break;
@@ -125,12 +128,14 @@ nk_pool *nk_pool_new(int threads) {
 
 void nk_pool_free(nk_pool *pool) {
     if (!pool) return;
-    atomic_store(&pool->stop, 1);
-    begin_round(pool);
-    for (int i = 1; i < pool->threads; i++) pthread_join(pool->handles[i], NULL);
-    pthread_mutex_destroy(&pool->lock);
-    pthread_cond_destroy(&pool->wake);
-    pthread_cond_destroy(&pool->idle);
+    if (getpid() == pool->owner) {
+        atomic_store(&pool->stop, 1);
+        begin_round(pool);
+        for (int i = 1; i < pool->threads; i++) pthread_join(pool->handles[i], NULL);
+        pthread_mutex_destroy(&pool->lock);
+        pthread_cond_destroy(&pool->wake);
+        pthread_cond_destroy(&pool->idle); /* waits for sleepers, which a forked process has on paper only */
+    }
     free(pool->handles);
     free(pool->runs);
     free(pool->memory);
@@ -156,7 +161,7 @@ void *nk_pool_memory(nk_pool *pool, size_t size) {
 int nk_pool_threads(const nk_pool *pool) { return pool->threads; }
 
 void nk_parallel(nk_pool *pool, nk_task task, void *context, int items) {
-    if (pool->threads == 1 || items <= 1) {
+    if (pool->threads == 1 || items <= 1 || getpid() != pool->owner) {
         for (int item = 0; item < items; item++) task(context, item, 0);
         return;
     }

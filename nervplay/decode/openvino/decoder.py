@@ -10,7 +10,7 @@ Precisions, by what is really computed:
 
 from torch import Tensor
 
-from nervplay.decode.base import DecoderBase
+from nervplay.decode.base import DecoderBase, plain_index
 from nervplay.decode.calibration import Progress, calibrate
 from nervplay.decode.carried import Records, to_record
 from nervplay.decode.graph import UntraceableError, trace
@@ -142,6 +142,7 @@ class OpenvinoDecoder(PreparedDecoder[OpenvinoProgram]):
 
     def _run(self, index: int) -> Tensor:
         """Return frame `index`, float32 (1, 3, H, W)."""
+        index = plain_index(index)
         with self._lock, torch_threads(self._threads):
             self._network().check_index(index)
             return self._tiles.join(map(self._in_use().run, self._tiles.items(index)))

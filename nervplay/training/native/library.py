@@ -13,6 +13,7 @@ import torch
 
 from nervplay.decode.native.build import BuildError
 from nervplay.training.native.build import build
+from nervplay.user_cache import user_cache
 
 __all__ = ["ABI", "Kernels", "kernels"]
 
@@ -123,19 +124,13 @@ class _State:
 os.register_at_fork(after_in_child=_State.fork)
 
 
-def _cache() -> Path:
-    """Return the folder of built libraries in the user's cache."""
-    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return Path(base) / "nervplay" / "kernels"
-
-
 def kernels() -> Kernels | None:
     """Return the kernels, None where there is no compiler; the first call on a computer compiles, for some seconds."""
     with _State.lock:
         if not _State.searched:
             _State.searched = True
             try:
-                _State.found = Kernels(build(_cache()))
+                _State.found = Kernels(build(user_cache() / "kernels"))
             except BuildError as error:
                 _LOG.info("fits run without native kernels: %s", error)
         return _State.found

@@ -55,7 +55,7 @@ def test_json(nervplay, small_nerv: Path) -> None:
     [
         (["--precision", "fp33"], 2, "unknown precision 'fp33'"),
         (["--backend", "auto"], 2, "unknown backend 'auto'"),
-        (["--threads", "0"], 2, "x>=1"),
+        (["--threads", "0"], 2, "1<=x<=1024"),
         (["--device", "gpu"], 2, "not a device"),
         (["-o", "a.csv"], 2, "must end with .tsv"),
     ],

@@ -56,4 +56,4 @@ def test_an_interrupted_calibration_leaves_nothing(
     with pytest.raises(KeyboardInterrupt):
         decoding.open_logged(small_nerv, device="cpu", precision="int8")
     assert bars[0][1:] == [1, 2, 3, "gone"]
-    assert not list(tmp_path.rglob("*.npz*"))
+    assert not list(tmp_path.rglob("*.int8*"))

@@ -309,7 +309,7 @@ def test_closing_ends_a_calibration(qtbot, make_engine, small_nerv: Path, calibr
     go_on.set()
     qtbot.waitUntil(lambda: not threads("nervplay-prepare"), timeout=20_000)
     assert slot.preparing == ("", 0.0)
-    assert not list(tmp_path.rglob("*.npz*"))
+    assert not list(tmp_path.rglob("*.int8*"))
 
 
 def test_a_source_that_opens_in_int8_says_how_far_it_is_and_can_be_given_up(

@@ -8,7 +8,7 @@ import pytest
 from nervplay.decode import Decoder
 from nervplay.decode.cache import CachedDecoder
 from nervplay.decode.testing import FakeDecoder
-from nervplay.errors import FrameIndexError, UsageError
+from nervplay.errors import CapabilityError, FrameIndexError, UsageError
 from nervplay.video.source import FrameSource
 from nervplay.video.spec import VideoSpec
 
@@ -87,6 +87,15 @@ def test_refusals() -> None:
     assert decoder.kept_bytes == 0
     with pytest.raises(UsageError, match="closed"):
         decoder.frame(0)
+
+
+def test_precisions_are_prepared_behind() -> None:
+    class Preparing(FakeDecoder):
+        def prepare(self, precision: str) -> None:
+            raise CapabilityError(f"no {precision} here")
+
+    with pytest.raises(CapabilityError, match="no int8 here"):
+        CachedDecoder(Preparing(SPEC), 0).prepare("int8")
 
 
 def test_samples_of_yuv_are_passed_through() -> None:

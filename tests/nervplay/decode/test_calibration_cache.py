@@ -1,5 +1,7 @@
 """The user's cache of calibrations: whole, of one network and one setting, or nothing."""
 
+from hashlib import sha256
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -51,10 +53,14 @@ def test_what_is_damaged_or_of_another_kind_is_nothing(convs: list[Conv]) -> Non
     whole = path.read_bytes()
     assert load(path, convs, ("float32",)) is None, "no such rest here"
     assert load(path, convs[:2], RESTS) is None, "fewer convolutions"
-    for damaged in (b"", whole[:60], whole[:-30], b"noise" * 40):
+    encrypted = bytearray(whole)
+    encrypted[whole.index(b"PK\x01\x02") + 8] |= 1
+    for damaged in (b"", whole[:60], whole[:-30], b"noise" * 40, bytes(encrypted)):
         path.write_bytes(damaged)
         assert load(path, convs, RESTS) is None
-    np.savez(path, **{"0": np.ones(3)})  # type: ignore[arg-type]
+    other = BytesIO()
+    np.savez(other, **{"0": np.ones(3)})  # type: ignore[arg-type]
+    path.write_bytes(sha256(other.getvalue()).digest() + other.getvalue())
     assert load(path, convs, RESTS) is None, "it does not say what the rest is"
 
 

@@ -78,6 +78,15 @@ def test_index_outside(opened: Callable[[], Decoder], index: int) -> None:
         decoder.frame(index)
 
 
+def test_index_of_any_whole_kind(opened: Callable[[], Decoder]) -> None:
+    with opened() as decoder:
+        second = decoder.frame(1)
+        for index in (True, np.uint8(1), np.int16(1), np.int64(1)):
+            np.testing.assert_array_equal(decoder.frame(index), second)
+        with pytest.raises(TypeError):
+            decoder.frame(1.0)  # type: ignore[arg-type]
+
+
 def test_float_frame_rounds_to_frame(opened: Callable[[], Decoder]) -> None:
     with opened() as decoder:
         values, rounded = decoder.float_frame(4), decoder.frame(4)

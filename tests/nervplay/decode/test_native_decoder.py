@@ -10,6 +10,7 @@ from decoder_networks import SPEC, TINY, network
 
 from nervplay.decode import NativeDecoder, TorchDecoder
 from nervplay.decode.graph import UntraceableError, trace
+from nervplay.decode.program import Program
 from nervplay.errors import CapabilityError, FrameIndexError, UnknownNameError, UsageError
 from nervplay.models import VideoModel
 
@@ -81,6 +82,20 @@ def test_preparing_in_the_background(model: VideoModel) -> None:
         decoder.set_precision("int8")
         decoder.frame(1)
         assert all(np.array_equal(frame, frames[0]) for frame in frames)
+
+
+def test_closed_while_a_precision_is_prepared(model: VideoModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    decoder = NativeDecoder(model, SPEC)
+    made = decoder._program
+
+    def program(name: str) -> Program:
+        decoder.close()
+        return made(name)
+
+    monkeypatch.setattr(decoder, "_program", program)
+    with pytest.raises(UsageError, match="closed"):
+        decoder.prepare("int8")
+    assert decoder._programs == {}, "its weights are freed"
 
 
 def test_between_frames_as_the_reference() -> None:

@@ -109,8 +109,9 @@ def test_refusals(tmp_path: Path) -> None:
         open_decoder(video, backend="natve")
     with pytest.raises(UnknownNameError, match="precision"):
         open_decoder(video, precision="fp33")
-    with pytest.raises(UsageError, match="0 threads"):
-        open_decoder(video, threads=0)
+    for threads in (0, 1025, 1 << 32, 1.5):
+        with pytest.raises(UsageError, match=f"{threads} threads .* give 1 to 1024"):
+            open_decoder(video, threads=threads)  # type: ignore[arg-type]
 
 
 def test_a_gpu_that_is_not_there(tmp_path: Path) -> None:

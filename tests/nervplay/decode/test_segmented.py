@@ -86,6 +86,7 @@ def test_frames_come_from_their_networks(path: Path, alone: list[Decoder]) -> No
         everything = list(decoder.frames())
         for index in (11, 0, 7, 3, 8):
             np.testing.assert_array_equal(decoder.frame(index), everything[index])
+            np.testing.assert_array_equal(decoder.frame(np.uint8(index)), everything[index])  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("index", "share"), [(6, 1 / 5), (7, 2 / 5), (8, 3 / 5), (9, 4 / 5)])
@@ -107,6 +108,10 @@ def test_between_frames(path: Path, alone: list[Decoder]) -> None:
         np.testing.assert_array_equal(decoder.frame_at(Fraction(7)), decoder.frame(7))
         with pytest.raises(CapabilityError, match="no frame in common"):
             decoder.frame_at(Fraction(5, 2))
+        for outside in (Fraction(-1, 2), Fraction(23, 2)):
+            with pytest.raises(FrameIndexError, match=f"frame {outside} is outside the clip; its frames are 0 to 11"):
+                decoder.frame_at(outside)
+    assert decoder.arithmetic == "FP32", "a closed one says it, too"
 
 
 def test_open_segments_are_prepared() -> None:

@@ -61,6 +61,8 @@ def test_a_small_budget_changes_no_frame(model: VideoModel, backend: str) -> Non
             assert np.abs(tiled.float_frame(index) - exact).max() < 3e-6
             assert differing(tiled.frame(index), whole.frame(index)) <= 2
             assert tiled.float_frame(index).tobytes() == tiled.float_frame(index).tobytes()
+        small = np.int8(5)  # times the rectangles of a frame it would leave its range
+        np.testing.assert_array_equal(tiled.float_frame(small), tiled.float_frame(5))  # type: ignore[arg-type]
         between = Fraction(5, 2)
         assert differing(tiled.frame_at(between), whole.frame_at(between)) <= 2
 

@@ -1,6 +1,9 @@
 """The threads of the kernels: each item of work is done once, whoever does it."""
 
 import ctypes
+import os
+import subprocess
+import sys
 import threading
 import time
 from collections import Counter
@@ -67,3 +70,30 @@ def test_threads_that_are_held_up_are_helped(library: ctypes.CDLL) -> None:
         library.nk_pool_free(pool)
     assert left == 1
     assert rest.is_set()
+
+
+FORKED = """
+import ctypes, os, signal, sys, time
+
+library = ctypes.CDLL(sys.argv[1])
+TASK = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int, ctypes.c_int)
+library.nk_pool_new.restype = ctypes.c_void_p
+pool, done = ctypes.c_void_p(library.nk_pool_new(3)), []
+task = TASK(lambda _, item, worker: done.append((item, worker)))
+library.nk_parallel(pool, task, None, 50)
+done.clear()
+time.sleep(0.2)  # its threads fall asleep: a forked process would wait for sleepers
+if not (child := os.fork()):
+    signal.alarm(20)
+    library.nk_parallel(pool, task, None, 50)
+    library.nk_pool_free(pool)
+    os._exit(done != [(item, 0) for item in range(50)])
+sys.exit(os.waitpid(child, 0)[1])
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes cannot be copied here")
+def test_a_forked_process_works_alone_and_waits_for_nobody(library: ctypes.CDLL) -> None:
+    """Neither its work nor the end of its pool needs threads that were left behind."""
+    done = subprocess.run([sys.executable, "-c", FORKED, library._name], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

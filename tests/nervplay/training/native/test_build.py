@@ -9,6 +9,7 @@ import torch
 from nervplay.decode.native.build import BuildError
 from nervplay.training.native import build, library
 from nervplay.training.native.library import Kernels
+from nervplay.user_cache import user_cache
 
 
 def test_a_library_that_is_there_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -65,4 +66,4 @@ def test_another_interface_is_refused(
 ) -> None:
     monkeypatch.setattr(library, "ABI", library.ABI + 1)
     with pytest.raises(BuildError, match="has interface"):
-        Kernels(build.build(library._cache()))
+        Kernels(build.build(user_cache() / "kernels"))
