@@ -9,6 +9,8 @@ demo: ## fit nothing, show everything: the bundled model as MP4, contact sheet a
 	@tools/setup.sh run
 	@$(VENV)/nervplay demo -o $(DEMO)
 
+# Some hundred processes that tests start would compile the packages again and again where the shell forbids bytecode.
+test: export PYTHONDONTWRITEBYTECODE =
 test: setup ## linters, type checks, import floors, all tests but the slow ones, a minute of fuzzing
 	@$(MAKE) --no-print-directory -j2 lint kernels fuzz
 	@OMP_NUM_THREADS=1 $(VENV)/python -m pytest -m "not slow and not cuda" -n auto --dist loadfile

@@ -77,6 +77,25 @@ def _private_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
+@pytest.fixture
+def trusted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Checkpoints are converted in this process, without the child: the golden ones are our own, a child takes seconds.
+
+    The child has its own tests (tests/nervplay/codec/test_official_load.py), and one with each family of checkpoints.
+    """
+    from nervplay.codec import official_load
+    from nervplay.codec.official_child import convert
+    from nervplay.errors import CheckpointError
+
+    def convert_here(path: Path, target: Path) -> None:
+        try:
+            convert(str(path), str(target))
+        except Exception as error:
+            raise CheckpointError(f"{path}: {error}") from error
+
+    monkeypatch.setattr(official_load, "_convert", convert_here)
+
+
 TOKENS = {"hf_alice_secret": "alice", "hf_bob_secret": "bob"}
 
 

@@ -3,6 +3,7 @@
 out  {"done": 3, "total": 132} or with "what" ...   {"ok": true, "message": "...", ...}
 """
 
+import gc
 import json
 import os
 import signal
@@ -48,5 +49,7 @@ def run_child(work: Callable[[dict[str, Any]], Mapping[str, Any]], niceness: int
     except NervplayError as error:
         _say({"ok": False, "message": str(error)})
         return error.exit_code
+    finally:
+        gc.freeze()  # the process ends: its last collection, of all that PyTorch is, would take half a second
     _say({"ok": True, **words})
     return 0

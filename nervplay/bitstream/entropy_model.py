@@ -149,7 +149,7 @@ def _least_cost(counts: NDArray[np.int64]) -> float:
 
 def _histograms(counts: NDArray[np.int64], raw_bits: int, first: int, bar: int) -> Iterator[_Offer]:
     """Yield the histograms of the trimmed `counts` (first and last above 0) that may take less than `bar` bytes."""
-    size, occurring = counts.size, int((counts > 0).sum())
+    size, occurring = counts.size, np.count_nonzero(counts)
     place = varint(first) + varint(size)
     if size > 1 and 1 + len(place) + _coded_bytes(counts, raw_bits, _least_cost(counts)) >= bar:
         return

@@ -32,12 +32,16 @@ _SEARCH = ((5, 4), (17, 16))  # factors by which a width is moved, coarse to fin
 
 
 @cache
-def _halvings() -> tuple[int, ...]:
-    """Return 2**30 * 2**-(2**-j) for j = 1 .. 10, floored at every root."""
-    roots = [math.isqrt(_ONE * _ONE // 2)]
-    while len(roots) < _FRACTION:
-        roots.append(math.isqrt(roots[-1] * _ONE))
-    return tuple(roots)
+def _fractions() -> NDArray[np.int64]:
+    """Return 2**30 * 2**-(n / 2**10), int64 (2**10,): products of the roots 2**-(2**-j), j = 1 .. 10, each floored."""
+    steps = np.arange(1 << _FRACTION)
+    weights, root = np.full(steps.size, _ONE, np.int64), _ONE // 2
+    for bit in reversed(range(_FRACTION)):
+        root = math.isqrt(root * _ONE)
+        taken = (steps >> bit & 1).astype(bool)
+        weights[taken] = weights[taken] * root >> 30
+    weights.flags.writeable = False
+    return weights
 
 
 @lru_cache(maxsize=2048)
@@ -56,11 +60,7 @@ def _weights(size: int, shape: int, width: int) -> NDArray[np.int64]:
         power *= ratio  # at most 2**256
     exponent = np.minimum(np.sqrt(np.sqrt(power)), _LARGEST)
     fixed = np.floor(exponent * float(1 << _FRACTION)).astype(np.int64)
-    weights = np.full(size, _ONE, np.int64)
-    for bit, root in enumerate(_halvings(), start=1):
-        taken = (fixed >> (_FRACTION - bit) & 1).astype(bool)
-        weights[taken] = weights[taken] * root >> 30
-    shifted: NDArray[np.int64] = weights >> (fixed >> _FRACTION)
+    shifted: NDArray[np.int64] = _fractions()[fixed & (1 << _FRACTION) - 1] >> (fixed >> _FRACTION)
     return shifted
 
 

@@ -25,10 +25,9 @@ def normalise(counts: NDArray[np.int64], precision: int) -> NDArray[np.int64]:
         precision: log2 of the sum.
     """
     total = 1 << precision
-    table = np.where(counts > 0, np.maximum(counts * total // counts.sum(), 1), 0)
+    table: NDArray[np.int64] = np.maximum(counts * total // counts.sum(), counts > 0)
     # Rare symbols were rounded up: pay from the most frequent ones. Otherwise something is left: give it to them.
-    order = np.lexsort((np.arange(table.size), -table))
-    order = order[table[order] > 0]
+    order = np.argsort(-table, kind="stable")
     missing = total - int(table.sum())
     while missing:
         if missing > 0:

@@ -43,8 +43,9 @@ def shares(weights: NDArray[np.int64]) -> NDArray[np.int64]:
         weights: int64 (A,), A <= 4096, each 0 .. 2**30.
     """
     ends = np.cumsum(weights)
+    total = int(ends[-1])
     ends *= (1 << PRECISION) - weights.size
-    ends //= int(weights.sum())
+    ends //= total
     ends[1:] -= ends[:-1].copy()
     ends += 1
     return ends

@@ -4,6 +4,7 @@
 runs here, where `nervplay.codec.official_load` can end it. Usage: official_child.py CHECKPOINT OUT BYTES
 """
 
+import gc
 import resource
 import sys
 from collections.abc import Iterator
@@ -71,4 +72,6 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    code = main(sys.argv[1:])
+    gc.freeze()  # the process ends: its last collection, of all that PyTorch is, would take half a second
+    sys.exit(code)

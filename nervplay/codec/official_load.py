@@ -110,25 +110,34 @@ def load_tensors(path: str | Path) -> dict[str, Tensor]:
         CheckpointError: a file that is none, is damaged, or asks for more than tensors, memory or time allow.
     """
     path = _checked(path)
-    child = Path(__file__).with_name("official_child.py")
     with tempfile.TemporaryDirectory(prefix="nervplay-") as folder:
         target = Path(folder) / "tensors.safetensors"
-        allowance = 4 * path.stat().st_size + _SPARE_MEMORY
-        try:
-            # -P: the folder of the child's file stays off its import path, where our module names could hide others.
-            done = subprocess.run(  # noqa: S603 - our own interpreter and file; the path is one argument, no shell
-                [sys.executable, "-P", str(child), str(path), str(target), str(allowance)],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
-                text=True,
-                timeout=_SECONDS,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            raise _refuse(path, f"loading it took more than {_SECONDS} seconds") from None
-        if done.returncode:
-            lines = done.stderr.strip().splitlines() or [f"the loading process ended with {done.returncode}"]
-            raise _refuse(path, lines[-1])
+        _convert(path, target)
         tensors: dict[str, Tensor] = load_file(target)
     return tensors
+
+
+def _convert(path: Path, target: Path) -> None:
+    """Have a child process write the tensors of a checkpoint to `target`, as safetensors.
+
+    Raises:
+        CheckpointError: it asks for more than tensors, memory or time allow.
+    """
+    child = Path(__file__).with_name("official_child.py")
+    allowance = 4 * path.stat().st_size + _SPARE_MEMORY
+    try:
+        # -P: the folder of the child's file stays off its import path, where our module names could hide others.
+        done = subprocess.run(  # noqa: S603 - our own interpreter and file; the path is one argument, no shell
+            [sys.executable, "-P", str(child), str(path), str(target), str(allowance)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise _refuse(path, f"loading it took more than {_SECONDS} seconds") from None
+    if done.returncode:
+        lines = done.stderr.strip().splitlines() or [f"the loading process ended with {done.returncode}"]
+        raise _refuse(path, lines[-1])

@@ -7,16 +7,28 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from app.bench import Wish, run_bench
+from app.bench.child import run_job
 from app.bench.process import run_child
 from nervplay.codec import open_nerv
 from nervplay.decode import open_decoder
 from nervplay.errors import CapabilityError
 from nervplay.metrics.psnr import psnr
+
+
+def quick_peaks(job: dict[str, Any], *told: Any) -> dict[str, Any]:
+    """Run a job in its child process, but peaks here and in no time; they have tests/app/bench/test_peak.py."""
+    if job["kind"] != "peaks":
+        return run_child(job, *told)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("app.bench.peak._SECONDS", 0.0)
+        patch.setattr("app.bench.peak._SIDES", {"cpu": 256})
+        return run_job(job)
 
 
 def test_rows_and_what_is_missing(small_nerv: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -28,6 +40,7 @@ def test_rows_and_what_is_missing(small_nerv: Path, tmp_path: Path, monkeypatch:
             (calibrations.parent / folder.name).symlink_to(folder)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     wish = Wish(devices=["cpu"], backends=["native", "torch"], precisions=["fp32", "int8"], threads=1, frames=4)
+    monkeypatch.setattr("app.bench.study.run_child", quick_peaks)
     told: list[tuple[float, str]] = []
     with open_decoder(small_nerv, device="cpu", backend="torch", precision="bf16") as source:
         bench = run_bench(small_nerv, open_nerv(small_nerv), wish, source=source, progress=lambda *it: told.append(it))

@@ -2,8 +2,24 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from app.bench.child import run_job
+
+
+@pytest.fixture(autouse=True)
+def here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Jobs run in this process, and peaks are measured briefly; tests/app/bench/test_study.py has the processes."""
+
+    def run(job: dict[str, Any], *_told: object) -> dict[str, Any]:
+        return json.loads(json.dumps(run_job(json.loads(json.dumps(job)))))
+
+    monkeypatch.setattr("app.bench.study.run_child", run)
+    monkeypatch.setattr("app.bench.child._say", lambda _words: None)
+    monkeypatch.setattr("app.bench.peak._SECONDS", 0.0)
+    monkeypatch.setattr("app.bench.peak._SIDES", {"cpu": 64})
 
 
 def test_table_and_file(nervplay, small_nerv: Path, small_clip: Path, tmp_path: Path) -> None:

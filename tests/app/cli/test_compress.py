@@ -190,7 +190,8 @@ def segmented_nerv(small_clip: Path, tmp_path_factory: pytest.TempPathFactory) -
 
 def test_segments_share_the_target(nervplay, segmented_nerv: Path, small_clip: Path, tmp_path: Path) -> None:
     target, limit = tmp_path / "a.nerv", int(0.7 * segmented_nerv.stat().st_size)
-    ran = nervplay("compress", segmented_nerv, target, "--target-bytes", limit, "--source", small_clip, "--json")
+    options = ("--bits", "6", "--embed-bits", "6", "--target-bytes", limit, "--source", small_clip)
+    ran = nervplay("compress", segmented_nerv, target, *options, "--json")
     assert ran.code == 0, ran.err
     assert 0.9 * limit < target.stat().st_size <= limit
     before, after, summary = read_nerv(segmented_nerv), read_nerv(target), json.loads(ran.out)
@@ -229,7 +230,10 @@ def test_segments_are_pruned_and_fitted_on(nervplay, segmented_nerv: Path, small
         (("--target-bytes", ""), "write it as 200000, 200k or 1.5M"),
         (("--target-bytes", "1e999"), "write it as 200000, 200k or 1.5M"),
         (("--target-bpp", "-1"), "must be above 0"),
-        (("--target-bytes", "900"), "900 bytes cannot be reached: the smallest file of this network has about"),
+        (
+            ("--target-bytes", "900", "--bits", "2", "--embed-bits", "2"),
+            "900 bytes cannot be reached: the smallest file of this network has about",
+        ),
         (("--prune", "1"), "give what is removed"),
         (("--prune", "-0.1"), "give what is removed"),
         (("--prune", "nan"), "give what is removed"),

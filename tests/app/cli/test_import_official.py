@@ -48,6 +48,7 @@ def test_integers_stay_and_quality_is_the_official_one(nervplay, official, clip:
     assert report["metrics"]["psnr"]["mean"] == json.loads(ran.out)["psnr_db"]
 
 
+@pytest.mark.usefixtures("trusted")
 def test_without_a_source(nervplay, official, tmp_path: Path) -> None:
     target = tmp_path / "a.nerv"
     ran = nervplay("import", official.checkpoint, "--official", official.arguments, "-o", target)
@@ -56,6 +57,7 @@ def test_without_a_source(nervplay, official, tmp_path: Path) -> None:
     assert (file.video.frame_count, file.video.rate, file.audio, dict(file.source)) == (4, 25, None, {})
 
 
+@pytest.mark.usefixtures("trusted")
 def test_float_weights_are_quantised(nervplay, golden: Path, clip: Path, tmp_path: Path) -> None:
     folder = golden / "nerv_a_90x160_readme_like"
     facts = json.loads((folder / "config.json").read_text())
@@ -70,6 +72,7 @@ def test_float_weights_are_quantised(nervplay, golden: Path, clip: Path, tmp_pat
     assert header.audio_codec == "aac"
 
 
+@pytest.mark.usefixtures("trusted")
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [

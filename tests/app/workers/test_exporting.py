@@ -63,6 +63,8 @@ def test_the_window_closes(qtbot, long_job: dict, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+# HNeRV's is opened by the same function in test_opening.py
+@pytest.mark.parametrize("official", ["nerv", pytest.param("hnerv", marks=pytest.mark.slow)], indirect=True)
 def test_an_official_checkpoint(qtbot, official, tmp_path: Path) -> None:
     work = job(official.path, tmp_path / "a.mp4", official=official.arguments, reference=None)
     ok, message, heard = run(qtbot, work)

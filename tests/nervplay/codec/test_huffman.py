@@ -20,6 +20,7 @@ def test_golden_codes(golden: Path, number: int) -> None:
     assert int((counts * lengths).sum()) == case["bits_excluding_eof"]
 
 
+@pytest.mark.usefixtures("trusted")
 @pytest.mark.parametrize(
     ("folder", "file", "key"),
     [

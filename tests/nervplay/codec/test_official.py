@@ -51,6 +51,7 @@ def test_a_missing_file_and_one_that_is_no_checkpoint(tmp_path: Path) -> None:
         open_quantised(tmp_path / "text.pth", "")
 
 
+@pytest.mark.usefixtures("trusted")
 def test_a_quantised_hnerv_goes_through_the_front_door(golden: Path) -> None:
     arguments = (
         "--crop_list 240_320 --conv_type convnext pshuffel --act gelu --norm none --enc_strds 5 4 2 2 --enc_dim 32_8 "
@@ -64,6 +65,7 @@ def test_a_quantised_hnerv_goes_through_the_front_door(golden: Path) -> None:
     assert open_quantised(golden / "hnerv_a" / "checkpoint.pth", arguments) is None, "floats have no integers"
 
 
+@pytest.mark.usefixtures("trusted")
 def test_an_e_nerv_goes_through_the_front_door(golden: Path) -> None:
     model = open_official(golden / "enerv_a_90x160" / "checkpoint.pth", "--frames 7")
     assert model.architecture == "e-nerv"

@@ -4,12 +4,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
-from torch import Tensor
 
-from nervplay.codec import official_boost
 from nervplay.codec.official_boost import boost_config, open_boost, parse_boost
-from nervplay.codec.official_child import convert
 from nervplay.errors import CheckpointError, UsageError
 from nervplay.models.hnerv_boost import PRESETS, HNeRVBoost
 from nervplay.video.source import ArraySource
@@ -20,17 +16,6 @@ BUNNY = """python train_nerv_all.py --outf regression --model HNeRV_Boost --sft_
    --resize_list -1 --loss Fusion10_freq --embed pe_1.25_80 --enc_strds 5 2 2 2 2 --enc_dim 64_16  \\
    --dec_strds 5 2 2 2 2 --ks 0_1_5 --reduce 1.2 --dec_blks 1 1 2 2 2 \\
    --modelsize 2.65 -e 300 --eval_freq 30  --lower_width 12 -b 1 --lr 0.003"""
-
-
-@pytest.fixture
-def trusted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Files are converted in this process, without the child: the golden ones are our own, a child takes seconds."""
-
-    def load(path: Path) -> dict[str, Tensor]:
-        convert(str(path), str(tmp_path / "tensors"))
-        return load_file(tmp_path / "tensors")
-
-    monkeypatch.setattr(official_boost, "load_tensors", load)
 
 
 def test_the_official_script_is_the_preset() -> None:

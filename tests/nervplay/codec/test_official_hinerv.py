@@ -12,12 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
-from torch import Tensor
+from safetensors.torch import save_file
 
 from nervplay.bitstream.layout import QuantisedTensor
-from nervplay.codec import official_hinerv_zip
-from nervplay.codec.official_child import convert
 from nervplay.codec.official_hinerv import open_hinerv, open_hinerv_bitstream
 from nervplay.codec.official_hinerv_zip import HiNeRVZip, is_hinerv_zip
 from nervplay.errors import CheckpointError, MissingInputError, UsageError
@@ -39,21 +36,6 @@ def checkpoint(golden: Path) -> Path:
 
 
 @pytest.fixture
-def trusted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Metadata is converted in this process, without the child, which takes seconds."""
-
-    def load(path: Path) -> dict[str, Tensor]:
-        target = tmp_path / "tensors"
-        try:
-            convert(str(path), str(target))
-        except Exception as error:
-            raise CheckpointError(f"{path} {error}") from error
-        return load_file(target)
-
-    monkeypatch.setattr(official_hinerv_zip, "load_tensors", load)
-
-
-@pytest.fixture
 def stream(golden: Path) -> Path:
     return golden / "bunny_xxs_q" / "bitstreams" / "Q6.zip"
 
@@ -68,6 +50,7 @@ def test_a_checkpoint_decodes_as_the_official_code_does(golden: Path, checkpoint
     np.testing.assert_allclose(output, frames["out_frame"][:, :, 0], atol=1e-5, rtol=0)
 
 
+@pytest.mark.usefixtures("trusted")
 def test_wrappers_masks_and_formats_change_nothing_else(golden: Path, checkpoint: Path, tmp_path: Path) -> None:
     words = arguments(golden / "tiny_b")
     plain = open_hinerv(checkpoint, words).stored_state()
@@ -130,6 +113,7 @@ def test_damaged_files_are_refused(golden: Path, tmp_path: Path) -> None:
         open_hinerv_bitstream(tmp_path / "bytes.zip", words)
 
 
+@pytest.mark.usefixtures("trusted")
 @torch.no_grad()
 def test_a_bitstream_gives_the_official_weights_and_frame(golden: Path, stream: Path) -> None:
     folder = golden / "bunny_xxs_q"

@@ -6,12 +6,10 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from safetensors.torch import load_file
 from torch import Tensor
 
 from ffmpeg_bridge import open_source
 from nervplay.codec import official_nerv as official
-from nervplay.codec.official_child import convert
 from nervplay.codec.official_nerv import open_hnerv_quantised, open_nerv
 from nervplay.errors import CheckpointError, GeometryError, UsageError
 from nervplay.models import VideoModel
@@ -46,17 +44,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> dict[str, Tensor]:
     return tensors
 
 
-@pytest.fixture
-def trusted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Files are converted in this process, without the child: the golden ones are our own, a child takes seconds."""
-
-    def load(path: Path) -> dict[str, Tensor]:
-        convert(str(path), str(tmp_path / "tensors"))
-        return load_file(tmp_path / "tensors")
-
-    monkeypatch.setattr(official, "load_tensors", load)
-
-
+@pytest.mark.usefixtures("trusted")
 def test_a_pruned_checkpoint_of_several_gpus(tmp_path: Path) -> None:
     """Names with "module.", weights as X_orig and X_mask: the product counts, wherever the original has more."""
     state: dict[str, Tensor] = {}

@@ -5,10 +5,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
 from torch import Tensor
 
-from nervplay.codec import official_child, official_snerv
+from nervplay.codec import official_snerv
 from nervplay.codec.official_snerv import open_snerv, open_snerv_quantised, parse_snerv, snerv_config
 from nervplay.errors import CheckpointError, UsageError
 from nervplay.models import snerv_t
@@ -27,17 +26,6 @@ README = """CUDA_VISIBLE_DEVICES=0 python train_snerv.py  --outf exp_1 --data_pa
 README_T = """python train_snerv_t.py --outf exp_1 --data_path  data/bunny --vid bunny --model snerv_t \\
     --enc_strds 5 4 2 2 2 --dec_strds 5 4 2 2 2 --num_blocks 6 --fc_dim 103 \\
     --crop_list 640_1280 --data_split 1_1_1 --eval_freq 50 -e 300 --lr 0.001 --suffix SNeRV_T --emb_size 20"""
-
-
-@pytest.fixture
-def trusted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Files are converted in this process, without the child: the golden ones are our own, a child takes seconds."""
-
-    def load(path: Path) -> dict[str, Tensor]:
-        official_child.convert(str(path), str(tmp_path / "tensors"))
-        return load_file(tmp_path / "tensors")
-
-    monkeypatch.setattr(official_snerv, "load_tensors", load)
 
 
 @pytest.fixture

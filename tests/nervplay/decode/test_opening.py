@@ -187,6 +187,7 @@ def test_the_sample(index: int) -> None:
         assert decibels(decoder.float_frame(index), exact) > 57
 
 
+@pytest.mark.usefixtures("trusted")
 def test_the_published_video(golden: Path) -> None:
     folder = golden / "hnerv_bunny_quant_vid"
     model = open_official(folder / "quant_vid.pth", json.loads((folder / "config.json").read_text())["flags"])
