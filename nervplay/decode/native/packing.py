@@ -440,7 +440,7 @@ def pack_direct(weight: Float, lanes: int, most: int) -> Float:
 
 
 def _head_lines(weight: Float, lanes: int) -> Float:
-    """Return the weights of a head, (taps, C', C), from (C', C, kh, kw); where vectors have `HEAD_LANES`, (kh, C', kw * C)."""
+    """Return the weights of a head, (taps, C', C); where vectors have `HEAD_LANES`, (kh, C', kw C)."""
     outputs, channels, kh, kw = weight.shape
     if lanes == HEAD_LANES:
         return weight.transpose(2, 0, 3, 1).reshape(kh, outputs, kw * channels)
