@@ -60,19 +60,22 @@ static void multiply(const nk_piece *w, int first, int tiles, int line, int vect
     const size_t start = range ? (size_t)range[2] : (size_t)vector * NK_LANES * (size_t)(p->lines * POINTS * (depth + op->pairs));
     const float *weights = (const float *)op->weights + start;
     const nk_ahead ahead = look_ahead(sizeof(float) * matrix, depth, tiles);
+    const int most = NK_ROWS / 2 - 1, least = up_to(tiles % NK_ROWS, 2) / 2 - 1; /* of all rows, and of the last ones */
+    nk_product *const all = product_of(most, count, outputs, whole);
+    nk_product *const last = tiles % NK_ROWS ? product_of(least, count, outputs, whole) : all;
     for (int k = 0; k < POINTS; k++) {
-        const size_t position = (size_t)(line * POINTS + k);
+        const size_t position = (size_t)(line * POINTS + k), at = position * p->value_step + (size_t)(first * p->room) + from;
         const float *matrices = weights + position * matrix;
+        const char *values = (const char *)w->values + at * each, *early = ahead_of(&ahead, matrices, 0);
+        float *to = sums + (size_t)(k * p->batch) * p->pitch;
         for (int t = 0; t < tiles; t += NK_ROWS) {
-            const int rows = up_to(tiles - t < NK_ROWS ? tiles - t : NK_ROWS, 2) / 2 - 1;
-            const size_t at = position * p->value_step + (size_t)((first + t) * p->room) + from;
-            const char *values = (const char *)w->values + at * each;
-            float *to = sums + (size_t)(k * p->batch + t) * p->pitch;
+            const int full = t + NK_ROWS <= tiles;
             if (op->pairs)
-                pairs_of(rows, count)((const int32_t *)values, stride, w->off + position * (size_t)p->padded_tiles + first + t,
-                                      (const int32_t *)matrices, depth, (int32_t *)to, p->pitch);
-            else product_of(rows, count, outputs, whole)(values, stride, matrices, depth, to, p->pitch,
-                                                         ahead_of(&ahead, matrices, t), ahead.step);
+                pairs_of(full ? most : least, count)((const int32_t *)values, stride,
+                                                     w->off + position * (size_t)p->padded_tiles + first + t,
+                                                     (const int32_t *)matrices, depth, (int32_t *)to, p->pitch);
+            else (full ? all : last)(values, stride, matrices, depth, to, p->pitch, early, ahead.step);
+            values += (size_t)(NK_ROWS * p->room) * each, to += NK_ROWS * p->pitch, early += ahead.share;
         }
     }
 }
