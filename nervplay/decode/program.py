@@ -20,7 +20,7 @@ from nervplay.decode.footprint import owners
 from nervplay.decode.ghosts import Ghost
 from nervplay.decode.graph import Graph, Node, Value
 from nervplay.decode.lowering import Conv, TorchStep
-from nervplay.decode.native.library import ACTIVATIONS, Isa, Pool, load
+from nervplay.decode.native.library import ACTIVATIONS, Isa, Pool, load, run_chain
 from nervplay.decode.native.packing import padded
 from nervplay.decode.native.plan import Plan, plan_chain
 from nervplay.decode.native.plan_net import NetPlan, narrow_between, plan_net
@@ -271,10 +271,9 @@ class _Chain:
     def __init__(self, plan: Plan, isa: Isa, pool: Pool, watch: Watch | None, buffer: Tensor) -> None:
         self.name = _name(plan)
         first, last = plan.parts[0], plan.parts[-1]
-        self._plan, self._isa, self._pool, self._watch = plan, isa.number, pool, watch
+        self._plan, self._isa, self._pool, self._watch = plan, isa, pool, watch
         self._source, self._target = first.source, last.target
         self._rows = isinstance(first, Conv) and first.rows
-        self._call = load().nk_depthwise if plan.kinds == ["depthwise"] else load().nk_chain
         self._planes = plan.kinds[-1].startswith("head")
         op = plan.ops[len(plan.parts) - 1]
         height, width = op.out_height * op.shuffle, op.out_width * op.shuffle
@@ -299,11 +298,11 @@ class _Chain:
             values[self._target] = self._out if self._planes else _as_value(self._out, self._target)
 
     def _run(self, source: int, target: int) -> None:
-        handle, ops, count = self._pool.handle, self._plan.ops, self._plan.count
-        if self._plan.kinds == ["depthwise"]:
-            self._call(handle, self._isa, ops, source, target)
-        elif self._call(handle, self._isa, ops, count, source, target):
-            raise MemoryError("no memory for the rows between convolutions")
+        plan = self._plan
+        if plan.kinds == ["depthwise"]:
+            load().nk_depthwise(self._pool.handle, self._isa.number, plan.ops, source, target)
+        else:
+            run_chain(self._pool, self._isa, plan.ops, plan.turns, source=source, target=target)
 
 
 def _as_maps(x: Tensor) -> Tensor:
@@ -368,7 +367,7 @@ class _Streaming:
 
     def __init__(self, plan: StreamPlan, isa: Isa, pool: Pool, buffer: Tensor) -> None:
         self.name = f"{len(plan.kinds)} parts in one: {_stream_name(plan)}"
-        self._plan, self._isa, self._pool = plan, isa.number, pool
+        self._plan, self._isa, self._pool = plan, isa, pool
         stream = plan.stream
         self._source, self._target = stream.source, stream.target
         self._tiles = [(i, part.tile) for i, part in enumerate(stream.parts) if isinstance(part, Enlarge)]
@@ -379,9 +378,8 @@ class _Streaming:
         tiles = [values[tile].contiguous() for _, tile in self._tiles]
         for (i, _), tile in zip(self._tiles, tiles, strict=True):
             self._plan.steps[i].tile = tile.data_ptr()
-        ops = self._plan.ops
-        if load().nk_chain(self._pool.handle, self._isa, ops, len(ops), x.data_ptr(), self._out.data_ptr()):
-            raise MemoryError("no memory for the rows between the parts of a stream")
+        plan, ends = self._plan, {"source": x.data_ptr(), "target": self._out.data_ptr()}
+        run_chain(self._pool, self._isa, plan.ops, plan.turns, **ends)
         values[self._target] = self._out
 
 

@@ -1,8 +1,7 @@
 /* The entry points: choice of instruction set, and chains of convolutions computed strip by strip.
 
-   A chain never holds a whole map between two of its convolutions: each op has a ring of rows for its input. The
-   deepest op that has the rows for its next strip runs it; when none has, the first op adds a strip. So a ring of one
-   strip of the producer and what one strip of the consumer reads is enough (`plan.py` sizes it). */
+   A chain never holds a whole map between two of its convolutions: each op has a ring of rows for its input. Which strip
+   comes when, and how many rows that takes, is worked out in Python, `schedule.py`. */
 #include "nk.h"
 
 #include <math.h>
@@ -36,37 +35,37 @@ int nk_isa_adds_apart(int isa) { return nk_all[isa]->adds_apart(); }
 int nk_isa_lanes(int isa) { return nk_all[isa]->lanes; }
 int nk_isa_panel(int isa) { return nk_all[isa]->panel; }
 
+/* What all strips of a chain share. */
 typedef struct {
     const nk_kernels *kernels;
+    char *scratch;
+    size_t scratch_size;
+} nk_strips;
+
+typedef struct {
+    const nk_strips *shared;
     const nk_op *op;
     nk_map *maps; /* input, output */
     int row0, row1;
-    char *scratch;
-    size_t scratch_size;
 } nk_strip;
 
 static void run_piece(void *context, int item, int worker) {
-    nk_strip *s = context;
-    s->kernels->piece(s->op, &s->maps[0], &s->maps[1], s->row0, s->row1, item, s->scratch + (size_t)worker * s->scratch_size);
+    const nk_strip *s = context;
+    const nk_strips *all = s->shared;
+    all->kernels->piece(s->op, &s->maps[0], &s->maps[1], s->row0, s->row1, item, all->scratch + (size_t)worker * all->scratch_size);
 }
 
-/* Whether op i has the input rows for its next strip, `done` rows of it being computed. */
-static int ready(const nk_op *ops, const int *done, int i) {
-    const nk_op *op = &ops[i];
-    if (done[i] == op->out_height) return 0;
-    if (i == 0) return 1;
-    int end = done[i] + op->strip < op->out_height ? done[i] + op->strip : op->out_height;
-    int need = end - 1 + op->kh - op->top;
-    return done[i - 1] * ops[i - 1].shuffle >= (need < op->height ? need : op->height);
-}
-
-static void run_chain(nk_pool *pool, nk_strip *strip, const nk_op *ops, int count, nk_map *maps, int *done) {
-    for (int i = count - 1; done[count - 1] < ops[count - 1].out_height; i = count - 1) {
-        while (!ready(ops, done, i)) i--;
-        strip->op = &ops[i], strip->maps = &maps[i], strip->row0 = done[i];
-        strip->row1 = done[i] + ops[i].strip < ops[i].out_height ? done[i] + ops[i].strip : ops[i].out_height;
-        nk_parallel(pool, run_piece, strip, strip->kernels->pieces(&ops[i], strip->row0, strip->row1));
-        done[i] = strip->row1;
+static void run_chain(nk_pool *pool, const nk_strips *shared, const nk_op *ops, nk_map *maps, const int32_t *turns, int all) {
+    nk_strip strips[NK_ROUNDS];
+    nk_round rounds[NK_ROUNDS];
+    for (int first = 0, count; first < all; first += count) {
+        count = all - first < NK_ROUNDS ? all - first : NK_ROUNDS;
+        for (int i = 0; i < count; i++, turns += NK_TURN) {
+            const nk_op *op = &ops[turns[0]];
+            strips[i] = (nk_strip){shared, op, &maps[turns[0]], turns[1], turns[2]};
+            rounds[i] = (nk_round){&strips[i], shared->kernels->pieces(op, turns[1], turns[2]), nk_after(turns, first)};
+        }
+        nk_rounds(pool, run_piece, rounds, count);
     }
 }
 
@@ -83,18 +82,18 @@ static size_t ring_bytes(const nk_op *op, int rows) { return whole_lines(sizeof(
 
 static int ring_rows(const nk_op *op) { return op->ring < op->height ? op->ring : op->height; }
 
-int nk_chain(nk_pool *pool, int isa, const nk_op *ops, int count, const float *in, float *out) {
-    nk_strip strip = {.kernels = nk_all[isa]};
+int nk_chain(nk_pool *pool, int isa, const nk_op *ops, int count, const int32_t *turns, int all, const float *in,
+             float *out) {
+    nk_strips shared = {.kernels = nk_all[isa]};
     nk_map maps[NK_MAX_CHAIN + 1];
-    int done[NK_MAX_CHAIN] = {0};
     if (count > NK_MAX_CHAIN) return -1;
     size_t rings = 0;
     for (int i = 0; i < count; i++) {
-        size_t need = whole_lines(strip.kernels->scratch(&ops[i]));
-        if (need > strip.scratch_size) strip.scratch_size = need;
+        size_t need = whole_lines(shared.kernels->scratch(&ops[i]));
+        if (need > shared.scratch_size) shared.scratch_size = need;
         if (i) rings += ring_bytes(&ops[i], ring_rows(&ops[i]));
     }
-    char *memory = nk_pool_memory(pool, rings + strip.scratch_size * (size_t)nk_pool_threads(pool));
+    char *memory = nk_pool_memory(pool, rings + shared.scratch_size * (size_t)nk_pool_threads(pool));
     if (!memory) return -1;
     for (int i = 0; i < count; i++) {
         maps[i] = (nk_map){i ? (float *)(void *)memory : (float *)in,
@@ -102,11 +101,11 @@ int nk_chain(nk_pool *pool, int isa, const nk_op *ops, int count, const float *i
                            i ? ring_rows(&ops[i]) : ops[i].height, ops[i].channels, ops[i].channels};
         if (i) memory += ring_bytes(&ops[i], ring_rows(&ops[i]));
     }
-    strip.scratch = memory;
+    shared.scratch = memory;
     const nk_op *last = &ops[count - 1];
     size_t each = (size_t)(last->out_channels / last->shuffle) * (size_t)last->out_width;
     maps[count] = (nk_map){out, each, last->out_height * last->shuffle, 0, 0};
-    run_chain(pool, &strip, ops, count, maps, done);
+    run_chain(pool, &shared, ops, maps, turns, all);
     return 0;
 }
 

@@ -5,7 +5,10 @@ import logging
 import threading
 from ctypes import POINTER, c_char_p, c_float, c_int, c_int32, c_int64, c_void_p
 from pathlib import Path
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from nervplay.decode.native.build import BuildError, build, library_name
 from nervplay.errors import CapabilityError
@@ -35,10 +38,11 @@ __all__ = [
     "Yuv",
     "kernels",
     "load",
+    "run_chain",
     "why_not",
 ]
 
-ABI = 11
+ABI = 12
 """`NK_ABI` of the sources that this module mirrors."""
 MAX_CHAIN = 32
 """`NK_MAX_CHAIN`."""
@@ -211,7 +215,7 @@ def _declare(library: ctypes.CDLL) -> ctypes.CDLL:
     library.nk_isa_name.argtypes, library.nk_isa_name.restype = [c_int], c_char_p
     library.nk_pool_new.argtypes, library.nk_pool_new.restype = [c_int], c_void_p
     library.nk_pool_free.argtypes, library.nk_pool_free.restype = [c_void_p], None
-    library.nk_chain.argtypes = [c_void_p, c_int, POINTER(Op), c_int, c_void_p, c_void_p]
+    library.nk_chain.argtypes = [c_void_p, c_int, POINTER(Op), c_int, c_void_p, c_int, c_void_p, c_void_p]
     library.nk_net.argtypes = [c_void_p, c_int, POINTER(Node), POINTER(Place), c_int, c_void_p, c_int]
     library.nk_linear.argtypes = [c_void_p, c_int, c_void_p, c_void_p, c_void_p, c_int, c_int, c_int, c_float, c_void_p]
     library.nk_depthwise.argtypes = [c_void_p, c_int, POINTER(Op), c_void_p, c_void_p]
@@ -311,3 +315,22 @@ class Pool:
 
     def __del__(self) -> None:
         self.close()
+
+
+def run_chain(pool: Pool, isa: Isa, ops: Any, turns: NDArray[np.int32], *, source: int, target: int) -> None:
+    """Run `nk_chain`.
+
+    Args:
+        pool: the threads.
+        isa: for which the ops are packed.
+        ops: an array of `Op`; those that no turn names are run by others.
+        turns: int32 (count, 4), C-contiguous, see `schedule`.
+        source: address of the first op's input.
+        target: address of what the last one makes.
+
+    Raises:
+        MemoryError: no memory for the rows between them.
+    """
+    count = int(turns[:, 0].max()) + 1
+    if load().nk_chain(pool.handle, isa.number, ops, count, turns.ctypes.data, len(turns), source, target):
+        raise MemoryError("no memory for the rows between convolutions")

@@ -16,7 +16,7 @@
 #endif
 
 /* Bump when a struct or a packed layout changes: a library of another version is not used. */
-#define NK_ABI 11
+#define NK_ABI 12
 /* Coefficients of `transform_sums`. */
 #define NK_AXIS 17
 /* Integers of `nk_op.ranges` for a panel. */
@@ -25,6 +25,12 @@
 #define NK_MAX_SOURCES 4
 /* Most convolutions of one chain. */
 #define NK_MAX_CHAIN 32
+/* Most rounds of one call to `nk_rounds`. */
+#define NK_ROUNDS 64
+/* Integers of a turn: an op, its first and last + 1 row, and how many turns are finished before it begins. Two turns that
+   follow each other may run at the same time. Python works out an order in which every row is there when it is read, and
+   still is (`schedule.py`). */
+#define NK_TURN 4
 
 enum nk_kind {
     NK_DIRECT, NK_WINO, NK_WINO16, NK_HEAD, NK_HEAD16, NK_LINE, NK_LINE16, NK_MIX, NK_MIX16, NK_ENLARGE,
@@ -142,6 +148,19 @@ void *nk_pool_memory(nk_pool *pool, size_t size);
 /* Run task(context, 0 .. items - 1, worker) on all threads of the pool, the caller's among them, and wait. */
 void nk_parallel(nk_pool *pool, nk_task task, void *context, int items);
 
+/* The same work, one part of a longer one: its items begin when the first `after` rounds of the call are finished, which is
+   at most as many as stand before it. */
+typedef struct {
+    void *context;
+    int items, after;
+} nk_round;
+
+/* Run at most NK_ROUNDS rounds, and wait. */
+void nk_rounds(nk_pool *pool, nk_task task, const nk_round *rounds, int count);
+
+/* `after` of a turn in a call whose first round is turn `first`. */
+static inline int nk_after(const int32_t *turn, int first) { return turn[3] > first ? turn[3] - first : 0; }
+
 /* A map of which only the last `ring` rows exist. */
 typedef struct {
     float *base;
@@ -201,8 +220,9 @@ NK_API int nk_isa_panel(int isa);
 
 /* Run a chain of convolutions, each reading what the one before it writes; 0, or -1 when memory is short.
    in: [height][width][channels] of the first op. out: [rows][columns][channels] behind the last one, or, when that is
-   NK_HEAD, [3][rows][columns]. Of the maps between only a few rows exist at a time. */
-NK_API int nk_chain(nk_pool *pool, int isa, const nk_op *ops, int count, const float *in, float *out);
+   NK_HEAD, [3][rows][columns]. Of the maps between only a few rows exist at a time. turns: [all][NK_TURN]. */
+NK_API int nk_chain(nk_pool *pool, int isa, const nk_op *ops, int count, const int32_t *turns, int all, const float *in,
+                    float *out);
 /* Some channels of a map of a net. */
 typedef struct {
     int32_t map, first, channels;
@@ -221,10 +241,9 @@ typedef struct {
     int32_t narrow; /* 16-bit integers, see `narrow.h` */
 } nk_place;
 
-/* Run convolutions that read and write maps of a net. turns: [count][3], an op and its first and last + 1 row: Python works
-   out an order in which every row is there when it is read, and still is. 0, or -1 when memory is short. */
+/* Run convolutions that read and write maps of a net. turns: [all][NK_TURN]. 0, or -1 when memory is short. */
 NK_API int nk_net(nk_pool *pool, int isa, const nk_node *nodes, const nk_place *places, int maps, const int32_t *turns,
-                  int count);
+                  int all);
 /* out[n] = act(bias + sum x[k] weights[k][n]); weights packed in panels, `padded` a whole number of these. */
 NK_API void nk_linear(nk_pool *pool, int isa, const float *x, const float *weights, const float *bias, int inputs,
                       int padded, int act, float slope, float *out);

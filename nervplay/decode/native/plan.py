@@ -44,6 +44,7 @@ from nervplay.decode.native.packing import (
 from nervplay.decode.native.packing_flat import MOST_CHANNELS, pack_flat16
 from nervplay.decode.native.plan_ghost import GhostPlan, plan_gate, plan_ghost
 from nervplay.decode.native.plan_points import PointsPlan, plan_points
+from nervplay.decode.native.schedule import order_chain
 from nervplay.decode.points import Points
 from nervplay.decode.weave import Part
 
@@ -98,7 +99,8 @@ class Plan:
         kinds: the kernel of each: a name of `KINDS`, "depthwise" or "linear", or "ghost16" where the gate of a ghost
             module has 16-bit products.
         ops: the structs of the kernels, an array of `Op`.
-        arrays: what they point to; kept alive here.
+        turns: int32 (count, 4), see `schedule`.
+        arrays: what ops point to; kept alive here.
         beside: parts that read more than the map in front of them; it is set before every run.
     """
 
@@ -106,6 +108,7 @@ class Plan:
     count: int
     kinds: Sequence[str]
     ops: Any
+    turns: NDArray[np.int32] = field(default_factory=lambda: np.zeros((0, 4), np.int32))
     arrays: list[NDArray[Any]] = field(default_factory=list)
     beside: list[PointsPlan | GhostPlan] = field(default_factory=list)
 
@@ -348,7 +351,6 @@ def fill(
     if conv.depthwise:
         op.channels = op.out_channels
     (op.top, op.left), op.shuffle = conv.padding, conv.shuffle
-    op.ring = op.height
     _divide(op, conv, kind, isa, threads)
     norms = None if narrow is None else narrow / np.float32(NARROW_STEPS if kind == "wino16" else 1)
     return _pack(op, conv, kind, isa, peak=peak, norms=norms)
@@ -368,7 +370,7 @@ def plan_chain(parts: Sequence[Part], isa: Isa, threads: int, peaks: Mapping[Con
     made, known = _with_pairs(parts, peaks or {}) if whole else (parts, peaks or {})
     kinds = _kinds(made, isa, known)
     plan = Plan(parts, count - fuses(made, kinds, isa), kinds, (Op * count)())
-    for i, (op, part, kind) in enumerate(zip(plan.ops, made, kinds, strict=True)):
+    for op, part, kind in zip(plan.ops, made, kinds, strict=True):
         op.kind = KINDS.get(kind, 0)
         if isinstance(part, Points):
             plan.beside.append(plan_points(op, part, _pieces(threads)))
@@ -376,10 +378,6 @@ def plan_chain(parts: Sequence[Part], isa: Isa, threads: int, peaks: Mapping[Con
             plan.beside.append(_ghost(op, part, isa, threads, known))
         else:
             plan.arrays.extend(fill(op, part, kind, isa, threads=threads, peak=known.get(part)))
-        op.ring = op.height
-        if i:
-            # What one strip reads, and what one strip of the op before adds: see native/chain.c.
-            op.ring = op.strip + op.kh - 1 + plan.ops[i - 1].strip * plan.ops[i - 1].shuffle
     if whole:
         head = made[-1]
         assert isinstance(head, Conv)
@@ -387,7 +385,7 @@ def plan_chain(parts: Sequence[Part], isa: Isa, threads: int, peaks: Mapping[Con
         plan.arrays.extend(pack_whole_head(plan.ops[count - 2], plan.ops[count - 1], head, known[head], isa))
     if plan.count < count:
         plan.ops[count - 2].head, plan.ops[count - 2].groups = ctypes.addressof(plan.ops[count - 1]), 1
-    return plan
+    return replace(plan, turns=order_chain(plan.ops[: plan.count], together=threads > 1))
 
 
 def _ghost(op: Op, ghost: Ghost, isa: Isa, threads: int, peaks: Mapping[Conv, Float]) -> GhostPlan:

@@ -51,7 +51,7 @@ class NetPlan:
         places: where they are; those of `net.inputs()` and `net.outputs` are filled in for each frame.
         planes: maps that are planes instead, written by heads.
         nodes: ops and what they read and write.
-        turns: int32 (count, 3), see `schedule`.
+        turns: int32 (count, 4), see `schedule`.
         arrays: what structs point to; kept alive here.
     """
 
@@ -187,7 +187,8 @@ def plan_net(
     planes = frozenset(unit.target.value for unit in net.units if kinds[unit].startswith("head"))
     maps = [*net.inputs(), *dict.fromkeys(part.value for part in targets.values())]
     heights: dict[Hashable, int] = {value: value.shape[-2] for value in maps}
-    turns, kept = schedule([_rows(of[unit], unit, target) for unit, target in targets.items()], heights)
+    rows = [_rows(of[unit], unit, target) for unit, target in targets.items()]
+    turns, kept = schedule(rows, heights, together=threads > 1)
     places = (Place * len(maps))()
     for place, value in zip(places, maps, strict=True):
         place.width, place.channels, place.ring = value.shape[-1], map_channels(value), heights[value]

@@ -2,7 +2,7 @@
 
 import ctypes
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from nervplay.decode.native.library import ACTIVATIONS, KINDS, Isa, Op, Step
 from nervplay.decode.native.packing import pack_depthwise, pack_head, padded
 from nervplay.decode.native.packing_mix import pack_product, pack_product16
 from nervplay.decode.native.plan import SHARE
+from nervplay.decode.native.schedule import order_chain
 from nervplay.decode.streams import Enlarge, Mix, Part, Stream
 
 __all__ = ["StreamPlan", "convolutions_of", "plan_stream"]
@@ -36,6 +37,7 @@ class StreamPlan:
         kinds: the kernel of each part: a name of `KINDS`.
         ops: the structs of the kernels, an array of `Op`.
         steps: what they point to, an array of `Step`.
+        turns: int32 (count, 4), see `schedule`.
         arrays: what these point to; kept alive here.
         peaks: by expanding layer, what measuring raises: (C + hidden,), float32; empty unless it was asked for.
     """
@@ -44,6 +46,7 @@ class StreamPlan:
     kinds: list[str]
     ops: Any
     steps: Any
+    turns: NDArray[np.int32] = field(default_factory=lambda: np.zeros((0, 4), np.int32))
     arrays: list[NDArray[Any]] = field(default_factory=list)
     peaks: dict[Conv, Float] = field(default_factory=dict)
 
@@ -125,7 +128,7 @@ def plan_stream(
     """
     count = len(stream.parts)
     plan = StreamPlan(stream, [], (Op * count)(), (Step * count)())
-    for i, (op, step, part) in enumerate(zip(plan.ops, plan.steps, stream.parts, strict=True)):
+    for op, step, part in zip(plan.ops, plan.steps, stream.parts, strict=True):
         op.height, op.width, op.channels = part.source.shape[1:]
         op.out_height, op.out_width, op.shuffle = op.height, op.width, 1
         op.step = ctypes.addressof(step)
@@ -146,8 +149,4 @@ def plan_stream(
             plan.arrays.extend(_head(op, part, isa))
         op.kind = KINDS[plan.kinds[-1]]
         _divide(op, plan.kinds[-1], threads)
-        op.ring = op.height
-        if i:  # what one strip reads, and what one strip of the op before adds: see native/chain.c
-            before = plan.ops[i - 1]
-            op.ring = op.strip + op.kh - 1 + before.strip * before.shuffle
-    return plan
+    return replace(plan, turns=order_chain(plan.ops[:count], together=threads > 1))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from nervplay.decode.graph import Value
 from nervplay.decode.lowering import Conv
-from nervplay.decode.native.library import Isa, Pool, load
+from nervplay.decode.native.library import Isa, Pool, load, run_chain
 from nervplay.decode.native.plan import integer_candidates, kind_of, peak_shape, plan_chain
 
 ACTIVATIONS = {
@@ -84,7 +84,7 @@ def run(convs: list[Conv], x: np.ndarray, isa: Isa, threads: int = 1, **options:
     if plan.kinds == ["depthwise"]:
         load().nk_depthwise(pool.handle, isa.number, plan.ops, x.ctypes.data, out.ctypes.data)
     else:
-        assert load().nk_chain(pool.handle, isa.number, plan.ops, plan.count, x.ctypes.data, out.ctypes.data) == 0
+        run_chain(pool, isa, plan.ops, plan.turns, source=x.ctypes.data, target=out.ctypes.data)
     pool.close()
     return out.transpose(1, 2, 0) if planes else out
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from nervplay.decode.graph import Value
 from nervplay.decode.lowering import Conv
 from nervplay.decode.native import plan as planning
-from nervplay.decode.native.library import Isa, Pool, load
+from nervplay.decode.native.library import Isa, Pool, run_chain
 from nervplay.decode.native.packing_flat import MOST_CHANNELS
 from nervplay.decode.native.plan import integer_candidates, peak_shape, plan_chain
 
@@ -37,7 +37,7 @@ def run(conv: Conv, x: Array, isa: Isa, threads: int, peak: Array) -> Array:
     assert plan.kinds == ["flat16"]
     height, width = (size * conv.shuffle for size in conv.out_size)
     out = np.full((height, width, len(conv.bias) // conv.shuffle**2), np.nan, np.float32)
-    assert load().nk_chain(pool.handle, isa.number, plan.ops, 1, x.ctypes.data, out.ctypes.data) == 0
+    run_chain(pool, isa, plan.ops, plan.turns, source=x.ctypes.data, target=out.ctypes.data)
     pool.close()
     return out
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from nervplay.decode.ghosts import Gate, Ghost
 from nervplay.decode.graph import Value
 from nervplay.decode.lowering import Conv
-from nervplay.decode.native.library import Isa, Pool, load
+from nervplay.decode.native.library import Isa, Pool, run_chain
 from nervplay.decode.native.plan import plan_chain
 
 ACTIVATIONS = {"none": lambda x: x, "gelu": F.gelu, "silu": F.silu, "leaky": lambda x: F.leaky_relu(x, 0.1)}
@@ -58,7 +58,7 @@ def test_any_module(isa, size, channels, factor, taps, activation, gated) -> Non
         plan, pool = plan_chain([ghost], isa, threads), Pool(threads)
         kept = [each.set_operands({gate: shuffled(g).permute(0, 3, 1, 2)} if gate else {}) for each in plan.beside]
         start, out = shuffled(x), np.full((height, width, 2 * channels), np.nan, np.float32)
-        assert load().nk_chain(pool.handle, isa.number, plan.ops, 1, start.data_ptr(), out.ctypes.data) == 0
+        run_chain(pool, isa, plan.ops, plan.turns, source=start.data_ptr(), target=out.ctypes.data)
         pool.close()
         assert len(kept) == 1
         np.testing.assert_allclose(out.transpose(2, 0, 1), expected, atol=2e-5)
@@ -144,7 +144,7 @@ def test_a_gate_made_inside(isa, size, inputs, channels, factor, taps, ends, who
         kept = [each.set_operands({parts[0].source: x}) for each in plan.beside]
         shape = (3, height, width) if ends else (height, width, 2 * channels)
         out = np.full(shape, np.nan, np.float32)
-        assert load().nk_chain(pool.handle, isa.number, plan.ops, 2, maps.data_ptr(), out.ctypes.data) == 0
+        run_chain(pool, isa, plan.ops, plan.turns, source=maps.data_ptr(), target=out.ctypes.data)
         pool.close()
         assert len(kept) == 1
         outs.add(out.tobytes())
@@ -162,7 +162,7 @@ def test_integers_of_a_gate_follow_its_peaks(isa: Isa) -> None:
         plan, pool = plan_chain(parts[:2], isa, 1, {parts[1].made.conv: np.full(9, peak, np.float32)}), Pool(1)
         kept = plan.beside[0].set_operands({parts[0].source: x})
         out = np.zeros((10, 80, 16), np.float32)
-        load().nk_chain(pool.handle, isa.number, plan.ops, 2, maps.data_ptr(), out.ctypes.data)
+        run_chain(pool, isa, plan.ops, plan.turns, source=maps.data_ptr(), target=out.ctypes.data)
         pool.close()
         assert len(kept) == 1
         outs.append(out.transpose(2, 0, 1))
@@ -179,7 +179,7 @@ def test_a_head_of_any_few_channels(isa: Isa, outputs: int) -> None:
     plan, pool = plan_chain(parts, isa, 3), Pool(3)
     kept = plan.beside[0].set_operands({parts[0].source: x})
     out, maps = np.zeros((outputs, 8, 74), np.float32), x.permute(0, 2, 3, 1).contiguous()
-    assert load().nk_chain(pool.handle, isa.number, plan.ops, plan.count, maps.data_ptr(), out.ctypes.data) == 0
+    run_chain(pool, isa, plan.ops, plan.turns, source=maps.data_ptr(), target=out.ctypes.data)
     pool.close()
     assert len(kept) == 1
     np.testing.assert_allclose(out, expected(parts, x.double())[1][0], atol=2e-5)

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 
 from nervplay.decode.graph import Value
 from nervplay.decode.lowering import Conv
-from nervplay.decode.native.library import Isa, Pool, kernels, load
+from nervplay.decode.native.library import Isa, Pool, kernels, load, run_chain
 from nervplay.decode.native.packing import pairs_order, panels
 from nervplay.decode.native.plan import Plan, peak_shape, plan_chain
 from nervplay.errors import CapabilityError
@@ -45,7 +45,7 @@ def measured(conv: Conv, x: Array, isa: Isa) -> Array:
 
 def run(conv: Conv, x: Array, isa: Isa, plan: Plan, threads: int = 1) -> Array:
     pool, out = Pool(threads), np.full((*conv.out_size, len(conv.bias)), np.nan, np.float32)
-    assert load().nk_chain(pool.handle, isa.number, plan.ops, 1, x.ctypes.data, out.ctypes.data) == 0
+    run_chain(pool, isa, plan.ops, plan.turns, source=x.ctypes.data, target=out.ctypes.data)
     pool.close()
     return out
 

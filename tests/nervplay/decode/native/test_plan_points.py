@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from nervplay.decode.graph import Value
 from nervplay.decode.lowering import Conv
-from nervplay.decode.native.library import POINT_INPUTS, Isa, Pool, load
+from nervplay.decode.native.library import POINT_INPUTS, Isa, Pool, load, run_chain
 from nervplay.decode.native.plan import plan_chain
 from nervplay.decode.points import Line, Operands, Points
 from nervplay.decode.weave import Part
@@ -54,7 +54,7 @@ def run(parts: list[Part], values: dict[Value, torch.Tensor], isa: Isa, threads:
     out = np.full((op.out_height, op.out_width, op.out_channels), np.nan, np.float32)
     x = values[parts[0].source].permute(0, 2, 3, 1).contiguous()
     pool = Pool(threads)
-    assert load().nk_chain(pool.handle, isa.number, plan.ops, plan.count, x.data_ptr(), out.ctypes.data) == 0
+    run_chain(pool, isa, plan.ops, plan.turns, source=x.data_ptr(), target=out.ctypes.data)
     pool.close()
     assert kept is not None
     return out.transpose(2, 0, 1)

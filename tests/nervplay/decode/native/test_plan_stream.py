@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from nervplay.decode.graph import Value
 from nervplay.decode.lowering import Conv
-from nervplay.decode.native.library import Isa, Pool, load
+from nervplay.decode.native.library import Isa, Pool, run_chain
 from nervplay.decode.native.packing_mix import CHUNK
 from nervplay.decode.native.plan_stream import StreamPlan, convolutions_of, plan_stream
 from nervplay.decode.streams import Enlarge, Mix, Stream
@@ -85,8 +85,7 @@ def run(plan: StreamPlan, picture: Array, isa: Isa, threads: int) -> Array:
             tiles.append(tile_of(part))
             step.tile = tiles[-1].ctypes.data
     pool = Pool(threads)
-    ops = plan.ops
-    assert load().nk_chain(pool.handle, isa.number, ops, len(ops), picture.ctypes.data, out.ctypes.data) == 0
+    run_chain(pool, isa, plan.ops, plan.turns, source=picture.ctypes.data, target=out.ctypes.data)
     pool.close()
     return out.transpose(1, 2, 0) if plan.kinds[-1] == "head" else out
 
