@@ -135,9 +135,9 @@ static void begin(nk_pool *pool) {
 }
 
 nk_pool *nk_pool_new(int threads) {
-    nk_pool *pool = calloc(1, sizeof *pool);
-    if (!pool) return NULL;
-    void *runs = NULL;
+    void *made = NULL, *runs = NULL;
+    if (posix_memalign(&made, 64, sizeof(nk_pool))) return NULL;
+    nk_pool *pool = memset(made, 0, sizeof *pool);
     pool->handles = calloc((size_t)threads, sizeof *pool->handles);
     const size_t size = (size_t)NK_ROUNDS * (size_t)((threads + 1) / 2) * sizeof *pool->runs;
     if (!pool->handles || posix_memalign(&runs, sizeof *pool->runs, size)) {
