@@ -15,13 +15,15 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TypeVar
 
-__all__ = ["BuildError", "build", "find_compiler", "library_name", "run_compiler", "source_hash"]
+__all__ = ["BuildError", "build", "find_compiler", "library_name", "open_built", "run_compiler", "source_hash"]
 
 _LOG = logging.getLogger("nervplay.compiling")
+_Library = TypeVar("_Library")
 
 HERE = Path(__file__).resolve().parent
 UNITS = ("pool.c", "chain.c", "net.c")
@@ -132,3 +134,26 @@ def build(folder: Path) -> Path:
         finally:
             part.unlink(missing_ok=True)
     return target
+
+
+def open_built(folder: Path, make: Callable[[Path], Path], open_library: Callable[[Path], _Library]) -> _Library:
+    """Return the library of a folder; one that was damaged there is made once more.
+
+    Args:
+        folder: where it is, or is to be.
+        make: `build`, or what does the same for another library.
+        open_library: loads it.
+
+    Raises:
+        BuildError: there is none and none can be made, or not even a new one can be loaded.
+    """
+    path = make(folder)
+    try:
+        return open_library(path)
+    except BuildError as error:
+        _LOG.info("%s: it is compiled once more", error)
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise BuildError(f"the damaged library {path} cannot be removed: {error.strerror}") from None
+    return open_library(make(folder))

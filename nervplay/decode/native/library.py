@@ -10,7 +10,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from nervplay.decode.native.build import BuildError, build, library_name
+from nervplay.decode.native.build import BuildError, build, library_name, open_built
 from nervplay.errors import CapabilityError
 from nervplay.user_cache import user_cache
 
@@ -229,6 +229,21 @@ def _declare(library: ctypes.CDLL) -> ctypes.CDLL:
     return library
 
 
+def _open(path: Path) -> ctypes.CDLL:
+    """Return a library.
+
+    Raises:
+        BuildError: it cannot be loaded, or is of another version.
+    """
+    try:
+        library = ctypes.CDLL(str(path))
+    except OSError as error:
+        raise BuildError(f"the library cannot be loaded: {error}") from None
+    if library.nk_abi() != ABI:
+        raise BuildError(f"the library has interface {library.nk_abi()}, this nervplay {ABI}")
+    return _declare(library)
+
+
 def _find() -> ctypes.CDLL:
     """Return the library of the wheel, or one from the user's cache, built on first use.
 
@@ -236,13 +251,7 @@ def _find() -> ctypes.CDLL:
         BuildError: there is none and none can be built.
     """
     shipped = Path(__file__).resolve().parent / library_name()
-    try:
-        library = ctypes.CDLL(str(shipped if shipped.is_file() else build(user_cache() / "kernels")))
-    except OSError as error:
-        raise BuildError(f"the library cannot be loaded: {error}") from None
-    if library.nk_abi() != ABI:
-        raise BuildError(f"the library has interface {library.nk_abi()}, this nervplay {ABI}")
-    return _declare(library)
+    return _open(shipped) if shipped.is_file() else open_built(user_cache() / "kernels", build, _open)
 
 
 def load() -> ctypes.CDLL:

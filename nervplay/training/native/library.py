@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from nervplay.decode.native.build import BuildError
+from nervplay.decode.native.build import BuildError, open_built
 from nervplay.training.native.build import build
 from nervplay.user_cache import user_cache
 
@@ -130,7 +130,7 @@ def kernels() -> Kernels | None:
         if not _State.searched:
             _State.searched = True
             try:
-                _State.found = Kernels(build(user_cache() / "kernels"))
+                _State.found = open_built(user_cache() / "kernels", build, Kernels)
             except BuildError as error:
                 _LOG.info("fits run without native kernels: %s", error)
         return _State.found

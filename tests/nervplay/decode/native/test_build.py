@@ -63,13 +63,35 @@ def test_without_a_library_there_is_one_clear_reason(tmp_path: Path, monkeypatch
 
 
 @pytest.mark.usefixtures("fresh")
-def test_a_library_that_cannot_be_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_damaged_library_is_made_once_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     folder = tmp_path / "nervplay" / "kernels"
     folder.mkdir(parents=True)
     (folder / build.library_name()).write_bytes(b"no library")
+    made = library.load()._name
+    assert Path(made) == folder / build.library_name()
+    assert Path(made).stat().st_size > len(b"no library")
+
+
+@pytest.mark.usefixtures("fresh")
+def test_a_library_that_cannot_be_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The compiler makes what is no library: it is asked twice, and the reason is told."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    note = f'case "$*" in *-shared*) echo once >> {tmp_path}/linked;; esac'
+    monkeypatch.setenv("CC", script(tmp_path, note + '; while [ "$1" != -o ]; do shift; done; echo no > "$2"'))
     with pytest.raises(CapabilityError, match="cannot be loaded"):
         library.load()
+    assert (tmp_path / "linked").read_text() == "once\n" * 2
+
+
+def test_a_damaged_library_that_cannot_be_removed(tmp_path: Path) -> None:
+    (tmp_path / "library" / "in it").mkdir(parents=True)
+
+    def opened(_: Path) -> None:
+        raise build.BuildError("no")
+
+    with pytest.raises(build.BuildError, match=r"the damaged library .* cannot be removed"):
+        build.open_built(tmp_path, lambda folder: folder / "library", opened)
 
 
 def test_an_instruction_set_that_is_not_here() -> None:
