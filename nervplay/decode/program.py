@@ -378,8 +378,8 @@ class _Streaming:
         tiles = [values[tile].contiguous() for _, tile in self._tiles]
         for (i, _), tile in zip(self._tiles, tiles, strict=True):
             self._plan.steps[i].tile = tile.data_ptr()
-        plan, ends = self._plan, {"source": x.data_ptr(), "target": self._out.data_ptr()}
-        run_chain(self._pool, self._isa, plan.ops, plan.turns, **ends)
+        plan, target = self._plan, self._out.data_ptr()
+        run_chain(self._pool, self._isa, plan.ops, plan.turns, source=x.data_ptr(), target=target)
         values[self._target] = self._out
 
 

@@ -139,6 +139,8 @@ def build(folder: Path) -> Path:
 def open_built(folder: Path, make: Callable[[Path], Path], open_library: Callable[[Path], _Library]) -> _Library:
     """Return the library of a folder; one that was damaged there is made once more.
 
+    Where nothing may be run from that folder a new one would be of no use, and compiling it take long in every process.
+
     Args:
         folder: where it is, or is to be.
         make: `build`, or what does the same for another library.
@@ -151,6 +153,8 @@ def open_built(folder: Path, make: Callable[[Path], Path], open_library: Callabl
     try:
         return open_library(path)
     except BuildError as error:
+        if hasattr(os, "ST_NOEXEC") and os.statvfs(folder).f_flag & os.ST_NOEXEC:
+            raise
         _LOG.info("%s: it is compiled once more", error)
     try:
         path.unlink(missing_ok=True)

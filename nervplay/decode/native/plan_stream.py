@@ -38,7 +38,7 @@ class StreamPlan:
         ops: the structs of the kernels, an array of `Op`.
         steps: what they point to, an array of `Step`.
         turns: int32 (count, 4), see `schedule`.
-        arrays: what these point to; kept alive here.
+        arrays: what ops and steps point to; kept alive here.
         peaks: by expanding layer, what measuring raises: (C + hidden,), float32; empty unless it was asked for.
     """
 

@@ -65,7 +65,7 @@ def schedule(
         together: whether two turns that follow each other may run at the same time.
     """
     done = [0] * len(convolutions)
-    before = done  # the last turn
+    before = done  # as it was when the last turn had not run
     writers: dict[Hashable, list[int]] = {}
     readers: dict[Hashable, list[tuple[int, Reading]]] = {}
     for i, rows in enumerate(convolutions):

@@ -90,6 +90,22 @@ def test_a_library_that_cannot_be_loaded(tmp_path: Path, monkeypatch: pytest.Mon
     assert (tmp_path / "linked").read_text() == "once\n" * 2
 
 
+def test_nothing_is_compiled_again_where_nothing_may_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A file system without that right cannot be mounted by everybody, so the system's answer is replaced."""
+    if not hasattr(os, "ST_NOEXEC"):
+        pytest.skip("this system does not tell")
+    answer, made = os.statvfs(tmp_path), list[Path]()
+    without = os.statvfs_result((*answer[:8], answer.f_flag | os.ST_NOEXEC, *answer[9:]))
+    monkeypatch.setattr(os, "statvfs", lambda _: without)
+
+    def opened(_: Path) -> None:
+        raise build.BuildError("no")
+
+    with pytest.raises(build.BuildError, match="no"):
+        build.open_built(tmp_path, lambda folder: made.append(folder) or folder / "library", opened)  # type: ignore[func-returns-value]
+    assert made == [tmp_path]
+
+
 def test_a_damaged_library_that_cannot_be_removed(tmp_path: Path) -> None:
     (tmp_path / "library" / "in it").mkdir(parents=True)
 
