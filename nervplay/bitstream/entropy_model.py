@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nervplay.bitstream.gaussian import MAX_SHAPE, SHAPES, fit_width, gaussian_table
-from nervplay.bitstream.histogram import normalise, read_table, table_bytes, write_table
+from nervplay.bitstream.histogram import least_table_bytes, normalise, read_table, table_bytes, write_table
 from nervplay.bitstream.laplace import fit_decay, laplace_table
 from nervplay.bitstream.packing import ByteCursor, packed_bytes, varint
 from nervplay.bitstream.rans import PRECISION
@@ -151,8 +151,10 @@ def _histograms(counts: NDArray[np.int64], raw_bits: int, first: int, bar: int) 
     """Yield the histograms of the trimmed `counts` (first and last above 0) that may take less than `bar` bytes."""
     size, occurring = counts.size, np.count_nonzero(counts)
     place = varint(first) + varint(size)
-    if size > 1 and 1 + len(place) + _coded_bytes(counts, raw_bits, _least_cost(counts)) >= bar:
-        return
+    if size > 1:
+        least = 1 + len(place) + least_table_bytes(counts) + _coded_bytes(counts, raw_bits, _least_cost(counts))
+        if least >= bar:
+            return
     for precision in _PRECISIONS if size > 1 else (0,):
         if occurring <= 1 << precision:
             table = normalise(counts, precision)

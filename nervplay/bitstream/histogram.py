@@ -9,7 +9,7 @@ from nervplay.bitstream.packing import ByteCursor, pack_fields, packed_bytes, un
 from nervplay.bitstream.rans import PRECISION
 from nervplay.bitstream.refusal import damaged
 
-__all__ = ["normalise", "read_table", "table_bytes", "write_table"]
+__all__ = ["least_table_bytes", "normalise", "read_table", "table_bytes", "write_table"]
 
 _GROUP = 8
 _NIBBLE = 4
@@ -60,6 +60,16 @@ def table_bytes(table: NDArray[np.int64]) -> int:
     last = table.size - (widths.size - 1) * _GROUP  # frequencies of the last group
     fields = _GROUP * int(widths.sum()) - (_GROUP - last) * int(widths[-1])
     return packed_bytes(widths.size, _NIBBLE) + packed_bytes(fields, 1)
+
+
+def least_table_bytes(counts: NDArray[np.int64]) -> int:
+    """Return bytes that `write_table` needs at least for a table of `counts`, at any precision.
+
+    A group in which a symbol occurs has one bit or more for each of its symbols; the last may have one symbol only.
+    """
+    groups = -(-counts.size // _GROUP)
+    used = np.count_nonzero(np.add.reduceat(counts, np.arange(0, counts.size, _GROUP)))
+    return packed_bytes(groups, _NIBBLE) + packed_bytes(_GROUP * (used - 1) + 1, 1)
 
 
 def _group_widths(table: NDArray[np.int64]) -> NDArray[Any]:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nervplay.bitstream.histogram import normalise, read_table, table_bytes, write_table
+from nervplay.bitstream.histogram import least_table_bytes, normalise, read_table, table_bytes, write_table
 from nervplay.bitstream.packing import ByteCursor
 from nervplay.errors import BitstreamError
 
@@ -35,7 +35,7 @@ def test_table_round_trip(values: np.ndarray, precision: int) -> None:
     if table.max() >= 1 << 14:
         return  # a single symbol: trimmed to a table of one by the caller
     written = write_table(table)
-    assert len(written) == table_bytes(table)
+    assert least_table_bytes(values) <= len(written) == table_bytes(table)
     cursor = ByteCursor(written, "it")
     assert np.array_equal(read_table(cursor, table.size, precision), table)
     cursor.finish()
@@ -45,6 +45,13 @@ def test_table_bytes_of_the_specification() -> None:
     """Ten frequencies: widths 3 and 1, then eight fields of 3 bits and two of 1."""
     table = np.array([1, 2, 3, 4, 5, 6, 7, 2, 1, 1])
     assert write_table(table) == bytes([0x13, 0b11_010_001, 0b0_101_100_0, 0b010_111_11, 0b11])
+
+
+def test_the_least_a_table_takes() -> None:
+    """128 frequencies of 1 bit, 16 widths: 24 bytes, as few as there can be."""
+    ones = np.ones(128, np.int64)
+    assert least_table_bytes(ones) == table_bytes(normalise(ones, 7)) == 24
+    assert least_table_bytes(ones[:121]) == 24, "the last group has one symbol"
 
 
 def test_hostile_tables() -> None:

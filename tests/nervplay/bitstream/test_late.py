@@ -97,7 +97,7 @@ def test_from_several_threads(tool: SimpleNamespace, path: Path) -> None:
     wrong: list[int] = []
 
     def look(seed: int) -> None:
-        for number in np.random.default_rng(seed).integers(0, SEGMENTS, 30):
+        for number in np.random.default_rng(seed).integers(0, SEGMENTS, 8):
             one, other = (replace(f, segments=(f.segments[number],)) for f in (file, whole))
             if not tool.same_content(one, other):
                 wrong.append(int(number))
