@@ -68,7 +68,7 @@ def least_table_bytes(counts: NDArray[np.int64]) -> int:
     A group in which a symbol occurs has one bit or more for each of its symbols; the last may have one symbol only.
     """
     groups = -(-counts.size // _GROUP)
-    used = np.count_nonzero(np.add.reduceat(counts, np.arange(0, counts.size, _GROUP)))
+    used = int(np.count_nonzero(np.add.reduceat(counts, np.arange(0, counts.size, _GROUP))))
     return packed_bytes(groups, _NIBBLE) + packed_bytes(_GROUP * (used - 1) + 1, 1)
 
 

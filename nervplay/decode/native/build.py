@@ -38,9 +38,10 @@ X86 = {
     "avx512": (
         "-DNK_AVX512 -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vnni -mavx2 -mfma -mprefer-vector-width=512"
     ),
+    "avxvnni": "-DNK_AVX2 -DNK_AVXVNNI -mavx2 -mfma -mavxvnni",
     "avx2": "-DNK_AVX2 -mavx2 -mfma",
 }
-"""Flags by table name (`nk.h`); "generic" is compiled everywhere, with NEON where the processor has it."""
+"""Flags by table name (`nk.h`), best first; "generic" is compiled everywhere, with NEON where the processor has it."""
 
 
 class BuildError(RuntimeError):
@@ -88,6 +89,31 @@ def run_compiler(compiler: str, arguments: Sequence[str]) -> None:
         raise BuildError(f"the compiler {compiler} failed: {reason.strip()}")
 
 
+def _compile_set(compiler: str, name: str, flags: str, work: Path) -> BuildError | None:
+    """Compile what is compiled once per instruction set into `work`; return why that failed, if it did."""
+    try:
+        for unit, rounding in VARIED.items():
+            command = [*FLAGS, rounding, f"-DNK_NAME={name}", *flags.split(), "-c", str(HERE / unit)]
+            run_compiler(compiler, [*command, "-o", str(work / f"{name}-{unit}.o")])
+    except BuildError as error:
+        return error
+    return None
+
+
+def _known_sets(failed: dict[str, BuildError | None]) -> list[str]:
+    """Return the instruction sets that the compiler knows; an old one may lack some.
+
+    Raises:
+        BuildError: it cannot compile even what is portable.
+    """
+    if failed["generic"]:
+        raise failed["generic"]
+    for name, error in failed.items():
+        if error:
+            _LOG.warning("the kernels are compiled without those for %s: %s", name, error)
+    return [name for name, error in failed.items() if not error]
+
+
 def build(folder: Path) -> Path:
     """Compile the library into `folder` and return its path; a library that is there already is kept.
 
@@ -105,7 +131,7 @@ def build(folder: Path) -> Path:
     compiler = find_compiler()
     if compiler is None:
         raise BuildError("no C compiler is here (cc, gcc or clang)")
-    variants = dict(X86) if platform.machine().lower() in ("x86_64", "amd64") else {}
+    variants = (X86 if platform.machine().lower() in ("x86_64", "amd64") else {}) | {"generic": ""}
     with contextlib.ExitStack() as stack:
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -113,16 +139,11 @@ def build(folder: Path) -> Path:
         except OSError as error:
             raise BuildError(f"the kernels cannot be written to {folder}: {error.strerror}") from None
         _LOG.info("compiling the native kernels with %s: some ten seconds, once for this version", compiler)
-        jobs = []
-        for name, flags in {**variants, "generic": ""}.items():
-            common = [*FLAGS, f"-DNK_NAME={name}", *flags.split()]
-            jobs += [
-                [*common, rounding, "-c", str(HERE / unit), "-o", str(work / f"{name}-{unit}.o")]
-                for unit, rounding in VARIED.items()
-            ]
-        with_x86 = ["-DNK_WITH_X86"] if variants else []
-        jobs += [[*FLAGS, *with_x86, "-c", str(HERE / unit), "-o", str(work / f"{unit}.o")] for unit in UNITS]
         with ThreadPoolExecutor(len(os.sched_getaffinity(0)) if sys.platform == "linux" else 2) as pool:
+            errors = pool.map(lambda name: _compile_set(compiler, name, variants[name], work), variants)
+            known = _known_sets(dict(zip(variants, errors, strict=True)))
+            every = "-DNK_ALL=" + "".join(f"X({name})" for name in known)
+            jobs = [[*FLAGS, every, "-c", str(HERE / unit), "-o", str(work / f"{unit}.o")] for unit in UNITS]
             list(pool.map(lambda arguments: run_compiler(compiler, arguments), jobs))
         part = folder / f".{target.name}.{secrets.token_hex(4)}.part"
         try:

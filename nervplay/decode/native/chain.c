@@ -6,26 +6,18 @@
 
 #include <math.h>
 
-#if defined(NK_WITH_X86)
-extern const nk_kernels nk_avx512, nk_avx2;
-extern const nk_colour nk_colour_avx512, nk_colour_avx2;
-#endif
-extern const nk_kernels nk_generic;
-extern const nk_colour nk_colour_generic;
+/* NK_ALL: X(name) for each instruction set that was compiled, best first. */
+#define X(name) extern const nk_kernels nk_##name; extern const nk_colour nk_colour_##name;
+NK_ALL
+#undef X
 
-const nk_kernels *const nk_all[] = {
-#if defined(NK_WITH_X86)
-    &nk_avx512, &nk_avx2,
-#endif
-    &nk_generic, NULL,
-};
+#define X(name) &nk_##name,
+const nk_kernels *const nk_all[] = {NK_ALL NULL};
+#undef X
 
-static const nk_colour *const colours[] = {
-#if defined(NK_WITH_X86)
-    &nk_colour_avx512, &nk_colour_avx2,
-#endif
-    &nk_colour_generic,
-};
+#define X(name) &nk_colour_##name,
+static const nk_colour *const colours[] = {NK_ALL};
+#undef X
 
 int nk_abi(void) { return NK_ABI; }
 int nk_isa_count(void) { return (int)(sizeof nk_all / sizeof *nk_all) - 1; }

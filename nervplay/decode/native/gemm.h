@@ -69,8 +69,8 @@ NK_INLINE void product(const float *const *values, int taps, size_t stride, cons
 }
 
 /* Sums, weights, a value and its product are one more than the registers of AVX2: there the last weights are read for each
-   row, or the compiler would read and write a sum for each k. */
-#if defined(NK_AVX2)
+   row, or the compiler would read and write a sum for each k. AVX-VNNI adds the product as it is made. */
+#if defined(NK_AVX2) && !defined(NK_AVXVNNI)
 #define SCARCE (rows == NK_ROWS && wide == NK_PANEL)
 #else
 #define SCARCE 0

@@ -11,6 +11,10 @@
 #include "point.h"
 #include "wino.h"
 
+#if defined(NK_AVXVNNI)
+#include <cpuid.h>
+#endif
+
 #define TEXT(x) #x
 #define QUOTED(x) TEXT(x)
 #define JOIN(a, b) a##b
@@ -21,6 +25,10 @@ static int supported(void) {
     return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
            __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vnni");
 #elif defined(NK_AVX2)
+#if defined(NK_AVXVNNI) /* whose name not every compiler knows that knows the instructions */
+    unsigned a, b, c, d;
+    if (!__get_cpuid_count(7, 1, &a, &b, &c, &d) || !(a >> 4 & 1)) return 0;
+#endif
     return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
 #else
     return 1;

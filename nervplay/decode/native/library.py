@@ -187,7 +187,7 @@ class Isa(NamedTuple):
 
     Args:
         number: what the calls take.
-        name: "avx512", "avx2" or "generic".
+        name: "avx512", "avxvnni", "avx2" or "generic".
         lanes: floats of a vector.
         panel: vectors of the widest panel of packed weights.
         adds_apart: whether additions cost nothing beside multiplications, as on AMD's processors.

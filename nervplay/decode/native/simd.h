@@ -42,7 +42,7 @@ typedef int32_t vi_any __attribute__((vector_size(4 * NK_LANES), aligned(4), may
 typedef int16_t vh_any __attribute__((vector_size(2 * NK_LANES), aligned(2), may_alias));
 
 /* Keep a value in a register: compilers fold a load into each of its uses, which costs a load per use. (An emulated AVX-512,
-   as in tools/test_avx512_emulated.sh, has no register that would take it.) */
+   as in tools/test_emulated.sh, has no register that would take it.) */
 #if defined(NK_AVX512) && !defined(__AVX512F__)
 #define NK_KEEP(v) ((void)0)
 #elif defined(__x86_64__)
@@ -184,6 +184,8 @@ NK_INLINE vh vwithin(vf x, const int most) {
 NK_INLINE vi vdot16(vi acc, vi a, vi b) {
 #if defined(NK_AVX512)
     return (vi)_mm512_dpwssd_epi32((__m512i)acc, (__m512i)a, (__m512i)b);
+#elif defined(NK_AVXVNNI)
+    return (vi)_mm256_dpwssd_avx_epi32((__m256i)acc, (__m256i)a, (__m256i)b);
 #elif defined(NK_AVX2)
     return acc + (vi)_mm256_madd_epi16((__m256i)a, (__m256i)b);
 #else

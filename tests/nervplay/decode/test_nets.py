@@ -20,7 +20,7 @@ from nervplay.decode.tiles import Tiles
 from nervplay.decode.weave import weave
 from nervplay.errors import CapabilityError
 
-NAMES = ("avx512", "avx2", "generic")
+NAMES = ("avx512", "avxvnni", "avx2", "generic")
 
 
 @pytest.fixture(params=NAMES)

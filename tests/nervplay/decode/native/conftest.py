@@ -5,7 +5,7 @@ import pytest
 from nervplay.decode.native.library import Isa, kernels, load
 from nervplay.errors import CapabilityError
 
-NAMES = ("avx512", "avx2", "generic")
+NAMES = ("avx512", "avxvnni", "avx2", "generic")
 
 
 @pytest.fixture(params=NAMES)

@@ -47,6 +47,23 @@ def test_a_compiler_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytes
     assert list((tmp_path / "cache").iterdir()) == []
 
 
+def test_instructions_that_a_compiler_does_not_know_are_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    lines = [
+        f'echo "$@" >> {tmp_path}/commands',
+        'case "$*" in *-mavxvnni*) echo "error: -mavxvnni?" >&2; exit 1;; esac',
+        'while [ "$1" != -o ]; do shift; done; touch "$2"',
+    ]
+    monkeypatch.setenv("CC", script(tmp_path, "\n".join(lines)))
+    monkeypatch.setattr("platform.machine", lambda: "x86_64")
+    assert build.build(tmp_path / "cache").exists()
+    commands = (tmp_path / "commands").read_text()
+    assert commands.count("-DNK_ALL=X(avx512)X(avx2)X(generic) ") == len(build.UNITS)
+    assert "avxvnni" not in commands.splitlines()[-1], "what is linked"
+    assert "without those for avxvnni: the compiler" in caplog.text
+
+
 def test_the_hash_knows_sources_and_flags(monkeypatch: pytest.MonkeyPatch) -> None:
     before = build.source_hash()
     monkeypatch.setattr(build, "FLAGS", (*build.FLAGS, "-O0"))

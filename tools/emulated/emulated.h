@@ -1,7 +1,8 @@
-/* AVX-512 on a processor that has AVX2 alone, for tests: SIMDe's, and what SIMDe 0.7 lacks of what the kernels use.
-   Included ahead of a source, by `cc`. */
+/* AVX-512 and AVX-VNNI on a processor that has AVX2 alone, for tests: SIMDe's, and what SIMDe 0.7 lacks of what the kernels
+   use. Included ahead of a source, by `cc`. */
 #define SIMDE_ENABLE_NATIVE_ALIASES
 #include <simde/x86/avx512.h>
+#include <cpuid.h>
 #include <string.h>
 
 /* SIMDe has it, without the native name. */
@@ -81,4 +82,7 @@ static inline float emulated512_reduce_add_ps(__m512 x) {
 }
 #define _mm512_reduce_add_ps emulated512_reduce_add_ps
 
+#define _mm256_dpwssd_avx_epi32(sum, a, b) _mm256_add_epi32(sum, _mm256_madd_epi16(a, b))
+
 #define __builtin_cpu_supports(name) 1
+#define __get_cpuid_count(leaf, subleaf, a, b, c, d) (*(a) = *(b) = *(c) = *(d) = ~0u, 1)
