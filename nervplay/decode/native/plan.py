@@ -137,10 +137,10 @@ def kind_of(conv: Conv, *, last: bool) -> str:
     if last and conv.is_head:
         return "head"
     kh, kw = conv.weight.shape[2:]
+    if (kh, kw) not in _WINOGRAD:
+        return "direct"
     tiles = -(-conv.out_size[0] // _tile(kh)) * -(-conv.out_size[1] // _tile(kw))
-    if (kh, kw) in _WINOGRAD and tiles >= MIN_TILES:
-        return "wino"
-    return "direct"
+    return "wino" if tiles >= MIN_TILES else "direct"
 
 
 def peak_shape(conv: Conv, kind: str) -> tuple[int, ...]:

@@ -94,7 +94,7 @@ def picture(size: tuple[int, int], channels: int) -> np.ndarray:
 
 
 SIZES = st.tuples(st.integers(1, 40), st.integers(1, 70))
-TAPS = st.sampled_from([1, 2, 3, 4, 5, 7])
+TAPS = st.sampled_from([1, 2, 3, 4, 5, 7, 9])
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
