@@ -48,7 +48,8 @@ Watch = Callable[[Conv, Tensor], None]
 REPLACED = {aten.view.default: aten.reshape.default, aten._unsafe_view.default: aten.reshape.default}  # noqa: SLF001
 """Operations that a program runs in place of others."""
 
-# Their sums depend on how many threads share them; a frame must not.
+# What they make depends on how many threads share them: sums on their order, others on where the share of each ends;
+# what does not fill a vector there is computed by other instructions. A frame must not depend on that.
 _ALONE = {
     aten.convolution.default,
     aten.addmm.default,
@@ -59,6 +60,11 @@ _ALONE = {
     aten.native_layer_norm.default,
     aten.mean.dim,
     aten.sum.dim_IntList,
+    aten.gelu.default,
+    aten.sigmoid.default,
+    aten.silu.default,
+    aten.softplus.default,
+    aten.upsample_bilinear2d.default,
 }
 
 

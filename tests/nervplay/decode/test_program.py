@@ -1,13 +1,22 @@
 """Buffers of the kernels' results: shared where one is read to the end before the next is written."""
 
+from collections.abc import Callable
 from fractions import Fraction
 from itertools import pairwise
 
+import pytest
 import torch
+import torch.nn.functional as F
+from torch import Tensor
 
 from nervplay.decode import NativeDecoder
-from nervplay.decode.program import _Chain, _Streaming
+from nervplay.decode.graph import trace
+from nervplay.decode.lowering import TorchStep, lower
+from nervplay.decode.native.library import MAX_CHAIN, Pool, kernels
+from nervplay.decode.program import Program, _Chain, _Streaming
 from nervplay.decode.tiles import Tiles
+from nervplay.decode.torch_decoder import torch_threads
+from nervplay.decode.weave import weave
 from nervplay.models import build_model, resolve_preset
 from nervplay.video.spec import VideoSpec
 
@@ -29,3 +38,23 @@ def test_results_share_memory() -> None:
         with torch.no_grad():
             exact = model(torch.tensor([4]))[0].numpy()
         assert abs(decoder.float_frame(4) - exact).max() < 1e-5
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [F.gelu, torch.sigmoid, F.silu, F.softplus, lambda x: F.interpolate(x, scale_factor=2.0, mode="bilinear")],
+)
+def test_threads_change_no_byte_of_what_runs_in_pytorch(operation: Callable[[Tensor], Tensor]) -> None:
+    torch.manual_seed(0)
+    table = torch.randn(2, 203, 207, 3)
+    graph = trace(lambda index: operation(table[index].permute(0, 3, 1, 2)))
+    woven = weave(graph, lower(graph, MAX_CHAIN), MAX_CHAIN)
+    assert all(isinstance(step, TorchStep) for step in woven.steps)
+    made = []
+    for threads in (1, 2, 3, 4):
+        pool = Pool(threads)
+        program = Program(graph, woven, isa=kernels(), pool=pool, threads=threads)
+        with torch_threads(threads):
+            made.append(program.run(1).contiguous().numpy().tobytes())
+        pool.close()
+    assert len(set(made)) == 1
