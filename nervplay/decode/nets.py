@@ -185,9 +185,12 @@ class _Open:
 
     @property
     def is_plain(self) -> bool:
-        """Whether chains do as well."""
+        """Whether chains do as well; a view that comes behind they could not read, where units read what it shows."""
         return not any(
-            unit.added or len(unit.sources) > 1 or any(map(_is_partial, (*unit.sources, unit.target)))
+            unit.added
+            or len(unit.sources) > 1
+            or unit.conv.source in self.blocked
+            or any(map(_is_partial, (*unit.sources, unit.target)))
             for unit in self.units
         )
 

@@ -87,7 +87,7 @@ class _Weaver:
         """Return the groups that touch a chain, or maps: others may be in another order in memory, and be copied."""
         rooted = self._reading.rooted
         read = {rooted(chain[0].source) for chain in chains if _joins(chain[0])}
-        made = {rooted(chain[-1].target) for chain in chains if _joins(chain[-1]) and not chain[-1].is_head}
+        made = {rooted(chain[-1].target) for chain in chains if _joins(chain[-1]) and not _is_head(chain[-1])}
         made |= {each.ghost.target for each in self._ghosts.values()} | maps
         good: dict[int, Group] = {}
         for last, group in sorted(groups.items(), key=lambda item: item[1].points.target.number):
@@ -126,7 +126,7 @@ class _Weaver:
         points, nodes = group.points, {id(node) for node in group.nodes}
         maps = set(points.maps()) - {moments.source for moments in group.moments.values()}
         for step in reversed(made):
-            if not isinstance(step, list) or len(step) >= self._longest or not _joins(step[-1]):
+            if not isinstance(step, list) or len(step) >= self._longest or not _joins(step[-1]) or _is_head(step[-1]):
                 continue
             target = self._reading.rooted(step[-1].target)
             if target in maps and self._reading.readers.get(target, {0}) <= nodes:
@@ -164,6 +164,11 @@ class _Weaver:
 def _joins(part: Part) -> bool:
     """Whether a part runs row by row, in a chain."""
     return not isinstance(part, Conv) or not (part.rows or part.depthwise or part.batch > 1)
+
+
+def _is_head(part: Part) -> bool:
+    """Whether a part was calibrated as what ends its chain: that it still has to do."""
+    return isinstance(part, Conv) and part.is_head
 
 
 def weave(graph: Graph, streamed: Lowered | Streamed | Netted, longest: int) -> Woven:

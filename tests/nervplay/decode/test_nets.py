@@ -154,6 +154,34 @@ class Small(Module):
         return self.head(self.up(both))
 
 
+class Shown(Module):
+    """Three channels, as heads have, and a view of a stack, of which a convolution reads what is there before."""
+
+    def __init__(self) -> None:
+        super().__init__(3, (12, 20))
+        self.layers = nn.ModuleList(conv(3, 3) for _ in range(4))
+        self.widen, self.mix, self.leave = conv(3, 13), conv(13, 13), conv(13, 3)
+
+    def decode(self, x: Tensor) -> Tensor:
+        first, second, third, fourth = self.layers
+        y = first(x)
+        before, behind = torch.stack([x, second(y) + y], dim=2).unbind(2)
+        x = self.widen(third(before) * fourth(behind))
+        return self.leave(self.mix(x) + x)
+
+
+class Thin(Module):
+    """What a head is calibrated as, in front of operations on each value."""
+
+    def __init__(self) -> None:
+        super().__init__(13, (31, 45))
+        self.enter, self.leave, self.end = conv(13, 21), conv(21, 3), conv(3, 3)
+
+    def decode(self, x: Tensor) -> Tensor:
+        y = self.leave(F.gelu(self.enter(x)))
+        return self.end(torch.sigmoid(y) * y)
+
+
 def netted(graph: Graph) -> Netted:
     return find_nets(graph, join(graph, lower(graph, MAX_CHAIN, volumes=True), MAX_CHAIN))
 
@@ -162,7 +190,7 @@ def units(found: Netted) -> list[int]:
     return [len(step.units) for step in found.steps if isinstance(step, Net)]
 
 
-@pytest.mark.parametrize("make", [Residual, Fusion, Volume, Spectrum, Blocks, Small])
+@pytest.mark.parametrize("make", [Residual, Fusion, Volume, Spectrum, Blocks, Small, Shown, Thin])
 def test_nets_are_the_modules(isa: Isa, make: Callable[[], Module]) -> None:
     model = make().eval()
     graph = trace(model)
@@ -200,7 +228,8 @@ def test_plain_networks_stay_chains() -> None:
 
 @pytest.mark.parametrize("maps", [False, True])
 @pytest.mark.parametrize(
-    ("make", "integers", "narrow"), [(Residual, 5, 2), (Fusion, 3, 2), (Volume, 4, 1), (Spectrum, 9, 1), (Blocks, 6, 5)]
+    ("make", "integers", "narrow"),
+    [(Residual, 5, 2), (Fusion, 3, 2), (Volume, 4, 1), (Spectrum, 9, 1), (Blocks, 6, 5), (Thin, 2, 0)],
 )
 def test_products_of_16_bits(isa: Isa, make: Callable[[], Module], integers: int, narrow: int, *, maps: bool) -> None:
     model = make().eval()
