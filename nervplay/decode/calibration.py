@@ -140,7 +140,7 @@ def calibrate(
         frame_count: T.
         need: how near to float32 the frames must come.
         progress: told how far it is.
-        kind: tells what one engine measures from what others do; "" is the largest transformed inputs of W8A16.
+        kind: tells what one engine measures of one network (`Graph.digest`) from all else.
         carried: a record of the file, untrusted; what it says is taken where it comes near enough to float32.
         finer: gives what the same convolutions need to err less, if they can; tried where they err too much.
     """

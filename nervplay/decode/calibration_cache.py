@@ -38,7 +38,7 @@ class Calibration(NamedTuple):
 
 
 def cache_file(convolutions: Iterable[Conv], setting: str) -> Path:
-    """Return where the calibration of a network is kept, by a hash of all weights.
+    """Return where the calibration of a network is kept, by a hash of its convolutions and of what else matters.
 
     Args:
         convolutions: those that could have integer products.

@@ -7,6 +7,7 @@ so a trace costs neither arithmetic nor pages. An operation that needs a value t
     index --> [operation] --> value --> [operation] --> ... --> frame (1, 3, H, W)
 """
 
+import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, cast
@@ -94,6 +95,20 @@ class Graph:
             for value in node.inputs():
                 found.setdefault(value, []).append(node)
         return found
+
+    def digest(self) -> str:
+        """Return a hash of all that the frames are made of: operations, numbers, weights, embeddings."""
+        digest = hashlib.sha256()
+        for node in self.nodes:
+            digest.update(f"{node.target}{node.outputs}".encode())
+            for leaf in tree_iter((node.args, node.kwargs), is_leaf=_is_value):
+                if isinstance(leaf, Tensor):
+                    digest.update(
+                        f"{leaf.dtype}{leaf.shape}".encode() + leaf.detach().cpu().contiguous().numpy().tobytes()
+                    )
+                else:
+                    digest.update(repr(leaf).encode())
+        return digest.hexdigest()
 
 
 def _is_value(leaf: object) -> bool:

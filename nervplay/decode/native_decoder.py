@@ -13,7 +13,6 @@ asked for. Which of them computes what is left open and changes no byte. Operati
 with as many threads.
 """
 
-import hashlib
 import logging
 import os
 from collections.abc import Mapping
@@ -185,12 +184,7 @@ class NativeDecoder(PreparedDecoder[Program]):
         return NET_RECORD if any(isinstance(step, Net) for step in self._netted.steps) else RECORD
 
     def _calibrated(self, bench: Workbench, record: str, carried: bytes | None) -> Calibration:
-        kind = record
-        if kind == STREAM_RECORD:  # of a step only the first layer is asked for, and all of them matter
-            digest = hashlib.sha256()
-            for conv in bench.numbered():
-                digest.update(conv.weight.tobytes())
-            kind += f" {digest.hexdigest()}"
+        kind = f"{record} {self._graph.digest()}"
         finer = bench.without_maps if record == NET_RECORD else None
         return calibrate(bench, len(self), self._need, self._calibration, kind=kind, carried=carried, finer=finer)
 

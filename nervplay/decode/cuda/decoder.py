@@ -203,7 +203,8 @@ class CudaDecoder(TorchDecoder):
         with on_device(self._device):
             bench = DeviceBench(graph, self._lowered, self._device, engine)
             carried = self._carried.get(RECORD)
-            found = calibrate(bench, len(self), self._need, self._progress, kind=f"{KIND} cuda", carried=carried).peaks
+            kind = f"{KIND} cuda {graph.digest()}"
+            found = calibrate(bench, len(self), self._need, self._progress, kind=kind, carried=carried).peaks
         count = len(bench.convolutions())
         left = sorted(set(self._lowered.unsupported))
         words = f"8-bit weights times 8-bit inputs (W8A8) in {len(found)} of {count} convolutions" + (
@@ -240,7 +241,8 @@ class CudaDecoder(TorchDecoder):
         graph, engine = self._integer_network(self._reference)
         with on_device(self._device):
             bench = DeviceBench(graph, self._lowered, self._device, engine, portable=True)
-            found = calibrate(bench, len(self), self._need, self._progress, kind=f"{RECORD} {KIND} cuda")
+            kind = f"{RECORD} {KIND} cuda {graph.digest()}"
+            found = calibrate(bench, len(self), self._need, self._progress, kind=kind)
         return to_record(bench, found.peaks)
 
     def _lane(self, network: Callable[[Tensor], Tensor], *, tf32: bool) -> Lane:

@@ -128,11 +128,10 @@ class OpenvinoDecoder(PreparedDecoder[OpenvinoProgram]):
             paired=sums_in_16_bits(),
         )
 
-    @staticmethod
-    def _kind() -> str:
+    def _kind(self) -> str:
         """Return what tells what is found here from what others find: it holds for processors that compute alike."""
         facts = {"bfloat16": has_bfloat16(), "paired": sums_in_16_bits()}
-        return " ".join([KIND, "openvino", *(name for name, holds in facts.items() if holds)])
+        return " ".join([KIND, "openvino", *(name for name, holds in facts.items() if holds), self._graph.digest()])
 
     def calibration_record(self) -> bytes:
         """Return what a file can carry of the calibration; see `PreparedDecoder`."""

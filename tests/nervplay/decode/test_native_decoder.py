@@ -73,6 +73,20 @@ def test_precisions_say_what_they_compute(model: VideoModel) -> None:
     assert again == [], "the cache knows this network"
 
 
+@pytest.mark.parametrize(("preset", "changed"), [("hnerv-tiny", "embedding"), ("nerv-tiny", "stem.0.weight")])
+def test_calibration_belongs_to_what_convolutions_read_too(preset: str, changed: str) -> None:
+    model = network(preset)
+    with NativeDecoder(model, SPEC, precision="int8"):
+        pass
+    state = model.stored_state()
+    model.load_stored_state(state | {changed: 3 * state[changed]})
+    steps: list[tuple[int, int]] = []
+    with NativeDecoder(model, SPEC, precision="int8", progress=lambda *step: steps.append(step)) as decoder:
+        exact = reference(model).float_frame(1).clip(0, 1)
+        assert np.square(decoder.float_frame(1).clip(0, 1) - exact).mean() < 1e-7
+    assert steps, "the same convolutions, but of larger inputs"
+
+
 def test_preparing_in_the_background(model: VideoModel) -> None:
     with NativeDecoder(model, SPEC) as decoder:
         thread = threading.Thread(target=decoder.prepare, args=("int8",))
