@@ -7,7 +7,7 @@
 Each engine says what it needs, `Layout`. What a file says is untrusted: sizes come from the network, not from it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -29,6 +29,7 @@ __all__ = [
     "every_convolution",
     "from_powers",
     "from_record",
+    "has_most",
     "to_powers",
     "to_record",
 ]
@@ -65,6 +66,12 @@ class Layout(Protocol):
 def every_convolution(lowered: Lowered) -> list[Conv]:
     """Return all convolutions of a network, in order of execution."""
     return [conv for step in lowered.steps if isinstance(step, list) for conv in step]
+
+
+def has_most(lowered: Lowered, chosen: Iterable[Conv]) -> bool:
+    """Return whether these convolutions of a network have more than half of its products."""
+    part, whole = (sum(conv.multiplications for conv in convs) for convs in (chosen, every_convolution(lowered)))
+    return 2 * part > whole
 
 
 def to_powers(values: NDArray[Any], per_octave: int, bits: int) -> NDArray[np.uint16]:

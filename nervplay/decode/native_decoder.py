@@ -25,7 +25,7 @@ from nervplay.decode.base import plain_index
 from nervplay.decode.buffers import check_buffer
 from nervplay.decode.calibration import Progress, calibrate
 from nervplay.decode.calibration_cache import Calibration
-from nervplay.decode.carried import Records, every_convolution, to_record
+from nervplay.decode.carried import Records, every_convolution, has_most, to_record
 from nervplay.decode.decoder import GPU_PRECISIONS
 from nervplay.decode.graph import Graph, UntraceableError, trace
 from nervplay.decode.lowering import Conv, lower
@@ -125,8 +125,8 @@ class NativeDecoder(PreparedDecoder[Program]):
 
     @property
     def arithmetic(self) -> str:
-        """INT16 where convolutions have 16-bit products, otherwise FP32; see the head of this module."""
-        return "INT16" if self._precision == "int8" and self._integers else "FP32"
+        """INT16 where most products are of 16 bits, otherwise FP32; see the head of this module."""
+        return "INT16" if self._precision == "int8" and self._mostly else "FP32"
 
     @property
     def backend_note(self) -> str:
@@ -161,7 +161,9 @@ class NativeDecoder(PreparedDecoder[Program]):
                 peaks = self._calibrated(bench, record, self._carried.get(record)).peaks
         program = self._compiled(self._netted, peaks)
         if name == "int8":
-            self._integers, self._narrow = program.integer_products, program.narrow_maps
+            integers = program.integer_products
+            self._integers, self._narrow = len(integers), program.narrow_maps
+            self._mostly = has_most(self._lowered, integers)
         return program
 
     def _bench(self, record: str) -> Workbench:

@@ -45,7 +45,7 @@ class PreparedDecoder(AheadDecoder, TorchDecoder, Generic[Made]):
         self._lock = FrameLock()  # of what runs and the precision
         self._preparing = threading.Lock()
         self._programs: dict[str, Made] = {}
-        self._integers = 0
+        self._integers, self._mostly = 0, False  # convolutions of integers; whether these have most of the products
         self._need = need(video_db)
         super().__init__(model, spec, device=torch.device("cpu"), precision=precision, threads=threads, tiles=tiles)
 

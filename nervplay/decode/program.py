@@ -7,7 +7,7 @@ reader before the second one starts.
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -28,7 +28,7 @@ from nervplay.decode.native.plan_stream import StreamPlan, plan_stream
 from nervplay.decode.nets import Net, map_channels
 from nervplay.decode.points import Moments, Points
 from nervplay.decode.stages import StageTime
-from nervplay.decode.streams import Enlarge, Stream
+from nervplay.decode.streams import Enlarge, Mix, Stream
 from nervplay.decode.torch_decoder import torch_threads
 from nervplay.decode.weave import Part, Woven, inputs_of
 
@@ -129,9 +129,9 @@ class Program:
         self._free = [[value for value, at in last.items() if at == i] for i in range(len(reads))]
 
     @property
-    def integer_products(self) -> int:
-        """Number of convolutions with 16-bit products."""
-        return sum({"mix16": 2}.get(kind, kind.endswith("16")) for plan in self.plans for kind in plan.kinds)
+    def integer_products(self) -> list[Conv]:
+        """Convolutions and linear layers with 16-bit products."""
+        return [conv for plan in self.plans for conv in _integers(plan)]
 
     @torch.inference_mode()
     def run(self, index: int) -> Tensor:
@@ -166,6 +166,22 @@ def _inside(part: Part) -> Conv | None:
     if isinstance(part, Ghost):
         return part.made.conv if part.made else None
     return None if isinstance(part, Points) else part
+
+
+def _integers(plan: Plan | StreamPlan | NetPlan) -> Iterator[Conv]:
+    """Yield the convolutions of a plan that have 16-bit products."""
+    parts: Sequence[Part | Mix | Enlarge]
+    if isinstance(plan, StreamPlan):
+        parts = plan.stream.parts
+    else:
+        parts = plan.parts if isinstance(plan, Plan) else [unit.conv for unit in plan.net.units]
+    for part, kind in zip(parts, plan.kinds, strict=True):
+        if not kind.endswith("16"):
+            continue
+        if isinstance(part, Mix):
+            yield from (part.expand, part.project)
+        elif not isinstance(part, Enlarge) and (conv := _inside(part)):
+            yield conv
 
 
 def _name(plan: Plan) -> str:

@@ -29,7 +29,7 @@ from torch import Tensor
 from nervplay.decode.base import plain_index
 from nervplay.decode.buffers import check_buffer, deliver
 from nervplay.decode.calibration import Progress, calibrate
-from nervplay.decode.carried import Records, to_record
+from nervplay.decode.carried import Records, has_most, to_record
 from nervplay.decode.cuda.bench import DeviceBench
 from nervplay.decode.cuda.engines import Engine, triton_engine
 from nervplay.decode.cuda.lanes import Lane, Pending, allow_tf32, numbered, on_device, return_memory
@@ -73,12 +73,14 @@ class _Ready:
     Args:
         model: for positions between frames.
         words: what is computed.
+        arithmetic: what most products are computed in.
         make_lane: returns a further lane.
         lanes: those that are there.
     """
 
     model: VideoModel
     words: str
+    arithmetic: str
     make_lane: Callable[[], Lane]
     lanes: list[Lane] = field(default_factory=list)
 
@@ -141,6 +143,12 @@ class CudaDecoder(TorchDecoder):
         return "cuda"
 
     @property
+    def arithmetic(self) -> str:
+        """What most products are computed in; of "int8" that is bfloat16 where few convolutions can be integers."""
+        ready = self._ready.get(self._precision)
+        return ready.arithmetic if ready else super().arithmetic
+
+    @property
     def backend_note(self) -> str:
         """What is really computed."""
         on_gpu = self._device.type == "cuda"
@@ -195,7 +203,7 @@ class CudaDecoder(TorchDecoder):
     def _floats(self, reference: VideoModel, precision: str) -> _Ready:
         """Return the network itself, in one type."""
         model = lay_channels_last(self._converted(reference, _DTYPES[precision]))
-        return _Ready(model, _WORDS[precision], lambda: self._lane(model, tf32=precision == "tf32"))
+        return _Ready(model, _WORDS[precision], precision.upper(), lambda: self._lane(model, tf32=precision == "tf32"))
 
     def _integers(self, reference: VideoModel) -> _Ready:
         """Return the network as a program with convolutions of integers; calibrates it, the first time."""
@@ -217,7 +225,8 @@ class CudaDecoder(TorchDecoder):
             program = DeviceProgram(graph, self._lowered, device=self._device, engine=engine, quantised=quantised)
             return self._lane(program, tf32=False)
 
-        return _Ready(self._converted(reference, torch.float32), words, lane)
+        arithmetic = "INT8" if has_most(self._lowered, found) else "BF16"
+        return _Ready(self._converted(reference, torch.float32), words, arithmetic, lane)
 
     def _integer_network(self, reference: VideoModel) -> tuple[Graph, Engine]:
         """Return what computes integer products.

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from nervplay.decode.base import DecoderBase, plain_index
 from nervplay.decode.calibration import Progress, calibrate
-from nervplay.decode.carried import Records, to_record
+from nervplay.decode.carried import Records, has_most, to_record
 from nervplay.decode.graph import UntraceableError, trace
 from nervplay.decode.lowering import lower
 from nervplay.decode.native_decoder import core_count
@@ -84,6 +84,12 @@ class OpenvinoDecoder(PreparedDecoder[OpenvinoProgram]):
         return "openvino"
 
     @property
+    def arithmetic(self) -> str:
+        """What most products are computed in; of "int8" maybe what stands for those that are no integers."""
+        rest = {"bfloat16": "BF16", "float32": "FP32"}[self._rest]
+        return super().arithmetic if self._precision != "int8" or self._mostly else rest
+
+    @property
     def backend_note(self) -> str:
         """What is really computed."""
         count = sum(len(step) for step in self._lowered.steps if isinstance(step, list))
@@ -115,6 +121,7 @@ class OpenvinoDecoder(PreparedDecoder[OpenvinoProgram]):
         )
         program = bench.program(found.peaks, found.rest)
         self._integers, self._rest = program.integer_products(), found.rest
+        self._mostly = has_most(self._lowered, found.peaks)
         return program
 
     def _bench(self, *, portable: bool = False) -> OpenvinoBench:

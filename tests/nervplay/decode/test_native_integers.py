@@ -22,3 +22,10 @@ def test_every_architecture(preset: str, tmp_path: Path, monkeypatch: pytest.Mon
         assert ("INT16" in one.arithmetic) == ("in 0 of" not in one.backend_note)
     with NativeDecoder(model, SPEC, precision="int8", threads=3) as three:
         assert three.float_frame(4).tobytes() == values.tobytes()
+
+
+@pytest.mark.parametrize(("video_db", "arithmetic"), [(40.0, "INT16"), (80.0, "FP32")])
+def test_arithmetic_is_that_of_most_products(video_db: float, arithmetic: str) -> None:
+    with NativeDecoder(network("pnerv-tiny"), SPEC, precision="int8", threads=1, video_db=video_db) as decoder:
+        assert " in 0 of " not in decoder.backend_note
+        assert decoder.arithmetic == arithmetic

@@ -83,12 +83,15 @@ def test_int8_says_what_it_is_and_is_calibrated_once(
     steps: list[tuple[int, int]] = []
     with opened(model, "cpu", precision="int8", progress=lambda *step: steps.append(step)) as decoder:
         assert "(W8A8) in 5 of 5 convolutions" in decoder.backend_note
+        assert decoder.arithmetic == "INT8"
         first = decoder.float_frame(1)
     assert steps[-1][0] == steps[-1][1] > 0
     again: list[tuple[int, int]] = []
     with opened(model, "cpu", precision="int8", progress=lambda *step: again.append(step)) as decoder:
         assert decoder.float_frame(1).tobytes() == first.tobytes()
     assert again == [], "the cache knows this network"
+    with CudaDecoder(model, SPEC, device=CPU, engine=run_torch, video_db=150.0, precision="int8") as decoder:
+        assert decoder.arithmetic == "BF16", "none is exact enough"
 
 
 def test_streams_are_what_single_frames_are(decoder: CudaDecoder) -> None:

@@ -49,6 +49,12 @@ def test_integers_lose_little(preset: str) -> None:
     assert -10 * np.log10(max(errors)) > least.worst - 0.5
 
 
+@pytest.mark.parametrize(("video_db", "arithmetic"), [(40.0, "INT8"), (150.0, "FP32")])
+def test_arithmetic_is_that_of_most_products(video_db: float, arithmetic: str, model: VideoModel) -> None:
+    with OpenvinoDecoder(model, SPEC, threads=1, precision="int8", video_db=video_db) as decoder:
+        assert decoder.arithmetic == arithmetic
+
+
 @pytest.fixture(scope="module")
 def model() -> VideoModel:
     return network("hnerv-tiny")
