@@ -141,8 +141,11 @@ def settle_when_opened(player: Player) -> None:
 
 
 def _let_python_see_signals(window: MainWindow) -> None:
-    """Close the window on Ctrl+C: Python's handlers run only when the event loop gives it a turn."""
-    signal.signal(signal.SIGINT, lambda *_: window.close())
+    """Close the window on Ctrl+C and on a kill: Python's handlers run only when the event loop gives it a turn."""
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)  # Windows has no SIGHUP
+        if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, lambda *_: window.close())
     timer = QTimer(window)
     timer.timeout.connect(lambda: None)
     timer.start(_SIGNALS)

@@ -4,9 +4,11 @@ Nothing heavy is imported here: `nervplay --help` must answer at once.
 """
 
 import contextlib
+import errno
 import gc
 import importlib
 import os
+import signal
 import sys
 import traceback
 import warnings
@@ -90,6 +92,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # PyTorch's threads spin while they wait for each other. Beside any other work (an encoder at the other end of the
     # pipe) that made frames 10 and MS-SSIM 60 times slower on 2 cores. libgomp reads this when torch is loaded, later.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    if arguments is None:
+        _prepare_process()
     state = State()
     words = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
     with warnings.catch_warnings():
@@ -112,6 +116,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if arguments is None:
                 gc.freeze()  # the process ends: its last collection, of all that was imported, would take half a second
     return 0
+
+
+def _prepare_process() -> None:
+    """Let a kill that can be heeded end the program as Ctrl-C does, and let nothing be missing that it writes to.
+
+    By an exception, so that what is half written is removed. A signal that is ignored, as under nohup, stays ignored.
+    """
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)  # Windows has no SIGHUP
+        if number is not None and signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, signal.default_int_handler)
+    for stream in ("stdout", "stderr"):
+        if getattr(sys, stream) is None:  # closed by who started us: `>&-`
+            setattr(sys, stream, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w", encoding="utf-8"))
 
 
 def _said_unless(state: State) -> AbstractContextManager[None]:
@@ -145,6 +163,9 @@ def _explain(error: BaseException) -> tuple[int, str]:
         case BrokenPipeError():  # the reader of stdout has enough; our stderr console never raises this
             _forget_stdout()
             code = 0
+        case OSError(errno=errno.ENOSPC | errno.EDQUOT):  # stdout: whoever writes a file tells of it by its name
+            _forget_stdout()
+            code, message = 4, "error: the output was not written: the disk is full; make room or choose another disk"
         case MemoryError():
             message = "error: not enough memory; close other programs, or take a smaller frame size"
         case _:

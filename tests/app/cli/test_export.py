@@ -150,14 +150,15 @@ def test_a_replaced_encoder_is_named(nervplay, small_nerv: Path, tmp_path: Path)
     assert "hevc_nvenc does not open here; libx265 is used instead" in ran.err or "hevc_nvenc yuv420p" in ran.err
 
 
-def test_ctrl_c_leaves_nothing(start, small_nerv: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
+def test_ctrl_c_and_a_kill_leave_nothing(start, small_nerv: Path, tmp_path: Path, number: signal.Signals) -> None:
     target = tmp_path / "a.mkv"
     slow = ["--fps", "100000", "--scale", "640x480", "--preset", "placebo"]
     process = start("export", small_nerv, target, *slow)
     deadline = time.monotonic() + 60
     while not list(tmp_path.glob(".nervplay-*")) and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     _, err = process.communicate(timeout=60)
     assert (process.returncode, err.decode().splitlines()[-1]) == (130, "nervplay: interrupted")
     assert list(tmp_path.iterdir()) == []

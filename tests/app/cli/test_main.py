@@ -2,6 +2,7 @@
 
 import errno
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -158,6 +159,11 @@ def failing(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
             1,
             "nervplay: internal error: OSError: [Errno 5] bad disk; run again with --debug to see where",
         ),
+        (
+            OSError(errno.ENOSPC, "no space"),
+            4,
+            "nervplay: error: the output was not written: the disk is full; make room or choose another disk",
+        ),
         (SystemExit(7), 7, ""),
         (BrokenPipeError(), 0, ""),
     ],
@@ -188,4 +194,9 @@ def test_no_character_of_an_error_steers_the_terminal() -> None:
 def test_closed_stdout_is_silent(start: Callable[..., subprocess.Popen[bytes]], arguments: list[str]) -> None:
     with start(*arguments) as process:
         process.stdout.close()
+        assert (process.wait(), process.stderr.read()) == (0, b"")
+
+
+def test_a_stdout_that_was_never_open_is_no_error(start: Callable[..., subprocess.Popen[bytes]]) -> None:
+    with start("--version", preexec_fn=lambda: os.close(1)) as process:
         assert (process.wait(), process.stderr.read()) == (0, b"")
