@@ -21,6 +21,7 @@ from ffmpeg_bridge.audio import audio_packets
 from ffmpeg_bridge.encoder import add_video_stream
 from ffmpeg_bridge.encoder_choice import EncoderChoice
 from ffmpeg_bridge.frames import PIXEL_FORMATS, check_geometry
+from ffmpeg_bridge.matroska_shape import write_sample_aspect
 from ffmpeg_bridge.sound import SoundCopier
 from ffmpeg_bridge.targets import Target
 from nervplay.bitstream.atomic import replacing
@@ -120,14 +121,17 @@ def container_sink(
         UsageError: something that the container cannot hold.
         OutputExistsError, OutputError: it cannot be written.
     """
-    with replacing(out, overwrite=overwrite) as part, _writing(part, target, out) as output:
-        sink = _ContainerSink(output, choice, spec, audio)
-        try:
-            if known_size:
-                sink.prepare(spec, 1 / spec.rate)
-            yield sink
-        finally:
-            sink.close()
+    with replacing(out, overwrite=overwrite) as part:
+        with _writing(part, target, out) as output:
+            sink = _ContainerSink(output, choice, spec, audio)
+            try:
+                if known_size:
+                    sink.prepare(spec, 1 / spec.rate)
+                yield sink
+            finally:
+                sink.close()
+        if spec.sample_aspect != 1 and target.container in ("matroska", "webm"):
+            write_sample_aspect(part, spec.sample_aspect)
 
 
 @contextmanager

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ffmpeg_bridge.ebml import element, float_element, head, uint_element
+from ffmpeg_bridge.matroska_shape import display_shape
 from ffmpeg_bridge.matroska_sound import SoundBlock, sound_track
 from ffmpeg_bridge.raw import check_raw, raw_colour
 from ffmpeg_bridge.sink import Piece
@@ -173,9 +174,7 @@ def _video_entry(spec: VideoSpec, pix_fmt: str) -> bytes:
         colour += uint_element("55B8", 2)  # half-way between two lines
     video = uint_element("9A", 2) + uint_element("B0", spec.width) + uint_element("BA", spec.height)
     if spec.sample_aspect != 1:
-        shape = Fraction(spec.width, spec.height) * spec.sample_aspect
-        video += uint_element("54B0", shape.numerator) + uint_element("54BA", shape.denominator)
-        video += uint_element("54B2", 3)  # the unit of the two: an aspect ratio
+        video += display_shape(spec.width, spec.height, spec.sample_aspect)
     video += element("2EB524", _RAW_CODES[pix_fmt]) + element("55B0", colour)
     # FFmpeg makes a rate with parts up to 30000 of a frame's duration: 119.88 comes out as 29011/242, 4e-7 too fast.
     # The rates that it finds exactly from the times alone go without.
