@@ -8,7 +8,7 @@ others are compared before they are rounded.
 import math
 import random
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import partial
@@ -259,7 +259,7 @@ def _row(
     ]
     fps = len(told["stream"]) / sum(told["stream"])
     arithmetic = told["arithmetic"]
-    peak = bench.peaks[device].get(_PRODUCTS.get(arithmetic, arithmetic))
+    peak = _peak(bench.peaks[device], arithmetic)
     return Row(
         device=device,
         backend=backend,
@@ -276,6 +276,15 @@ def _row(
         source_db=math.fsum(on_source) / len(on_source) if on_source else None,
         peak_share=fps * bench.gflops / peak if peak else None,
     )
+
+
+def _peak(found: Mapping[str, float], arithmetic: str) -> float | None:
+    """Return the peak that an arithmetic stands against, None where there is none.
+
+    Products slower than those of FP32 are made without instructions of their own: they are no peak of the machine.
+    """
+    own = found.get(_PRODUCTS.get(arithmetic, arithmetic))
+    return own and max(own, found["FP32"])
 
 
 def _percentile(values: Sequence[float], percent: int) -> float:

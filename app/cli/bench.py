@@ -132,7 +132,7 @@ def _notes(bench: Bench, missing: list[str]) -> list[tuple[str, str]]:
     for device, found in bench.peaks.items():
         rates = ", ".join(f"{name} {rate:.0f}" for name, rate in found.items())
         said.append((f"peak of {device}", f"{rates} in 10^9 operations per second: {PEAK_WORDS}"))
-    against = "INT16 stands against the peak of FP32: PyTorch has no product of it"
+    against = "INT16, of which PyTorch has no product, stands against the peak of FP32, as does what has a lower one"
     said.append(("a frame", f"{bench.gflops:.2f} * 10^9 operations; {against}"))
     return said + [("not here", line) for line in missing]
 

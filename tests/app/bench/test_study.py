@@ -15,6 +15,7 @@ import pytest
 from app.bench import Wish, run_bench
 from app.bench.child import run_job
 from app.bench.process import run_child
+from app.bench.study import _peak
 from nervplay.codec import open_nerv
 from nervplay.decode import open_decoder
 from nervplay.errors import CapabilityError
@@ -73,6 +74,14 @@ def test_rows_and_what_is_missing(small_nerv: Path, tmp_path: Path, monkeypatch:
 def exact_frames(path: Path, indices: list[int]) -> list[tuple[int, np.ndarray]]:
     with open_decoder(path, device="cpu", backend="torch") as decoder:
         return [(index, decoder.frame(index)) for index in indices]
+
+
+@pytest.mark.parametrize(
+    ("arithmetic", "peak"),
+    [("FP32", 60.0), ("INT16", 60.0), ("BF16", 90.0), ("FP16", 90.0), ("INT8", 60.0), ("TF32", None)],
+)
+def test_what_products_stand_against(arithmetic: str, peak: float | None) -> None:
+    assert _peak({"FP32": 60.0, "BF16": 90.0, "INT8": 3.0}, arithmetic) == peak
 
 
 def test_the_reference_comes_first() -> None:
