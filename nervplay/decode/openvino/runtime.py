@@ -73,6 +73,9 @@ def compiled(model: Any, threads: int, *, bfloat16: bool = False) -> Any:
         model: `openvino.Model`.
         threads: processor cores to use.
         bfloat16: whether what is float32 in the model may be computed in bfloat16.
+
+    Raises:
+        CapabilityError: OpenVINO refuses it, as it does two linear layers of one channel behind each other.
     """
     options = {
         "PERFORMANCE_HINT": "LATENCY",
@@ -83,4 +86,8 @@ def compiled(model: Any, threads: int, *, bfloat16: bool = False) -> Any:
         "ENABLE_CPU_PINNING": False,
         "ENABLE_HYPER_THREADING": True,
     }
-    return _core().compile_model(model, "CPU", options)
+    try:
+        return _core().compile_model(model, "CPU", options)
+    except RuntimeError as error:
+        reason = str(error).strip().splitlines()[-1]
+        raise CapabilityError(f"OpenVINO cannot run this network: {reason}; use --backend native") from None

@@ -186,3 +186,8 @@ def test_refusals(model: VideoModel) -> None:
 def test_what_is_fused_is_timed_as_a_whole() -> None:
     with OpenvinoDecoder(network("hnerv-tiny"), SPEC, threads=1) as decoder:
         assert [stage.name for stage in decoder.stage_times()] == ["frame"]
+
+
+def test_what_openvino_refuses_is_one_clear_line(model: VideoModel) -> None:
+    with pytest.raises(CapabilityError, match=r"cannot run this network: .*INFERENCE_NUM_THREADS.*; use --backend nat"):
+        OpenvinoDecoder(model, SPEC, threads=-5)
