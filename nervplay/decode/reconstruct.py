@@ -87,6 +87,21 @@ def fit_units(spread: Spread, importance: Double) -> Units:
     return found
 
 
+def _upper(covariance: Double) -> Double:
+    """Return the upper triangle whose square is the inverse of a damped covariance, (k, k).
+
+    Of inputs that hardly vary, as those of one frame may, rounding leaves what is no covariance: it is damped more.
+    """
+    damping = _DAMPING * max(np.diag(covariance).mean(), 0.0) + 1e-9
+    while True:
+        try:
+            return np.linalg.cholesky(np.linalg.inv(covariance + np.eye(len(covariance)) * damping)).T
+        except np.linalg.LinAlgError:
+            if not damping < np.abs(covariance).sum():
+                raise
+            damping *= 10
+
+
 def round_weights(weight: Float, unit: Float, covariance: Double, pair_taps: int = 0) -> NDArray[np.int8]:
     """Return weights as integers, the errors of which the inputs' covariance makes small at the outputs.
 
@@ -99,8 +114,7 @@ def round_weights(weight: Float, unit: Float, covariance: Double, pair_taps: int
     # What varies most is rounded first, while there are many weights left to make up for it.
     order = np.argsort(-np.diag(covariance), kind="stable")
     rest = weight[:, order].astype(np.float64)
-    damped = covariance[np.ix_(order, order)] + np.eye(len(order)) * (_DAMPING * np.diag(covariance).mean() + 1e-9)
-    upper = np.linalg.cholesky(np.linalg.inv(damped)).T
+    upper = _upper(covariance[np.ix_(order, order)])
     rounded = np.zeros(rest.shape, np.int8)
     mates = _mates(order, pair_taps)
     for start in range(0, len(order), _AT_ONCE):

@@ -141,3 +141,10 @@ def test_integers_give_what_the_floats_gave(kind: str) -> None:
     if not depthwise:
         assert np.abs(paired.weight.reshape(8, 4, 2, -1).sum(axis=2, dtype=int)).max() <= 128
     assert integers(replace(conv), units, spread, moments).to_bytes().tobytes() == found.to_bytes().tobytes()
+
+
+def test_what_rounding_leaves_of_inputs_that_hardly_vary_is_damped() -> None:
+    weight = np.random.default_rng(1).standard_normal((5, 2)).astype(np.float32)
+    unit = np.abs(weight).max(axis=1) / np.float32(100)
+    found = round_weights(weight, unit, np.array([[1e-9, 2e-6], [2e-6, 0.0]]))
+    assert np.abs(found * unit[:, None] - weight).max() < 2 * unit.max()
