@@ -3,6 +3,7 @@
 import csv
 import io
 import shlex
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -67,6 +68,7 @@ class Rung(NamedTuple):
 @click.option("--seed", type=int, metavar="N", help="Of initial weights and frame order; default: the preset's.")
 @click.option("--engine", type=click.Choice(["local", "ray"]), default="local", show_default=True)
 @click.option("--ray-address", metavar="ADDRESS", help="A running cluster; default: one on this machine.")
+@click.option("--overwrite", is_flag=True, help="Start again where fits of other settings lie in DIR.")
 @json_option
 @device_option
 @effort_options
@@ -85,6 +87,7 @@ def command(
     engine: str,
     ray_address: str | None,
     effort: Effort,
+    overwrite: bool,
     as_json: bool,
     device: str,
 ) -> None:
@@ -113,6 +116,8 @@ def command(
         )
         parts = _plan(job, clip.spec, arch, names, recipe)
         folder = output / ".parts"
+        if overwrite:
+            shutil.rmtree(folder, ignore_errors=True)
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:

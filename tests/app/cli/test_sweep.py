@@ -37,7 +37,12 @@ def test_a_ladder_is_written_and_kept(nervplay, small_clip: Path, tmp_path: Path
     other = nervplay("sweep", small_clip, "-o", folder, *LADDER, "--seed", "9")
     assert other.code == 3
     assert "belongs to another run" in other.error
+    assert "--overwrite" in other.error
     assert peek_nerv(folder / "hnerv-36k.nerv").recipe["training"]["epochs"] == 2
+    quick = ("--sizes", "36k", "--epochs", "1", "--seed", "9")
+    again = nervplay("sweep", small_clip, "-o", folder, *LADDER, *quick, "--overwrite")
+    assert again.code == 0, again.err
+    assert peek_nerv(folder / "hnerv-36k.nerv").recipe["training"]["seed"] == 9
 
 
 @pytest.mark.parametrize("sizes", ["", ",", "60k,60k"])
