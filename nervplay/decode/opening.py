@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 
 from nervplay.codec import NeuralVideo, open_nerv
+from nervplay.decode.cache import CachedDecoder, check_cache
 from nervplay.decode.calibration import Progress
 from nervplay.decode.carried import carried_records
 from nervplay.decode.cuda.decoder import CudaDecoder
@@ -48,6 +49,7 @@ def open_decoder(
     threads: int | None = None,
     progress: Progress | None = None,
     memory_budget: int | None = None,
+    cache_bytes: int = 0,
 ) -> Decoder:
     """Open a decoder for a neural video.
 
@@ -61,13 +63,15 @@ def open_decoder(
             of a clip in several segments, for each of them when its turn comes, maybe from another thread.
         memory_budget: bytes of maps that may live at once; a network that would need more is decoded in rectangles,
             where it can (HiNeRV, SRNeRV). None for `tiles.DEFAULT_BUDGET` on the CPU, a quarter of a GPU's memory.
+        cache_bytes: most bytes of decoded 8-bit frames to keep, for steps back and loops; see `cache.CachedDecoder`.
 
     Raises:
         MissingInputError, BitstreamError: a file that cannot be opened.
-        UsageError, UnknownNameError: not a device, not a precision, not a backend, no threads, no memory.
+        UsageError, UnknownNameError: not a device, not a precision, not a backend, no threads, no memory, no cache.
         CapabilityError: a device, precision or backend that is not available here; frames beyond the memory.
     """
     _check(precision, backend, threads, memory_budget)
+    check_cache(cache_bytes)
     place, note = _place(device, backend)
     if not isinstance(video, NeuralVideo):
         video = open_nerv(video)
@@ -97,14 +101,16 @@ def open_decoder(
         return _open_on_gpu(part, precision, place, tiles=tiles, progress=progress, fallback=on_cpu if free else None)
 
     if len(video.file.segments) == 1:
-        return open_part(video, precision, progress)
-    return SegmentedDecoder(
-        video.file.segments,
-        video.spec,
-        lambda number, precision, told: open_part(video.segment(number), precision, told),
-        precision=precision,
-        progress=progress,
-    )
+        decoder = open_part(video, precision, progress)
+    else:
+        decoder = SegmentedDecoder(
+            video.file.segments,
+            video.spec,
+            lambda number, precision, told: open_part(video.segment(number), precision, told),
+            precision=precision,
+            progress=progress,
+        )
+    return CachedDecoder(decoder, cache_bytes) if cache_bytes else decoder
 
 
 def _check(precision: str, backend: str, threads: int | None, memory_budget: int | None) -> None:

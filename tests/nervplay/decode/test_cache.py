@@ -1,14 +1,18 @@
 """Frames that are kept."""
 
+from collections.abc import Iterator
 from fractions import Fraction
+from itertools import cycle, islice
 
 import numpy as np
 import pytest
+import torch
 
-from nervplay.decode import Decoder
+from nervplay.decode import Decoder, NativeDecoder, TorchDecoder
 from nervplay.decode.cache import CachedDecoder
 from nervplay.decode.testing import FakeDecoder
 from nervplay.errors import CapabilityError, FrameIndexError, UsageError
+from nervplay.models import build_model, resolve_preset
 from nervplay.video.source import FrameSource
 from nervplay.video.spec import VideoSpec
 
@@ -58,6 +62,57 @@ def test_a_budget_below_one_frame_keeps_nothing() -> None:
     decoder = CachedDecoder(behind, FRAME - 1)
     assert len(list(decoder.frames([3, 3]))) == 2
     assert behind.asked == [3, 3]
+
+
+def test_a_stream_asks_for_what_is_not_there() -> None:
+    behind = Counting()
+    decoder = CachedDecoder(behind, 10 * FRAME)
+    for indices in ([2, 4], [1, 2, 3, 4, 2, 0, 5], range(6)):
+        for index, frame in zip(indices, decoder.frames(indices), strict=True):
+            np.testing.assert_array_equal(frame, FakeDecoder(SPEC).frame(index))
+            frame[:] = 0
+    assert behind.asked == [2, 4, 1, 3, 0, 5]
+    assert next(islice(decoder.frames(cycle([0, 1])), 100, None)).any(), "kept frames are yielded as they are asked for"
+    with pytest.raises(FrameIndexError):
+        list(decoder.frames([0, 6]))
+
+
+def test_a_stream_decodes_ahead() -> None:
+    entry, preset = resolve_preset("nerv-tiny")
+    model = build_model(entry.name, preset.configure(64, 32, 6)).eval()
+    pulled: list[int] = []
+
+    def indices() -> Iterator[int]:
+        for index in (3, 1, 2, 1):
+            pulled.append(index)
+            yield index
+
+    with (
+        CachedDecoder(NativeDecoder(model, SPEC), 10 * FRAME) as decoder,
+        TorchDecoder(model, SPEC, device=torch.device("cpu")) as exact,
+    ):
+        stream = decoder.frames(indices())
+        frames = [next(stream)]
+        assert pulled == [3, 1], "the second one is under way"
+        frames += stream
+        assert decoder.kept_bytes == 3 * FRAME
+        for index, frame in zip((3, 1, 2, 1), frames, strict=True):
+            assert np.abs(frame.astype(int) - exact.frame(index)).max() <= 1
+
+
+def test_a_precision_that_changes_meanwhile_keeps_nothing_wrong() -> None:
+    class Changing(Counting):
+        def frame(self, index: int, out: np.ndarray | None = None) -> np.ndarray:
+            made = super().frame(index, out)
+            if len(self.asked) == 1:
+                decoder.set_precision("int8")  # as another thread may
+            return made
+
+    behind = Changing()
+    decoder = CachedDecoder(behind, 10 * FRAME)
+    for _ in range(3):
+        decoder.frame(1)
+    assert behind.asked == [1, 1], "of the first nobody knows what it was made in"
 
 
 def test_each_precision_has_its_own() -> None:

@@ -16,6 +16,7 @@ from nervplay.codec import NeuralVideo, open_nerv, pack
 from nervplay.codec.official import open_official
 from nervplay.decode import NativeDecoder, open_decoder, opening
 from nervplay.decode import native_decoder as module
+from nervplay.decode.cache import CachedDecoder
 from nervplay.decode.cuda import engines
 from nervplay.decode.cuda.decoder import CudaDecoder
 from nervplay.decode.openvino import runtime
@@ -32,6 +33,17 @@ def made(preset: str, folder: Path) -> NeuralVideo:
     path = folder / "a.nerv"
     write_nerv(path, pack(build_model(entry.name, found.configure(64, 32, 6)), SPEC))
     return open_nerv(path)
+
+
+def test_frames_are_kept_where_that_is_wished(tmp_path: Path) -> None:
+    video = made("nerv-tiny", tmp_path)
+    with open_decoder(video, device="cpu", cache_bytes=64 * 32 * 3) as decoder:
+        assert isinstance(decoder, CachedDecoder)
+        first = decoder.frame(2)
+        np.testing.assert_array_equal(decoder.frame(2), first)
+        assert decoder.kept_bytes == first.nbytes
+    with pytest.raises(UsageError, match="-1 bytes of cache; give 0 or more"):
+        open_decoder(video, cache_bytes=-1)
 
 
 def test_auto_takes_the_kernels(tmp_path: Path) -> None:
