@@ -1,4 +1,4 @@
-"""Telling the user that kernels are being compiled, which the first use of a version does and takes some seconds."""
+"""Telling the user that kernels are being compiled, once for each version, or that there are none."""
 
 import contextlib
 import logging
@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 __all__ = ["told_of_compiling"]
 
 _LOGGER = logging.getLogger("nervplay.compiling")
-"""What `nervplay.decode.native.build` and `nervplay.training.native.build` write to."""
+"""What `nervplay.decode.native.build`, `nervplay.training.native.build` and `nervplay.decode.opening` write to."""
 
 
 class _Passing(logging.Handler):
@@ -28,7 +28,7 @@ class _Passing(logging.Handler):
 
 @contextlib.contextmanager
 def told_of_compiling(tell: Callable[[str], None]) -> Iterator[None]:
-    """Call `tell` with a line whenever kernels begin to be compiled inside the block, by whichever thread.
+    """Call `tell` with a line whenever kernels are compiled or missed inside the block, by whichever thread.
 
     Blocks may overlap: whoever listens still is told when another one has ended.
 

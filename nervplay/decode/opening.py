@@ -1,6 +1,8 @@
 """`open_decoder`: the one way to a decoder, and the choice of its backend."""
 
+import logging
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -15,6 +17,7 @@ from nervplay.decode.decoder import PRECISIONS, Decoder
 from nervplay.decode.footprint import peak_bytes
 from nervplay.decode.graph import Graph
 from nervplay.decode.loss import fitted_db
+from nervplay.decode.native.library import why_not
 from nervplay.decode.native_decoder import NativeDecoder, native_bytes
 from nervplay.decode.openvino import OpenvinoDecoder
 from nervplay.decode.segmented import SegmentedDecoder
@@ -35,6 +38,8 @@ MOST_THREADS = 1024
 
 _PLACES = {"cuda": "cuda", "native": "cpu", "openvino": "cpu", "torch-fast": "cpu"}
 """Kind of device of the backends that have only one."""
+
+_COMPILING = logging.getLogger("nervplay.compiling")  # which commands and the player show
 
 Measure = Callable[[Graph], int]
 """Tells the bytes of maps that live at once in an engine."""
@@ -111,6 +116,12 @@ def open_decoder(
             progress=progress,
         )
     return CachedDecoder(decoder, cache_bytes) if cache_bytes else decoder
+
+
+@cache
+def _tell_of_pytorch(reason: str) -> None:
+    """Say once that frames come slowly, and why."""
+    _COMPILING.info("there are no native kernels: %s; PyTorch decodes instead, more slowly", reason)
 
 
 def _check(precision: str, backend: str, threads: int | None, memory_budget: int | None) -> None:
@@ -234,6 +245,8 @@ def _open_on_cpu(
             if backend == "native" or precision == "int8":
                 raise
             note = f"{note}; {error}" if note else str(error)
+            if reason := why_not():
+                _tell_of_pytorch(reason)
     return TorchFastDecoder(
         video.model, video.spec, precision=precision, threads=threads, note=note, tiles=tiles(peak_bytes)
     )

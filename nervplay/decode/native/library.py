@@ -1,7 +1,6 @@
 """The compiled kernels from Python: finding or building the library, and its structs and calls (`nk.h`)."""
 
 import ctypes
-import logging
 import threading
 from ctypes import POINTER, c_char_p, c_float, c_int, c_int32, c_int64, c_void_p
 from pathlib import Path
@@ -76,8 +75,6 @@ _NAMES = (
 )
 ACTIVATIONS = {name: number for number, name in enumerate(_NAMES)}
 """`enum nk_act`."""
-
-_LOG = logging.getLogger(__name__)
 
 
 class Op(ctypes.Structure):
@@ -268,7 +265,6 @@ def load() -> ctypes.CDLL:
                 _State.library = _find()
             except BuildError as error:
                 _State.reason = str(error)
-                _LOG.info("native kernels are off: %s; decoding runs in PyTorch", error)
         if _State.library is None:
             raise CapabilityError(f"the native kernels are not available: {_State.reason}; use --backend torch")
         return _State.library

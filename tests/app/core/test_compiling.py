@@ -56,3 +56,6 @@ def test_commands_say_it_once(small_nerv: Path, tmp_path: Path, options, line: s
     said = [words for words in result.stderr.splitlines() if "compiling the native kernels" in words]
     assert len(said) == 1
     assert said[0].startswith(line)
+    missed = [words for words in result.stderr.splitlines() if "PyTorch decodes instead" in words]
+    assert len(missed) == 1
+    assert f"there are no native kernels: the compiler {environment['CC']} failed" in missed[0]
