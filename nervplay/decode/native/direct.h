@@ -77,6 +77,20 @@ NK_INLINE void direct_panel(const nk_op *op, const float *const *lines, int pixe
     }
 }
 
+/* Compiled apart: beside what `direct_piece` does, the compiler has a register too few and keeps a sum in memory. */
+#define DIRECT_PANEL_OF(name)                                                                                          \
+    void name(const nk_op *op, const float *const *lines, int pixels, int vector, float *sums)
+typedef DIRECT_PANEL_OF(direct_panel_of);
+
+#define DIRECT_PANEL(count)                                                                                            \
+    static __attribute__((noinline)) DIRECT_PANEL_OF(direct_panel_##count) {                                           \
+        direct_panel(op, lines, pixels, vector, sums, count);                                                          \
+    }
+DIRECT_PANEL(1)
+DIRECT_PANEL(2)
+DIRECT_PANEL(3)
+static direct_panel_of *const DIRECT_PANELS[NK_PANEL] = {direct_panel_1, direct_panel_2, direct_panel_3};
+
 static void direct_piece(const nk_op *op, const nk_map *in, nk_map *out, int row0, int row1, int piece, void *scratch) {
     (void)row1;
     const int blocks = (op->out_width + op->block - 1) / op->block, group = piece % op->groups;
@@ -93,9 +107,7 @@ static void direct_piece(const nk_op *op, const nk_map *in, nk_map *out, int row
     for (int r = 0; r < op->shuffle; r++) out_rows[r] = nk_row(out, y * op->shuffle + r);
     for (int panel = panels * group / op->groups; panel < panels * (group + 1) / op->groups; panel++) {
         const int vector = panel_start(panel, vectors), count = panel_start(panel + 1, vectors) - vector;
-        if (count == 3) direct_panel(op, lines, pixels, vector, sums, 3);
-        else if (count == 2) direct_panel(op, lines, pixels, vector, sums, 2);
-        else direct_panel(op, lines, pixels, vector, sums, 1);
+        DIRECT_PANELS[count - 1](op, lines, pixels, vector, sums);
         for (int j = 0; j < count; j++) {
             nk_run runs[NK_LANES];
             const int channel = (vector + j) * NK_LANES, found = find_runs(op, channel, runs);
