@@ -78,7 +78,7 @@ class SoundMaster(QObject):
         self._player, self._post, self._opener = player, post, opener
         self._track: SoundTrack | None = None
         self._device: Device | None = None
-        self._source: tuple[str, ...] = ()
+        self._source: tuple[object, ...] = ()
         self._silent = False
         self._loader: threading.Thread | None = None
         player.events.on("clip", self._look)
@@ -105,27 +105,29 @@ class SoundMaster(QObject):
     def _look(self) -> None:
         """Load the sound of what is open now, in a thread, unless it is loaded already."""
         wanted = self._wanted()
-        if wanted == self._source or self._silent:
-            return
-        self._source = wanted
-        self._drop()
-        if not wanted:
-            return
         like = next((slot for slot in self._player.open_slots if slot.facts and slot.facts.architecture), None)
         record = dict(like.record) if like is not None else {}
         spec = like.facts.spec if like is not None and like.facts is not None else None
+        # a clip alone is heard whole; beside a neural video, the part of it that this shows
+        source = (*wanted, record, spec) if wanted else ()
+        if source == self._source or self._silent:
+            return
+        self._source = source
+        self._drop()
+        if not wanted:
+            return
 
         def load() -> None:
             from app.workers.sound_file import read_sound
 
             samples = read_sound(Path(wanted[0]), neural=wanted[1] == "nerv", record=record, like=spec)
             if samples is not None and 0 < len(samples) <= _LONGEST * RATE:
-                self._post(lambda: self._loaded(wanted, samples))
+                self._post(lambda: self._loaded(source, samples))
 
         self._loader = threading.Thread(target=load, name="nervplay-sound")
         self._loader.start()
 
-    def _loaded(self, source: tuple[str, ...], samples: Samples) -> None:
+    def _loaded(self, source: tuple[object, ...], samples: Samples) -> None:
         """Open the device; say once that it is silent where there is none."""
         if source != self._source:
             return

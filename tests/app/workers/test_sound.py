@@ -5,12 +5,16 @@ from pathlib import Path
 
 import numpy as np
 
+from app.core.clips import source_record
+from app.core.facts import MediaFacts
+from app.core.slot import Alignment
 from app.core.sound import RATE
 from app.core.sources import parse_source
 from app.workers.opening import open_any
 from app.workers.sound import SoundMaster
 from app.workers.sound_file import decode_sound
 from ffmpeg_bridge.audio import extract_audio
+from nervplay.video import FrameTransform, VideoSpec
 
 
 class FakeDevice:
@@ -76,3 +80,21 @@ def test_silent_without_a_device(qtbot, make_engine, small_clip: Path) -> None:
     player.open(player.slots[0], parse_source(str(small_clip)))
     qtbot.waitUntil(lambda: player.has_clip)
     assert sum("no sound" in words for words in said) == 1
+
+
+def test_sound_beside_a_neural_video_is_cut_like_it(qtbot, make_engine, small_clip: Path) -> None:
+    player = make_engine(open_any, device="cpu")
+    engine = player.backend
+    engine.sound.shut_down()
+    tracks = []
+    engine.sound = SoundMaster(player, engine.post, lambda fill: tracks.append(fill.__self__) or FakeDevice(fill))
+    player.open(player.slots[0], parse_source(str(small_clip)))
+    qtbot.waitUntil(lambda: bool(tracks), timeout=10_000)
+    b, spec = player.slots[1], VideoSpec(width=64, height=48, frame_count=5, rate=Fraction(25))
+    b.ref = parse_source("cut.nerv")
+    facts = MediaFacts(title="cut", kind="nerv", spec=spec, architecture="hnerv")
+    record = source_record(small_clip, FrameTransform(frames=(5, 10)))
+    player.opened(b, b.ref, facts, Alignment(spec, record))
+    qtbot.waitUntil(lambda: len(tracks) == 2, timeout=10_000)
+    whole, part = (len(track.samples) / RATE for track in tracks)
+    assert (round(whole, 1), round(part, 1)) == (0.4, 0.2)
