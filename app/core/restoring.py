@@ -48,11 +48,13 @@ class Restoring:
         player.events.emit("view")
 
     def _look(self) -> None:
-        """Set place and loop once nothing is being opened any more."""
+        """Set place and loop once nothing is being opened any more; where nothing could be, they are forgotten."""
         session, player = self._session, self._player
-        if session is None or not player.has_clip or any(slot.opening for slot in player.slots):
+        if session is None or any(slot.opening for slot in player.slots):
             return
         self._session = None
+        if not player.has_clip:
+            return
         if session.range is not None:
             player.transport.set_range(*session.range)
         player.transport.set_speed(Fraction(*session.speed))

@@ -66,7 +66,8 @@ class Session:
             kept = data.get("range")
             numerator, denominator = (int(part) for part in data["speed"])
             sources = tuple(SourceRef.from_json(item) if item else None for item in data["sources"])
-            if denominator < 1 or numerator < 1 or len(sources) != 4:
+            slots = {len(sources), len(data["offsets"]), len(data["precisions"])}
+            if denominator < 1 or numerator < 1 or slots != {4}:
                 raise ValueError("speed or number of sources")  # noqa: TRY301 - one way out for all unsound sessions
             return cls(
                 sources=sources,

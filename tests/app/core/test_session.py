@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from app.core.restoring import Restoring
 from app.core.session import Session, load_session, save_session
-from app.core.sources import parse_source
+from app.core.sources import Kind, SourceRef, parse_source
 from app.core.view import Mode, View
 from nervplay.errors import InputError, MissingInputError, VersionError
 
@@ -33,7 +34,8 @@ def test_round_trip(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "change",
     [{"sources": []}, {"sources": [1, 2, 3, 4]}, {"speed": [1, 0]}, {"speed": "x"}, {"view": {"gain": 5}},
-     {"range": [1]}, {"frame": "x"}, {"nervplay_session": "x"}, {"offsets": None}],
+     {"range": [1]}, {"frame": "x"}, {"nervplay_session": "x"}, {"offsets": None},
+     {"offsets": [0]}, {"precisions": []}],
 )  # fmt: skip
 def test_unsound(tmp_path: Path, change: dict) -> None:
     path = tmp_path / "a.nvsession"
@@ -53,3 +55,11 @@ def test_other_files(tmp_path: Path) -> None:
     path.write_text(json.dumps(SESSION.to_json() | {"nervplay_session": 2}))
     with pytest.raises(VersionError, match="update"):
         load_session(path)
+
+
+def test_a_session_of_which_nothing_can_be_opened_is_over(player, open_in) -> None:
+    restoring = Restoring(player)
+    restoring.start(Session(sources=(SourceRef(Kind.VIDEO, "gone.mp4"), None, None, None), frame=7, range=(2, 8)))
+    player.failed(player.slots[0], "no", SourceRef(Kind.VIDEO, "gone.mp4"))
+    open_in(0)
+    assert (player.transport.frame, player.transport.range) == (0, None)
