@@ -33,6 +33,7 @@ class PictureCache:
     def __init__(self, budget: int = 0) -> None:
         self.budget = budget
         self._pictures: dict[Key, Picture] = {}
+        self._lost: set[Key] = set()
         self._lock = threading.Lock()
         self._generation = 0
         self._distance: Callable[[Key], float] = lambda key: 0.0  # noqa: ARG005 - nothing is known of the order yet
@@ -76,9 +77,25 @@ class PictureCache:
         return len(self._pictures)
 
     def missing(self, keys: Iterable[Key]) -> list[Key]:
-        """Return those of `keys` that are not there, in their order."""
+        """Return those of `keys` that are not there and may still come, in their order."""
         with self._lock:
-            return [key for key in keys if key not in self._pictures]
+            return [key for key in keys if key not in self._pictures and key not in self._lost]
+
+    def lose(self, key: Key, generation: int) -> None:
+        """Note that the picture of `key` cannot be decoded; not of another generation."""
+        with self._lock:
+            if generation == self._generation:
+                self._lost.add(key)
+
+    def lost(self, key: Key) -> bool:
+        """Return whether the picture of `key` could not be decoded."""
+        with self._lock:
+            return key in self._lost
+
+    def try_again(self, key: Key) -> None:
+        """Let a picture that could not be decoded be decoded again."""
+        with self._lock:
+            self._lost.discard(key)
 
     def head(self, frame: Key, direction: int, frame_count: int, wanted: Iterable[Key] = ()) -> None:
         """Say where playing is: what is wanted is kept longest, then what lies ahead.
@@ -110,4 +127,5 @@ class PictureCache:
         """Forget all: other weights, another precision or another clip."""
         with self._lock:
             self._pictures.clear()
+            self._lost.clear()
             self._generation += 1

@@ -45,6 +45,8 @@ class MediaFacts:
         has_audio: whether there is sound.
         sequential: whether rising order is much cheaper than any other, as in a video file.
         path: where the file lies now; empty where there is none.
+        stamp: when the file was written, in nanoseconds; 0 where there is none. A file that was written anew is another
+            one, whatever it is called.
         address: of a file from the Hub, with the commit in it: what opens the same file again.
     """
 
@@ -67,6 +69,7 @@ class MediaFacts:
     has_audio: bool = False
     sequential: bool = False
     path: str = ""
+    stamp: int = 0
     address: str = ""
 
     @property

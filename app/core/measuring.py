@@ -1,6 +1,7 @@
 """The measuring half of the player: which pair is measured next, what was found, where the worst frames are."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from fractions import Fraction
 
 from app.core.events import Events
@@ -53,6 +54,10 @@ class Measuring(ABC):
         """Go to a frame."""
 
     @abstractmethod
+    def lost(self, frame: int, between: Fraction = Fraction(0)) -> bool:
+        """Return whether some source has no picture of a frame."""
+
+    @abstractmethod
     def say(self, message: str) -> None:
         """Show a line to the user."""
 
@@ -86,10 +91,15 @@ class Measuring(ABC):
         """Return what to measure next while playing rests: B first, then the others."""
         for slot in self._measurable() if self.quality.on else ():
             names = self.quality.wanted(self.quality.ticket(self.slots[0], slot), playing=False)
-            frame = next(self.track_of(slot).unmeasured(names, self.transport.frame), None)
-            if frame is not None:
-                return slot, frame
+            for frame in self.track_of(slot).unmeasured(names, self.transport.frame):
+                if not self._lost_in((self.slots[0], slot), frame):
+                    return slot, frame
         return None
+
+    @staticmethod
+    def _lost_in(slots: Iterable[Slot], frame: int, between: Fraction = Fraction(0)) -> bool:
+        """Return whether one of some open slots has no picture of a frame, for it could not be decoded."""
+        return any(slot.cache.lost(slot.key(frame, between)) for slot in slots)
 
     def _on_screen(self) -> tuple[Slot, int] | None:
         """Return what is shown of B, where it can be compared with A."""
@@ -113,12 +123,17 @@ class Measuring(ABC):
             self.quality.busy = self.backend.measure(frame, a, b, names, ticket)
 
     @property
+    def _on_place(self) -> bool:
+        return bool(self._shown) and self._position == (self.transport.frame, self.between)
+
+    @property
     def settled(self) -> bool:
-        """Whether playing rests, the picture asked for is on the screen, and nothing is left to be measured."""
+        """Whether playing rests, the picture asked for is on the screen (or cannot be decoded), and nothing is left
+        to be measured.
+        """
         return (
             not self.transport.playing
-            and self._position == (self.transport.frame, self.between)
-            and bool(self._shown)
+            and (self._on_place or self.lost(self.transport.frame, self.between))
             and not self.quality.busy
             and self._next_to_measure() is None
         )
@@ -129,8 +144,8 @@ class Measuring(ABC):
         self.quality.store(ticket, frame, values)
         for slot in self._measurable():
             psnr = self.track_of(slot).tracks[PLOTTED]
-            if slot.ref is not None and slot.facts is not None and psnr.mean is not None:
-                self.rd.note(slot.ref, slot.facts, psnr.mean, psnr.known)
+            if slot.source is not None and slot.facts is not None and psnr.mean is not None:
+                self.rd.note(slot.source, slot.facts, psnr.mean, psnr.known)
         self.events.emit("metrics")
         self.tick()
 

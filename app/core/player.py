@@ -45,6 +45,7 @@ class Player(Measuring):
         self.settings = settings or Settings()
         self.transport = transport or Transport()
         self.transport.every_frame = self.settings.every_frame
+        self.transport.lost = self.lost
         self.view = View()
         self.span = TimeSpan()
         self.events = Events()
@@ -106,7 +107,7 @@ class Player(Measuring):
             precision: arithmetic of a network; empty for FP32.
             offset: frames by which it is shifted against A.
         """
-        slot.ref, slot.offset, slot.opening = ref, offset, True
+        slot.begin(ref, offset)
         slot.precision, slot.stages = precision, ()
         slot.like = self._alignment(slot, ref)
         self.backend.open(slot, self.request_of(slot))
@@ -141,7 +142,8 @@ class Player(Measuring):
         """
         if slot.ref != ref:
             return
-        slot.facts, slot.record, slot.opening = facts, alignment.record, False
+        slot.end(failed=False)
+        slot.facts, slot.record = facts, alignment.record
         if facts.address:  # a session opens the same commit again, whatever the branch says by then
             slot.ref = SourceRef(Kind.HUB, facts.address)
         slot.precision, slot.device = facts.precision, facts.device
@@ -151,11 +153,18 @@ class Player(Measuring):
         self._align_videos()
         self._clip_changed()
 
-    def failed(self, slot: Slot, message: str) -> None:
-        """Take the backend's refusal; what was there before stays."""
-        slot.opening, slot.pending_precision = False, ""
-        if slot.facts is None:
-            slot.ref = None
+    def failed(self, slot: Slot, message: str, ref: SourceRef | None = None) -> None:
+        """Take the backend's refusal; what was there before stays.
+
+        Args:
+            slot: where.
+            message: what went wrong, for the user.
+            ref: what could not be opened; None where something else was refused.
+        """
+        if ref is None:
+            slot.pending_precision = ""
+        elif slot.opening and slot.ref == ref:
+            slot.end(failed=True)
         self.say(message)
         self.events.emit("clip")
 
@@ -291,11 +300,17 @@ class Player(Measuring):
         """Return whether all sources have their picture of a frame."""
         return self.has_clip and all(slot.key(frame, between) in slot.cache for slot in self.slots if slot.is_open)
 
+    def lost(self, frame: int, between: Fraction = Fraction(0)) -> bool:
+        """Return whether some source has no picture of a frame, for it could not be decoded."""
+        return self._lost_in(self.open_slots, frame, between)
+
     def seek(self, frame: int, between: Fraction = Fraction(0)) -> None:
-        """Go to a frame, or while paused to a position behind it."""
+        """Go to a frame, or while paused to a position behind it; one that could not be decoded is tried again."""
         self.transport.seek(frame)
         last = self.transport.frame_count - 1
         self.between = between if not self.transport.playing and self.transport.frame < last else Fraction(0)
+        for slot in self.open_slots:
+            slot.cache.try_again(slot.key(self.transport.frame, self.between))
         self.events.emit("transport")
         self.tick()
 
@@ -313,7 +328,7 @@ class Player(Measuring):
             self._goal = (self.transport.frame, Fraction(0))
         else:
             self._show(*self._goal)
-            if self._goal == self._position or not self._shown:
+            if self._goal == self._position or not self._shown or self.lost(*self._goal):
                 self._goal = (self.transport.frame, self.between)  # a newer wish waits for the last one to be shown
         self._show(*self._goal)
         self._measure()
@@ -377,12 +392,13 @@ class Player(Measuring):
         def begun(frame: int) -> bool:
             return any(slot.key(frame) == slot.working or slot.key(frame) in slot.cache for slot in slots)
 
+        def decided(frame: int) -> bool:
+            return self.ready(frame) or self.lost(frame)
+
         limit = room if step < 1 else min(room, _SLOW_PLAN)
         ahead = self.transport.ahead(room + math.ceil((limit + 1) * step))
         self._ahead = ahead[: room + 1]
-        self._planned = next_frames(
-            self._planned, ahead, ready=self.ready, begun=begun, step=step, limit=limit, room=room
-        )
+        self._planned = next_frames(self._planned, ahead, ready=decided, begun=begun, step=step, limit=limit, room=room)
 
     def _resting_wants(self, slot: Slot) -> list[Key]:
         """Return what to decode while playing rests: the goal, its neighbours, what is to be measured, what fits."""
@@ -412,8 +428,9 @@ class Player(Measuring):
         for slot, name in zip(slots, SLOT_NAMES, strict=True):
             slot.name = name
         self.slots = tuple(slots)
-        for slot in self.slots[:1]:
-            slot.offset = 0  # A is what the others are shifted against
+        shift = self.slots[0].offset  # A is what the others are shifted against
+        for slot in self.open_slots:
+            slot.offset -= shift
         self._clip_changed()
 
     def nudge(self, frames: int) -> None:

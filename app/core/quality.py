@@ -43,7 +43,9 @@ class Quality:
         facts = b.facts
         assert facts is not None
         precisions = (a.facts.precision if a.facts else "", facts.precision)
-        return str(a.ref), str(b.ref), precisions, b.offset - a.offset, facts.spec.frame_count
+        stamps = (a.facts.stamp if a.facts else 0, facts.stamp)
+        size = facts.spec.width, facts.spec.height, facts.spec.frame_count
+        return str(a.source), str(b.source), precisions, b.offset - a.offset, size, stamps
 
     def track(self, a: Slot, b: Slot, frame_count: int) -> MetricTrack:
         """Return the values of a pair, made when they are asked for the first time."""

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from app.core.cache import Key, Picture, PictureCache
 from app.core.facts import MediaFacts
@@ -50,6 +50,14 @@ class OpenRequest:
     target_bytes: int | None = None
 
 
+class _Kept(NamedTuple):
+    """What is shown of a slot while another source is being opened in it."""
+
+    ref: SourceRef | None
+    offset: int
+    like: Alignment | None
+
+
 class Slot:
     """One source and its decoded pictures.
 
@@ -67,6 +75,7 @@ class Slot:
         self.precision = ""
         self.device = ""
         self.opening = False
+        self._kept: _Kept | None = None
         self.pending_precision = ""
         self.preparing = ("", 0.0)
         """A precision that is made ready, and how far that is, 0 .. 1; no name where there is none."""
@@ -79,6 +88,38 @@ class Slot:
     def is_open(self) -> bool:
         """Whether there are frames to ask for."""
         return self.facts is not None
+
+    @property
+    def source(self) -> SourceRef | None:
+        """What the pictures are of: while another source is being opened (`ref`), the one that is there still."""
+        return self._kept.ref if self._kept is not None else self.ref
+
+    def begin(self, ref: SourceRef, offset: int) -> None:
+        """Take what is to be opened; what is there stays until `end`.
+
+        Args:
+            ref: what is asked for.
+            offset: frames by which it is shifted.
+        """
+        if self.is_open and self._kept is None:
+            self._kept = _Kept(self.ref, self.offset, self.like)
+        self.ref, self.offset, self.opening = ref, offset, True
+
+    def end(self, *, failed: bool) -> None:
+        """Opening has ended; where it failed, what was there before is what the slot holds.
+
+        Args:
+            failed: whether it could not be opened.
+        """
+        kept, self._kept, self.opening = self._kept, None, False
+        if not failed:
+            return
+        if kept is not None:
+            self.ref, self.offset, self.like = kept
+        elif self.facts is None:
+            self.ref = None
+        if self.facts is not None:
+            self.precision = self.facts.precision
 
     def key(self, frame: int, between: Fraction = Fraction(0)) -> Key:
         """Return what to decode for a frame of the timeline.
@@ -98,7 +139,7 @@ class Slot:
         """Forget the source and its pictures."""
         self.ref, self.facts, self.like, self.record = None, None, None, {}
         self.offset, self.precision, self.device, self.pending_precision = 0, "", "", ""
-        self.opening, self.stages, self.preparing = False, (), ("", 0.0)
+        self.opening, self._kept, self.stages, self.preparing = False, None, (), ("", 0.0)
         self.cache.clear()
         self.stats.clear()
 

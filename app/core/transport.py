@@ -6,6 +6,7 @@ the player asks `advance` on every tick and says which frames are ready.
 
 from collections.abc import Callable, Iterator
 from fractions import Fraction
+from itertools import islice
 
 from app.core.clock import Clock
 
@@ -36,6 +37,8 @@ class Transport:
         self.every_frame = False
         self.shown = 0
         self.skipped = 0
+        self.lost: Callable[[int], bool] = lambda _frame: False
+        """Whether a frame cannot be decoded: nobody waits for it."""
         self._from = Fraction(0)
 
     def set_clip(self, frame_count: int, rate: Fraction) -> None:
@@ -120,8 +123,8 @@ class Transport:
 
     def set_range(self, first: int, last: int) -> None:
         """Loop over first .. last, in either order, cut to the clip."""
-        low, high = sorted((first, last))
-        self.range = (max(0, low), min(self.frame_count - 1, high))
+        low, high = (min(self.frame_count - 1, max(0, frame)) for frame in sorted((first, last)))
+        self.range = (low, high)
 
     def clear_range(self) -> None:
         """Play the whole clip again."""
@@ -171,13 +174,8 @@ class Transport:
         return frames
 
     def coming(self, count: int) -> list[int]:
-        """Return the frames after the one on the screen, in playing order, at most `count`."""
-        frames: dict[int, None] = {}
-        for frame in self._path(self.frame, skip_first=True):
-            if frame in frames or len(frames) == count:
-                break
-            frames[frame] = None
-        return list(frames)
+        """Return the frames after the one on the screen, in playing order, at most `count`; lost ones are left out."""
+        return list(islice(dict.fromkeys(self._to_come()), count))
 
     def advance(self, ready: Callable[[int], bool]) -> bool:
         """Move to the frame that should be on the screen now, as far as frames are ready.
@@ -194,7 +192,7 @@ class Transport:
 
     def _next_in_turn(self, ready: Callable[[int], bool]) -> bool:
         """Show the next frame once it is due and ready; the clock waits for it."""
-        following = next(iter(self._path(self.frame, skip_first=True)), None)
+        following = next(self._to_come(), None)
         if following is None:
             self.pause()
             return False
@@ -231,11 +229,16 @@ class Transport:
         return False
 
     def _past_end(self) -> bool:
-        """Whether the clock has left the bounds and the last frame is on the screen."""
+        """Whether the clock has left the bounds and the last frame that there is is on the screen."""
         first, last = self.bounds
         position = self.clock.position()
-        end = last if self.direction > 0 else first
-        return self.frame == end and (position >= last + 1 if self.direction > 0 else position < first)
+        over = position >= last + 1 if self.direction > 0 else position < first
+        return over and next(self._to_come(), None) is None
+
+    def _to_come(self) -> Iterator[int]:
+        """Yield the frames after the one on the screen that are not lost, in playing order; once round at most."""
+        path = islice(self._path(self.frame, skip_first=True), self.frame_count)
+        return (frame for frame in path if not self.lost(frame))
 
     def _path(self, frame: int, *, skip_first: bool = False) -> Iterator[int]:
         """Yield frames in playing order from `frame` on; endless in a loop."""

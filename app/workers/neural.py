@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from fractions import Fraction
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -174,6 +175,7 @@ class NeuralMedia(DecoderMedia):
             backend=decoder.backend,
             has_audio=video.file.audio is not None,
             path=path,
+            stamp=Path(path).stat().st_mtime_ns if path else 0,
             address=address,
         )
         super().__init__(decoder, facts, Alignment(video.spec, dict(video.file.source)))

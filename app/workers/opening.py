@@ -88,6 +88,7 @@ def _open_clip(ref: SourceRef, path: Path, like: Alignment | None) -> ClipMedia:
             sequential=path.is_file(),
             has_audio=path.is_file(),
             path=str(path),
+            stamp=path.stat().st_mtime_ns,
         ),
     )
 

@@ -155,7 +155,8 @@ class SideWorker(threading.Thread):
             return  # `open`, `close` and `stop` interrupt, and what they want comes next
         except Exception as error:  # noqa: BLE001 - PyTorch and drivers raise what they like; the thread must live on
             message = _words(error)
-            self._post(lambda: self._player.failed(self._slot, message))
+            ref = arguments[0].ref if arguments and isinstance(arguments[0], OpenRequest) else None
+            self._post(lambda: self._player.failed(self._slot, message, ref))
 
     def _open(self, request: OpenRequest) -> None:
         """Open a source; the old one is closed once the new one is there."""
@@ -249,7 +250,7 @@ class SideWorker(threading.Thread):
             picture = self._media.picture(key)
         except Exception as error:  # noqa: BLE001 - a full GPU, for one; the thread must live on
             message = f"frame {key} of {self._media.facts.title}: {_words(error)}"
-            self._forget_wish(key)
+            slot.cache.lose(key, generation)
             self._post(lambda: self._player.say(message))
             return
         finally:

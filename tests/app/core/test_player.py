@@ -7,6 +7,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
+from app.core.restoring import capture
 from app.core.slot import Alignment
 from app.core.sources import parse_source
 
@@ -60,11 +61,67 @@ def test_answers_to_old_questions_are_ignored(player, open_in) -> None:
     player.open(a, parse_source("other.mp4"))
     player.opened(a, parse_source("A.video"), replace(facts, title="late"), Alignment(facts.spec))
     assert a.facts is facts
-    player.failed(a, "other.mp4 does not exist")
+    assert (str(a.ref), str(a.source)) == ("other.mp4", "A.video")
+    player.failed(a, "other.mp4 does not exist", parse_source("other.mp4"))
     assert (player.message, a.opening, a.facts) == ("other.mp4 does not exist", False, facts)
     player.open(player.slots[2], parse_source("c.mp4"))
-    player.failed(player.slots[2], "no")
+    player.failed(player.slots[2], "no", parse_source("c.mp4"))
     assert player.slots[2].ref is None
+
+
+def test_what_cannot_be_opened_leaves_the_slot_as_it_was(player, open_in) -> None:
+    open_in(0)
+    b = open_in(1, "nerv", precision="bf16")
+    player.nudge(2)
+    before, ticket = capture(player), player.quality.ticket(*player.slots[:2])
+    player.open(b, parse_source("bad.nerv"))
+    player.open(b, parse_source("worse.nerv"), precision="int8")
+    player.failed(b, "bad", parse_source("bad.nerv"))
+    assert (b.opening, str(b.ref)) == (True, "worse.nerv"), "the answer to an older question"
+    player.failed(b, "worse", parse_source("worse.nerv"))
+    assert not b.opening
+    assert (capture(player), player.quality.ticket(*player.slots[:2])) == (before, ticket)
+
+
+def test_values_belong_to_what_is_shown(player, pair, backend) -> None:
+    a, b = pair
+    backend.work(3)
+    ticket = player.quality.ticket(a, b)
+    player.open(b, parse_source("slow.nerv"))
+    assert player.quality.ticket(a, b) == ticket, "the pictures are still those of the one before"
+    player.opened(b, b.ref, b.facts, Alignment(b.facts.spec))
+    assert player.quality.ticket(a, b) != ticket
+    kept = player.quality.ticket(a, b)
+    player.opened(b, b.ref, replace(b.facts, stamp=7), Alignment(b.facts.spec))
+    assert player.quality.ticket(a, b) != kept, "the same name, written anew"
+
+
+def test_frames_that_cannot_be_decoded_stop_nothing(player, hand, pair, backend) -> None:
+    a, b = pair
+    for frame in range(3, 10):
+        a.cache.lose(frame, a.cache.generation)
+    backend.work(10)
+    player.seek(3)
+    assert 3 in backend.wanted["A"], "a seek tries again"
+    a.cache.lose(3, a.cache.generation)
+    player.tick()
+    player.seek(1)
+    backend.work()
+    assert (player.shown_frame, backend.wanted["A"]) == (1, [])
+    while (job := player._next_to_measure()) is not None:
+        player.measured(job[1], {"psnr": 30.0, "ms-ssim": 0.9}, player.quality.ticket(a, b))
+    assert (player.track.tracks["psnr"].known, player.settled) == (3, True)
+    player.transport.loop = False
+    for every_frame in (True, False):
+        player.seek(0)
+        player.transport.set_every_frame(every_frame)
+        player.transport.play()
+        for _ in range(20):
+            hand.wait(0.11)
+            player.tick()
+        assert (player.transport.frame, player.transport.playing) == (2, False)
+    a.cache.clear()
+    assert not player.lost(5)
 
 
 def test_seek_shows_the_newest_wish_and_what_lay_between(player, pair, backend) -> None:
@@ -245,7 +302,7 @@ def test_swap(player, pair, backend) -> None:
     player.nudge(2)
     player.swap()
     assert player.slots[:2] == (b, a)
-    assert (b.name, a.name, b.offset) == ("A", "B", 0)
+    assert (b.name, a.name, b.offset, a.offset) == ("A", "B", 0, -2)
     assert player.neural is b
 
 

@@ -101,6 +101,8 @@ def test_loop_range(transport: Transport, hand) -> None:
     assert transport.range == (0, 2)
     transport.set_range(20, -3)
     assert transport.range == (0, 9)
+    transport.set_range(10, 600)
+    assert transport.range == (9, 9), "a session of a longer clip"
     transport.clear_range()
     assert transport.bounds == (0, 9)
 
