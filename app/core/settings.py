@@ -6,6 +6,7 @@ $XDG_CONFIG_HOME/nervplay/player.json (~/.config where that is not set)
 import json
 import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,17 @@ from typing import Any
 from nervplay.bitstream.atomic import atomic_write
 from nervplay.errors import OutputError
 
-__all__ = ["CANVASES", "MIGRATIONS", "THEMES", "VERSION", "Settings", "load_settings", "save_settings", "settings_path"]
+__all__ = [
+    "CANVASES",
+    "MIGRATIONS",
+    "MOST_CACHE_MB",
+    "THEMES",
+    "VERSION",
+    "Settings",
+    "load_settings",
+    "save_settings",
+    "settings_path",
+]
 
 VERSION = 2
 
@@ -21,6 +32,9 @@ CANVASES = ("auto", "gpu", "soft")
 """What paints: the GPU where there is one, always the GPU's way, QPainter."""
 
 THEMES = ("system", "dark", "light")
+
+MOST_CACHE_MB = 65_536
+"""Most megabytes of decoded pictures that may be asked for."""
 
 _RECENT = 12
 
@@ -81,7 +95,7 @@ MIGRATIONS: Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _spli
 def load_settings(path: Path | None = None) -> tuple[Settings, str]:
     """Return the settings, and one line for the user where they could not be read as they were.
 
-    A file of a newer version is read as far as it is known and not written over until settings change.
+    A file of a newer version is read as far as it is known; `save_settings` keeps it.
 
     Args:
         path: the file; the user's when None.
@@ -97,7 +111,21 @@ def load_settings(path: Path | None = None) -> tuple[Settings, str]:
     except FileNotFoundError:
         return Settings(), ""
     except (OSError, ValueError, KeyError, TypeError, UnicodeDecodeError) as error:
-        return Settings(), f"the settings in {path} could not be read ({error}); the defaults are used"
+        words = f"the settings in {path} could not be read ({error}); the defaults are used"
+        return Settings(), f"{words}, and that file is kept as {_aside(path).name}"
+
+
+def _aside(path: Path) -> Path:
+    """Return where settings are kept that this version cannot write again."""
+    return path.with_name(f"{path.name}.kept")
+
+
+def _keep_foreign(path: Path) -> None:
+    """Move settings away that are not sound or of a newer version: somebody may want them back."""
+    unsound = bool(load_settings(path)[1])
+    with suppress(OSError):
+        if unsound or json.loads(path.read_bytes())["version"] > VERSION:
+            path.replace(_aside(path))
 
 
 def _checked(data: Mapping[str, Any]) -> Settings:
@@ -112,12 +140,17 @@ def _checked(data: Mapping[str, Any]) -> Settings:
     for name in ("keys", "window"):
         kept = {key: value for key, value in getattr(settings, name).items() if isinstance(value, str)}
         setattr(settings, name, kept)
-    settings.cache_mb = max(0, settings.cache_mb)
+    settings.cache_mb = min(MOST_CACHE_MB, max(0, settings.cache_mb))
+    usual = Settings()
+    if settings.theme not in THEMES:
+        settings.theme = usual.theme
+    if settings.canvas not in CANVASES:
+        settings.canvas = usual.canvas
     return settings
 
 
 def save_settings(settings: Settings, path: Path | None = None) -> None:
-    """Write the settings, whole or not at all.
+    """Write the settings, whole or not at all; a file that is newer or not sound is kept beside them.
 
     Args:
         settings: what to keep.
@@ -131,5 +164,6 @@ def save_settings(settings: Settings, path: Path | None = None) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"the settings folder {path.parent} cannot be made: {error.strerror}") from None
+    _keep_foreign(path)
     text = json.dumps({"version": VERSION, **asdict(settings)}, indent=2) + "\n"
     atomic_write(path, text.encode(), overwrite=True)

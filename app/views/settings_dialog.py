@@ -5,7 +5,7 @@ from collections.abc import Callable
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QComboBox, QDialog, QDialogButtonBox, QFormLayout, QSpinBox, QWidget
 
-from app.core.settings import CANVASES, THEMES, Settings
+from app.core.settings import CANVASES, MOST_CACHE_MB, THEMES, Settings
 
 __all__ = ["SettingsDialog"]
 
@@ -28,7 +28,7 @@ class SettingsDialog(QDialog):
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         form = QFormLayout(self)
         self.memory = QSpinBox()
-        self.memory.setRange(0, 65_536)
+        self.memory.setRange(0, MOST_CACHE_MB)
         self.memory.setSingleStep(128)
         self.memory.setSuffix(" MB")
         self.memory.setValue(settings.cache_mb)
@@ -49,7 +49,7 @@ class SettingsDialog(QDialog):
     @staticmethod
     def _box(names: tuple[str, ...], current: str) -> QComboBox:
         box = QComboBox()
-        box.addItems(names)
+        box.addItems(list(dict.fromkeys((*names, current))))  # cuda:1 is not in the list, and stays
         box.setCurrentText(current)
         return box
 

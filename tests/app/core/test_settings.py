@@ -5,7 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from app.core.settings import MIGRATIONS, VERSION, Settings, load_settings, save_settings, settings_path
+from app.core.settings import (
+    MIGRATIONS,
+    MOST_CACHE_MB,
+    VERSION,
+    Settings,
+    load_settings,
+    save_settings,
+    settings_path,
+)
 from nervplay.errors import OutputError
 
 
@@ -42,6 +50,8 @@ def test_a_newer_file_is_read_as_far_as_known(tmp_path: Path) -> None:
     path.write_text(json.dumps({"version": 99, "theme": "dark", "magic": 1, "cache_mb": "much", "recent": ["a", 3]}))
     settings, note = load_settings(path)
     assert (settings.theme, settings.cache_mb, settings.recent, note) == ("dark", 512, ["a"], "")
+    save_settings(settings, path)
+    assert json.loads((tmp_path / "player.json.kept").read_text())["magic"] == 1
 
 
 @pytest.mark.parametrize("text", ["{", "[]", "{}", '{"version": "1"}', '{"version": 0}', "\xff"])
@@ -51,6 +61,19 @@ def test_unsound_files(tmp_path: Path, text: str) -> None:
     settings, note = load_settings(path)
     assert settings == Settings()
     assert "could not be read" in note
+    save_settings(settings, path)
+    assert load_settings(path) == (settings, "")
+    assert (tmp_path / "player.json.kept").read_bytes() == text.encode("latin-1"), note
+
+
+def test_values_that_nothing_has(tmp_path: Path) -> None:
+    path = tmp_path / "player.json"
+    wrong = {"version": VERSION, "theme": "pink", "canvas": "foo", "cache_mb": 10**20}
+    path.write_text(json.dumps(wrong | {"keys": {"play": "F5"}}))
+    settings, note = load_settings(path)
+    assert settings == Settings(cache_mb=MOST_CACHE_MB, keys={"play": "F5"})
+    save_settings(settings, path)
+    assert (note, [file.name for file in tmp_path.iterdir()]) == ("", ["player.json"])
 
 
 def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
