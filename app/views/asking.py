@@ -1,5 +1,7 @@
 """Questions to the user: files, texts, numbers. One class, so that tests answer in its place."""
 
+from pathlib import PurePath
+
 from PySide6.QtWidgets import QFileDialog, QInputDialog, QWidget
 
 __all__ = ["Asker"]
@@ -21,13 +23,19 @@ class Asker:
     def save_file(self, parent: QWidget, title: str, usual: str, kinds: str) -> str:
         """Return the path of a file to write; the dialog has asked before an existing one is replaced.
 
+        A name without an ending gets that of `usual` in the dialog: what it asks about is what will be written.
+
         Args:
             parent: the window.
             title: of the dialog.
             usual: name that is offered.
             kinds: filter as Qt writes it.
         """
-        return QFileDialog.getSaveFileName(parent, title, usual, kinds)[0]
+        dialog = QFileDialog(parent, title, "", kinds)
+        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
+        dialog.setDefaultSuffix(PurePath(usual).suffix.removeprefix("."))
+        dialog.selectFile(usual)
+        return dialog.selectedFiles()[0] if dialog.exec() else ""
 
     def text(self, parent: QWidget, title: str, question: str) -> str:
         """Return a line of text, or an empty one."""

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QCloseEvent
 from PySide6.QtWidgets import (
     QComboBox,
     QDialog,
@@ -24,9 +25,9 @@ from app.workers.exporting import ExportJob
 __all__ = ["ExportDialog"]
 
 _WHAT = (
-    ("B alone", ""),
-    ("A and B side by side", "side-by-side"),
-    ("A above B", "stacked"),
+    ("{0} alone", ""),
+    ("A and {0} side by side", "side-by-side"),
+    ("A above {0}", "stacked"),
     ("Difference", "difference"),
 )
 _ENCODERS = (("H.264 (x264)", "libx264"), ("H.265 (x265)", "libx265"), ("AV1 (SVT)", "libsvtav1"))
@@ -48,13 +49,14 @@ class ExportDialog(QDialog):
         super().__init__(parent)
         self._player, self._asker = player, asker
         self.job: ExportJob | None = None
+        self._leaving = False
         self.setWindowTitle("Export video")
         self.setMinimumWidth(420)
         form = QFormLayout(self)
         self.what = QComboBox()
         for title, layout in _WHAT:
             if not layout or self._reference() is not None:
-                self.what.addItem(title, layout)
+                self.what.addItem(title.format(player.neural.name if player.neural is not None else "B"), layout)
         form.addRow("What", self.what)
         self.encoder = QComboBox()
         for title, name in _ENCODERS:
@@ -152,6 +154,8 @@ class ExportDialog(QDialog):
         self.bar.hide()
         self.note.setText(message)
         self.finished_with.emit(ok, message)
+        if self._leaving:
+            self.close()
 
     def _stop(self) -> None:
         """Cancel what runs; else close."""
@@ -159,6 +163,13 @@ class ExportDialog(QDialog):
             self.job.cancel()
         else:
             self.close()
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        """Cancel what runs, and close when it has cleaned up."""
+        if self.job is not None and self.job.running:
+            self._leaving = True
+            self.job.cancel()
+            event.ignore()
 
     def shut_down(self) -> None:
         """End the child process and wait for it."""

@@ -3,10 +3,12 @@
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
+from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QTimer, QUrl
 from PySide6.QtGui import QDragEnterEvent, QDragLeaveEvent, QDragMoveEvent, QDropEvent, QKeySequence
 from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication, QFileDialog, QLineEdit, QMessageBox
 
+from app.views.asking import Asker
 from app.views.command_palette import ranked
 from app.views.drop import DropArea, texts_of
 from app.views.key_help import help_page
@@ -97,6 +99,30 @@ def test_export_of_what_cannot_be(pair_window) -> None:
     dialog.start_button.click()
     assert "only a neural video in a file can be exported" in dialog.note.text()
     QTest.keyClick(dialog, Qt.Key.Key_Escape)
+
+
+def test_the_file_that_is_asked_about_is_the_one_that_is_written(qtbot, window, tmp_path: Path) -> None:
+    (tmp_path / "view.png").touch()
+    questions = []
+
+    def answer() -> None:
+        dialog = QApplication.activeModalWidget()
+        assert isinstance(dialog, QFileDialog)
+        dialog.setDirectory(str(tmp_path))
+        dialog.findChild(QLineEdit, "fileNameEdit").setText("view")
+        QTimer.singleShot(0, dialog, refuse)
+        dialog.accept()
+        dialog.reject()
+
+    def refuse() -> None:
+        question = QApplication.activeModalWidget()
+        assert isinstance(question, QMessageBox)
+        questions.append(question.text())
+        question.button(QMessageBox.StandardButton.No).click()
+
+    QTimer.singleShot(0, window, answer)
+    assert Asker().save_file(window, "Save the view", "view-00007.png", "PNG (*.png)") == ""
+    assert "view.png" in questions[0]
 
 
 def test_what_was_dragged(tmp_path: Path) -> None:
