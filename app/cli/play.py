@@ -88,7 +88,7 @@ def _existing(ref: SourceRef) -> SourceRef:
     """Return a source whose file is there; addresses and re-encodes are looked at when they are opened."""
     if ref.kind in (Kind.VIDEO, Kind.NERV, Kind.OFFICIAL) and not Path(ref.text).exists():
         raise MissingInputError(f"'{ref.text}' does not exist; check the spelling (relative to {Path.cwd()})")
-    return ref
+    return ref.anchored()
 
 
 def _known(kind: str, name: str | None, names: Sequence[str]) -> None:

@@ -11,7 +11,7 @@ This module only tells them apart; `app.workers.opening.open_any` opens them.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -69,6 +69,12 @@ class SourceRef:
         if self.kind is Kind.ANCHOR:
             return f"{self.text}@b"
         return f"{self.text}{_OFFICIAL}{self.arguments}" if self.arguments else self.text
+
+    def anchored(self) -> "SourceRef":
+        """Return the source with the whole path of its file: recent sources and sessions outlive the working folder."""
+        if self.kind in (Kind.VIDEO, Kind.NERV, Kind.OFFICIAL):
+            return replace(self, text=str(Path(self.text).absolute()))
+        return self
 
     def to_json(self) -> dict[str, Any]:
         """Return a JSON-plain dict."""

@@ -57,7 +57,7 @@ class FileHandlers:
             if text.endswith(SUFFIX):
                 self.shell.restore(load_session(Path(text)))
             else:
-                self.shell.open_sources([self._completed(parse_source(text))], slot)
+                self.shell.open_sources([self._completed(parse_source(text).anchored())], slot)
         except NervplayError as error:
             self.player.say(str(error))
 

@@ -1,5 +1,6 @@
 """`nervplay play`: wrong calls are refused before a window opens; a screenshot shows what was asked for."""
 
+import json
 import os
 from pathlib import Path
 
@@ -33,15 +34,15 @@ def test_screenshot(start, small_clip: Path, small_nerv: Path, tmp_path: Path, m
     for name in ("QT_QPA_PLATFORM", "XDG_CONFIG_HOME"):
         monkeypatch.setenv(name, "offscreen" if name.startswith("QT") else str(tmp_path / "config"))
     target = tmp_path / "view.png"
-    ran = start(
-        "play", small_clip, small_nerv, "--mode", "side", "--frame", "6", "--size", "1200x700", "--screenshot", target
-    )
+    options = ("--mode", "side", "--frame", "6", "--size", "1200x700", "--screenshot", target)
+    ran = start("play", small_clip.name, small_nerv, *options, cwd=small_clip.parent)
     _, errors = ran.communicate(timeout=120)
     assert ran.returncode == 0, errors
     with Image.open(target) as picture:
         assert picture.size == (1200, 700)
         assert len(picture.convert("RGB").getcolors(1 << 20)) > 500
-    assert (tmp_path / "config" / "nervplay" / "player.json").is_file()
+    settings = json.loads((tmp_path / "config" / "nervplay" / "player.json").read_text())
+    assert set(settings["recent"]) == {str(small_clip), str(small_nerv)}, "where they lie, for another folder"
     assert os.environ["QT_QPA_PLATFORM"] == "offscreen"
 
 
