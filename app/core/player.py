@@ -22,7 +22,7 @@ from app.core.slot import SLOT_NAMES, Alignment, Backend, OpenRequest, Slot
 from app.core.sources import Kind, SourceRef
 from app.core.time_span import TimeSpan
 from app.core.transport import Transport
-from app.core.view import View
+from app.core.view import Mode, View
 
 __all__ = ["Player"]
 
@@ -291,6 +291,13 @@ class Player(Measuring):
             self.say("")
 
     # What is shown
+
+    @property
+    def shown_mode(self) -> Mode:
+        """The mode of the view, or the grid where that mode needs a source that is not open: it shows what there is."""
+        mode = self.view.mode
+        needed = {Mode.A: self.slots[:1], Mode.B: self.slots[1:2]}.get(mode, self.slots[:2])
+        return mode if all(slot.is_open for slot in needed) else Mode.GRID
 
     def keys(self, frame: int, between: Fraction = Fraction(0)) -> tuple[Key | None, ...]:
         """Return what each slot shows for a frame of the timeline; None for empty slots."""

@@ -69,6 +69,10 @@ class Quality:
         names = _WHILE_PLAYING if playing else self.names
         return tuple(name for name in names if (ticket, name) not in self._unavailable)
 
+    def has_none(self, ticket: tuple[object, ...], name: str) -> bool:
+        """Return whether pictures of this size were found to have no value of a metric."""
+        return (ticket, name) in self._unavailable
+
     def store(self, ticket: tuple[object, ...], frame: int, values: dict[str, float | None]) -> None:
         """Keep what was measured; a metric that these frames do not have is not asked for again."""
         track = self._tracks.get(ticket)

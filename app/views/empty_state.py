@@ -128,7 +128,8 @@ class EmptyState(QWidget):
             if widget is not None:
                 widget.deleteLater()
         for text in self._player.settings.recent[:_RECENT]:
-            button = QPushButton(text if len(text) < 80 else "…" + text[-79:])
+            words = text if len(text) < 80 else "…" + text[-79:]
+            button = QPushButton(words.replace("&", "&&"))  # a single one would underline what follows
             button.setFlat(True)
             button.clicked.connect(lambda _on=False, text=text: self._open_recent(text))
             self._recent.addWidget(button, 0, Qt.AlignmentFlag.AlignCenter)

@@ -108,7 +108,11 @@ class Inspector(QScrollArea):
         frame = player.shown_frame
         psnr = track.tracks["psnr"]
         self._set("PSNR", _metric_words(psnr, frame, "dB", 2))
-        self._set("MS-SSIM", _metric_words(track.tracks["ms-ssim"], frame, "", 4))
+        ticket = player.quality.ticket(*player.slots[:2])
+        similarity = track.tracks["ms-ssim"]
+        small = not similarity.known and player.quality.has_none(ticket, "ms-ssim")
+        words = "these pictures are too small for it" if small else _metric_words(similarity, frame, "", 4)
+        self._set("MS-SSIM", words)
         self._set("VMAF", self._vmaf_words(track.tracks["vmaf"], frame))
         worst = psnr.worst()
         self._set("Worst", "-" if worst is None else f"{psnr.get(worst):.2f} dB at frame {worst}")

@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QByteArray, Qt
 from PySide6.QtGui import QCloseEvent
-from PySide6.QtWidgets import QAbstractButton, QDockWidget, QMainWindow, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QAbstractButton,
+    QDockWidget,
+    QMainWindow,
+    QSizePolicy,
+    QStackedWidget,
+    QVBoxLayout,
+    QWidget,
+)
 
 from app.core.player import Player
 from app.core.rd import RdPoint
@@ -232,6 +240,9 @@ class MainWindow(QMainWindow):
         page = 1 if player.has_clip or busy else 0
         if self._stack.currentIndex() != page:
             self._stack.setCurrentIndex(page)
+            # a page that is not seen must not keep the window large
+            policy = QSizePolicy.Policy.Ignored if page else QSizePolicy.Policy.Preferred
+            self.empty.setSizePolicy(policy, policy)
             if page:
                 self._canvas.setFocus()
         for widget in (self.timeline, self.transport, self.sources):

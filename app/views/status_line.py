@@ -24,6 +24,7 @@ class StatusLine(QStatusBar):
         super().__init__(parent)
         self._player, self._canvas = player, canvas
         self.setSizeGripEnabled(False)
+        self.setContentsMargins(8, 0, 8, 0)
         self.pixel = QLabel("")
         self.pixel.setAccessibleName("Pixel under the cursor")
         self._kind = QLabel("")

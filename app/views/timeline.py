@@ -71,7 +71,7 @@ class Timeline(QWidget):
         if self._player.has_clip:
             shade = colours()
             self._paint_cache(painter)
-            x = round(self.x_of(self._player.shown_frame + float(self._player.between)))
+            x = min(self.width() - 2, round(self.x_of(self._player.shown_frame + float(self._player.between))))
             painter.fillRect(QRect(x, 0, 2, self.height()), QColor(shade.text))
         painter.end()
 

@@ -40,12 +40,13 @@ class TransportBar(QWidget):
             row.addWidget(self._button(actions[name], name))
         self._place = QLabel()
         self._place.setAccessibleName("Frame and time")
-        self._place.setMinimumWidth(230)
+        self._place.setMinimumWidth(210)
         self._place.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         row.addWidget(self._place)
         self._between = QSlider(Qt.Orientation.Horizontal)
         self._between.setRange(0, _PARTS - 1)
-        self._between.setFixedWidth(110)
+        self._between.setMinimumWidth(40)
+        self._between.setMaximumWidth(110)
         self._between.setAccessibleName("Position between two frames")
         self._between.valueChanged.connect(self._slide)
         self._between_label = QLabel("between")
@@ -63,7 +64,8 @@ class TransportBar(QWidget):
         self._pace.setAccessibleName("Pace")
         self._pace.addItems(["Real time (skip)", "Every frame"])
         self._pace.activated.connect(lambda place: actions["every-frame"].trigger() if self._other(place) else None)
-        for box in (self._speed, self._pace):
+        for box, least in ((self._speed, 64), (self._pace, 84)):
+            box.setMinimumWidth(least)  # in a small window
             box.setFocusPolicy(Qt.FocusPolicy.TabFocus)
             row.addWidget(box)
         self._draw_icons()

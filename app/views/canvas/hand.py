@@ -4,6 +4,7 @@ The wheel zooms at the cursor; dragging pans; dragging the handle, or anything w
 marks a region to be measured; a double click fits; moving reads pixels.
 """
 
+from dataclasses import replace
 from enum import Enum, auto
 
 from PySide6.QtCore import QEvent, QPointF, Qt
@@ -39,7 +40,7 @@ def picture_size(player: Player) -> PictureSize:
 
 def pane_picture(player: Player, pane: Pane) -> Picture | None:
     """Return the picture that a pane shows: in the grid those of the open slots in order, else A or B by name."""
-    if player.view.mode is not Mode.GRID:
+    if player.shown_mode is not Mode.GRID:
         return player.pictures[pane.picture]
     shown = [picture for slot, picture in zip(player.slots, player.pictures, strict=True) if slot.is_open]
     return shown[pane.picture] if pane.picture < len(shown) else None
@@ -80,7 +81,8 @@ class CanvasHand:
     def geometry_now(self) -> Geometry:
         """Return where everything lies at the moment."""
         count = max(1, len(self.player.open_slots))
-        return lay_out(self.player.view, picture_size(self.player), self.device_size(), count)
+        view = replace(self.player.view, mode=self.player.shown_mode)
+        return lay_out(view, picture_size(self.player), self.device_size(), count)
 
     def _point(self, position: QPointF) -> tuple[float, float]:
         ratio = self._widget().devicePixelRatioF()
@@ -103,7 +105,7 @@ class CanvasHand:
         keys = event.modifiers()
         if keys & Qt.KeyboardModifier.ShiftModifier:
             self._drag = _Drag.REGION
-        elif self.player.view.mode is Mode.WIPE and (keys & Qt.KeyboardModifier.ControlModifier or self._on_handle(x)):
+        elif self.player.shown_mode is Mode.WIPE and (keys & Qt.KeyboardModifier.ControlModifier or self._on_handle(x)):
             self._drag = _Drag.WIPE
             self._wipe(x)
         else:
@@ -122,7 +124,7 @@ class CanvasHand:
         elif self._drag is _Drag.REGION:
             self._mark(laid, x, y)
         self._point_out(laid.pixel_at(x, y) if self.player.has_clip else None)
-        near = self._drag is _Drag.WIPE or (self.player.view.mode is Mode.WIPE and self._on_handle(x))
+        near = self._drag is _Drag.WIPE or (self.player.shown_mode is Mode.WIPE and self._on_handle(x))
         self._widget().setCursor(Qt.CursorShape.SplitHCursor if near else Qt.CursorShape.CrossCursor)
 
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:  # noqa: ARG002 - Qt's signature

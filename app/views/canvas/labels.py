@@ -31,6 +31,8 @@ class PaneLabels(QObject):
         self.labels = [QLabel(canvas) for _ in player.slots]
         for label in self.labels:
             label.setStyleSheet(_STYLE)
+            label.setTextFormat(Qt.TextFormat.PlainText)
+            label.ensurePolished()  # its bold letters are what has to fit
             label.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
             label.hide()
         canvas.installEventFilter(self)
@@ -45,7 +47,7 @@ class PaneLabels(QObject):
     def refresh(self) -> None:
         """Put the labels where the panes are."""
         player = self._player
-        mode = player.view.mode
+        mode = player.shown_mode
         slots = player.open_slots if mode is Mode.GRID else list(player.slots[:2])
         apart = mode in (Mode.GRID, Mode.SIDE, Mode.WIPE) and len(player.open_slots) > 1
         laid = self._canvas.geometry_now()
@@ -57,6 +59,9 @@ class PaneLabels(QObject):
             slot, clip = slots[number], laid.panes[number].clip
             facts = slot.facts
             words = slot.name if facts is None or mode is Mode.WIPE else f"{slot.name}   {facts.title}"
+            if mode is not Mode.WIPE:
+                room = max(0, round(clip.width / ratio) - 6 * _MARGIN)
+                words = label.fontMetrics().elidedText(words, Qt.TextElideMode.ElideMiddle, room)
             if label.text() != words:
                 label.setText(words)
                 label.adjustSize()

@@ -190,7 +190,7 @@ class RhiCanvas(CanvasHand, QRhiWidget):
 
     def _upload(self, updates: Any, laid: Geometry) -> list[float]:
         """Upload the pictures that changed; return which texture each pane reads, -1 computed, -2 nothing."""
-        mode = self.player.view.mode
+        mode = self.player.shown_mode
         if mode in DERIVED:
             wanted = list(self.player.pictures[:2])
             sources = [-1.0]
@@ -214,7 +214,7 @@ class RhiCanvas(CanvasHand, QRhiWidget):
 
     def _uniforms(self, laid: Geometry, sources: list[float]) -> bytes:
         """Return the uniform block of `compare.frag`."""
-        player, mode = self.player, self.player.view.mode
+        player, mode = self.player, self.player.shown_mode
         region = player.region or (0, 0, 0, 0)
         clips: list[float] = []
         places: list[float] = []

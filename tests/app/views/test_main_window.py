@@ -14,6 +14,7 @@ from PySide6.QtWidgets import QComboBox
 from app.core.commands import COMMANDS
 from app.core.settings import load_settings
 from app.core.view import Mode
+from app.views.canvas.soft import BACKGROUND
 from nervplay.decode.testing import read_index
 
 
@@ -30,6 +31,17 @@ def test_empty(window) -> None:
     assert not window.timeline.isVisible()
     assert not window.actions_.by_name["play"].isEnabled()
     assert window.actions_.by_name["open-sample"].isEnabled()
+
+
+def test_one_source_is_shown_whole(qtbot, window) -> None:
+    window.handlers.open_text("40.nerv", 1)
+    qtbot.waitUntil(lambda: window.player.settled, timeout=10_000)
+    assert window.player.view.mode is Mode.WIPE
+    image = window.canvas.grab().toImage()
+    for part in (0.25, 0.75):
+        colour = image.pixelColor(round(part * image.width()), image.height() // 2)
+        assert colour.getRgb()[:3] != BACKGROUND
+    assert window._stack.minimumSizeHint() == window.canvas.minimumSize(), "the hidden page keeps no room"
 
 
 def test_keys_play_and_step(qtbot, pair_window) -> None:
@@ -235,3 +247,12 @@ def test_real_files(qtbot, real_window, answers, *, tmp_path: Path, small_nerv: 
     assert ended.args[0], ended.args[1]
     with av.open(answers.path) as container:
         assert container.streams.video[0].frames == 10
+    written = Path(answers.path).read_bytes()
+    with qtbot.waitSignal(dialog.finished_with, timeout=60_000) as ended:
+        dialog.start_button.click()
+        dialog.close()
+        assert "export" in window.dialogs.shown, "it closes when the child has cleaned up"
+    assert ended.args == [False, "the export was cancelled; nothing was written"]
+    qtbot.waitUntil(lambda: "export" not in window.dialogs.shown)
+    assert Path(answers.path).read_bytes() == written
+    assert list(tmp_path.iterdir()) == [Path(answers.path)]

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from fractions import Fraction
+from pathlib import Path
 
 import pytest
 from PySide6.QtCore import QPointF, Qt
@@ -22,6 +23,7 @@ def test_figures(pair_window, qtbot) -> None:
     player = pair_window.player
     pair_window.inspector.refresh()
     assert value(pair_window, "PSNR").startswith("inf dB")
+    assert value(pair_window, "MS-SSIM") == "these pictures are too small for it"
     player.track.set(0, {"psnr": 31.5, "ms-ssim": 0.97})
     player.events.emit("metrics")
     assert value(pair_window, "PSNR").startswith("31.50 dB (mean 31.50)")
@@ -71,11 +73,10 @@ def test_source_bar(pair_window, qtbot) -> None:
     assert [box.currentText() for box in sources.sources] == ["40.mp4", "40.nerv"]
     pair_window.player.nudge(-2)
     assert sources.sources[1].currentText() == "40.nerv   -2 frames"
-    place = next(
-        place for place in range(sources.sources[0].count()) if sources.sources[0].itemData(place) == "40.nerv"
-    )
+    whole = str(Path("40.nerv").absolute())
+    place = next(place for place in range(sources.sources[0].count()) if sources.sources[0].itemData(place) == whole)
     sources.sources[0].activated.emit(place)
-    qtbot.waitUntil(lambda: str(pair_window.player.slots[0].ref) == "40.nerv")
+    qtbot.waitUntil(lambda: str(pair_window.player.slots[0].ref) == whole)
     sources.sources[0].activated.emit(0)
     sources.precision.activated.emit(1)
     qtbot.waitUntil(lambda: pair_window.player.slots[1].facts.precision == "bf16")
@@ -147,7 +148,7 @@ def test_banner(pair_window) -> None:
 
 @pytest.fixture
 def recent_window(make_main_window):
-    return make_main_window(recent=["12.mp4", "x" * 120])
+    return make_main_window(recent=["12.mp4", "x" * 120, "this & that.mp4"])
 
 
 def test_empty_state(recent_window, qtbot, answers) -> None:
@@ -162,7 +163,9 @@ def test_empty_state(recent_window, qtbot, answers) -> None:
     assert answers.asked == ["Open B"]
     qtbot.waitUntil(lambda: recent_window.player.slots[1].is_open)
     recent_window.run("close-all")
-    button = next(item for item in recent_window.empty.findChildren(QPushButton) if item.text() == "12.mp4")
+    recent = {item.text(): item for item in recent_window.empty.findChildren(QPushButton)}
+    assert "this && that.mp4" in recent, "one & alone underlines the next letter"
+    button = recent["12.mp4"]
     button.click()
     qtbot.waitUntil(lambda: recent_window.player.slots[1].is_open)
 
@@ -220,7 +223,7 @@ def test_a_checkpoint_asks_for_its_command_line(window, answers, qtbot) -> None:
     answers.line = "--arch hnerv"
     window.handlers.open_text("40.pth", 1)
     assert answers.asked == ["Official checkpoint"]
-    assert str(window.player.slots[1].ref) == "40.pth --official --arch hnerv"
+    assert str(window.player.slots[1].ref) == f"{Path('40.pth').absolute()} --official --arch hnerv"
     answers.line = ""
     window.handlers.open_text("bad.pth", 1)
     qtbot.waitUntil(lambda: "cannot be opened" in window.player.message)

@@ -1,5 +1,7 @@
 """Letters in the corners of panes: where several pictures are apart, and only there."""
 
+from PySide6.QtCore import Qt
+
 from app.core.view import Mode
 
 
@@ -20,6 +22,10 @@ def test_letters(pair_window, qtbot) -> None:
     qtbot.waitUntil(lambda: player.slots[2].is_open)
     pair_window.run("mode-grid")
     assert shown(pair_window) == ["A   40.mp4", "B   40.nerv", "C   40.mp4"]
+    pair_window.handlers.open_text(f"40,{'0' * 300}.mp4", 2)
+    qtbot.waitUntil(lambda: len(player.slots[2].facts.title) > 300)
+    assert shown(pair_window)[2].startswith("C   40,0"), "a long name is cut, not left out"
+    assert all(label.textFormat() is Qt.TextFormat.PlainText for label in pair_window._labels.labels)
     player.view.mode = Mode.WIPE
     player.view.set_split(0.0)
     player.events.emit("view")
