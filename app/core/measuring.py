@@ -92,9 +92,14 @@ class Measuring(ABC):
         for slot in self._measurable() if self.quality.on else ():
             names = self.quality.wanted(self.quality.ticket(self.slots[0], slot), playing=False)
             for frame in self.track_of(slot).unmeasured(names, self.transport.frame):
-                if not self._lost_in((self.slots[0], slot), frame):
+                if self.measurable_at(slot, frame):
                     return slot, frame
         return None
+
+    def measurable_at(self, slot: Slot, frame: int) -> bool:
+        """Return whether A and another open slot both have a frame, so that it can be measured."""
+        pair = (self.slots[0], slot)
+        return all(source.covers(frame) for source in pair) and not self._lost_in(pair, frame)
 
     @staticmethod
     def _lost_in(slots: Iterable[Slot], frame: int, between: Fraction = Fraction(0)) -> bool:
@@ -103,7 +108,8 @@ class Measuring(ABC):
 
     def _on_screen(self) -> tuple[Slot, int] | None:
         """Return what is shown of B, where it can be compared with A."""
-        return (self.slots[1], self.shown_frame) if self.comparable else None
+        b, frame = self.slots[1], self.shown_frame
+        return (b, frame) if self.comparable and self.measurable_at(b, frame) else None
 
     def _measure(self) -> None:
         """Hand a pair over to be measured: the one on the screen while playing, else the next that lacks values."""

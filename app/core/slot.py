@@ -121,6 +121,14 @@ class Slot:
         if self.facts is not None:
             self.precision = self.facts.precision
 
+    def covers(self, frame: int) -> bool:
+        """Return whether the source has a frame of its own here; before its first and behind its last one, that stays.
+
+        Args:
+            frame: frame of the timeline.
+        """
+        return self.facts is not None and 0 <= frame + self.offset < self.facts.spec.frame_count
+
     def key(self, frame: int, between: Fraction = Fraction(0)) -> Key:
         """Return what to decode for a frame of the timeline.
 

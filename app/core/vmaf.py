@@ -120,7 +120,7 @@ class VmafLine:
             return
         self._halt()
         track = player.track
-        if ticket is None or track is None or track.tracks[VMAF].known == track.frame_count:
+        if ticket is None or track is None or track.tracks[VMAF].known:
             return
         a, b = player.slots[:2]
         request = VmafRequest(
@@ -143,10 +143,12 @@ class VmafLine:
         self._say(f"VMAF {100 * done // total} %")
 
     def measured(self, values: Sequence[float]) -> None:
-        """Keep the values."""
+        """Keep the values of the frames that both have."""
+        player = self._player
         if self._ticket is not None:
             for frame, value in enumerate(values):
-                self._player.quality.store(self._ticket, frame, {VMAF: value})
+                if all(slot.covers(frame) for slot in player.slots[:2]):
+                    player.quality.store(self._ticket, frame, {VMAF: value})
         self._end()
 
     def failed(self, message: str) -> None:

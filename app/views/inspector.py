@@ -107,7 +107,8 @@ class Inspector(QScrollArea):
             return
         frame = player.shown_frame
         psnr = track.tracks["psnr"]
-        self._set("PSNR", _metric_words(psnr, frame, "dB", 2))
+        here = player.measurable_at(player.slots[1], frame)
+        self._set("PSNR", _metric_words(psnr, frame, "dB", 2) if here else "A and B do not both have this frame")
         ticket = player.quality.ticket(*player.slots[:2])
         similarity = track.tracks["ms-ssim"]
         small = not similarity.known and player.quality.has_none(ticket, "ms-ssim")

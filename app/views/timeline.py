@@ -117,7 +117,8 @@ class Timeline(QWidget):
             self._paint_line(painter, similarity, lowest - 0.02, 1.0, shade.second)
         vmaf = track.tracks[VMAF]
         if vmaf.known:
-            self._paint_line(painter, vmaf, min(60.0, min(vmaf.values) - 5), 100.0, shade.accent)
+            lowest = min(value for value in vmaf.values if math.isfinite(value))
+            self._paint_line(painter, vmaf, min(60.0, lowest - 5), 100.0, shade.accent)
         self._paint_line(painter, psnr, low, high, shade.good)
         self._paint_legend(painter, track, others)
 

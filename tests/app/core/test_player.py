@@ -96,6 +96,23 @@ def test_values_belong_to_what_is_shown(player, pair, backend) -> None:
     assert player.quality.ticket(a, b) != kept, "the same name, written anew"
 
 
+def test_only_frames_that_both_have_are_measured(player, open_in, backend) -> None:
+    open_in(0, count=10)
+    b = open_in(1, "nerv", count=4)
+    player.nudge(-1)
+    backend.work(30)
+    found = []
+    while (job := player._next_to_measure()) is not None:
+        found.append(job[1])
+        player.measured(job[1], {"psnr": 30.0, "ms-ssim": 0.9}, player.quality.ticket(player.slots[0], b))
+    assert sorted(found) == [1, 2, 3, 4], "else a picture that stands still would be measured"
+    assert player.settled
+    player.transport.play()
+    player.seek(7)
+    backend.work(10)
+    assert 7 not in {call[1] for call in backend.calls if call[0] == "measure"}
+
+
 def test_frames_that_cannot_be_decoded_stop_nothing(player, hand, pair, backend) -> None:
     a, b = pair
     for frame in range(3, 10):
