@@ -2,7 +2,8 @@
 
 A picture is shown when all sources have it, so all decode the same frames: one plan, worked off by every source. Where
 the slowest source needs longer than a frame lasts, frames are left out in advance, each as far ahead as it will take:
-nothing is decoded that comes too late to be shown, and as many frames are shown as can be decoded.
+nothing is decoded that comes too late to be shown, and as many frames are shown as can be decoded. Only where no frame
+could be in time, as in a loop of few frames, the last of them is decoded all the same.
 """
 
 import math
@@ -44,6 +45,9 @@ def next_frames(
         if place > last and in_time and not ready(frame):
             kept.append(frame)
             last = place
+    if not kept and limit > 0:
+        # a short loop, or the end of the clip: late, but it comes again, or is where playing ends
+        kept = [frame for frame in ahead if not ready(frame)][-1:]
     return kept
 
 

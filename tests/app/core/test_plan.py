@@ -33,6 +33,13 @@ def test_slow_sources_leave_frames_out_in_advance() -> None:
     assert plan([104, 107], range(103, 140), begun=(104,), step=3.2, limit=3) == [104, 107, 113]
 
 
+def test_where_no_frame_can_be_in_time() -> None:
+    assert plan([], [5, 6, 7], step=9.0) == [7]
+    assert plan([7], [6, 7, 5], begun=(7,), step=9.0) == [7]
+    assert plan([], [6, 7, 5], ready=(7,), step=9.0) == [5]
+    assert plan([], [5, 6, 7], ready=(6, 7), step=9.0, room=2) == [], "what is there takes the room"
+
+
 def test_late_frames() -> None:
     assert plan([104, 107], range(106, 140), begun=(104,), step=1.0, limit=2) == [104, 107], "what is begun is finished"
     assert plan([104, 107], range(106, 140), step=1.0, limit=2) == [107, 108], "what is not is dropped"

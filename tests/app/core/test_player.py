@@ -96,6 +96,24 @@ def test_values_belong_to_what_is_shown(player, pair, backend) -> None:
     assert player.quality.ticket(a, b) != kept, "the same name, written anew"
 
 
+@pytest.mark.parametrize(("loop", "shown"), [(True, {2, 3, 4}), (False, {4})])
+def test_a_loop_shorter_than_decoding_a_frame_takes(player, open_in, backend, hand, *, loop: bool, shown: set) -> None:
+    slot = open_in(1, "nerv")
+    backend.work()
+    player.transport.set_range(2, 4)
+    player.transport.loop = loop
+    player.transport.play()
+    seen = set()
+    for _ in range(20):
+        slot.stats.add(0.9)
+        player.tick()
+        hand.wait(0.7)
+        backend.work()
+        seen.add(player.shown_frame)
+    assert seen - {0} == shown
+    assert player.transport.playing is loop
+
+
 def test_only_frames_that_both_have_are_measured(player, open_in, backend) -> None:
     open_in(0, count=10)
     b = open_in(1, "nerv", count=4)
