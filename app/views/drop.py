@@ -15,7 +15,7 @@ def texts_of(data: QMimeData) -> list[str]:
     """Return what was dragged as paths and addresses."""
     texts = [url.toLocalFile() or url.toString() for url in data.urls()]
     if not texts and data.hasText():
-        texts = data.text().split()
+        texts = [line.strip() for line in data.text().splitlines()]
     return [text for text in texts if text]
 
 

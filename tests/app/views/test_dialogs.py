@@ -130,8 +130,8 @@ def test_what_was_dragged(tmp_path: Path) -> None:
     data.setUrls([QUrl.fromLocalFile(str(tmp_path / "a b.mp4")), QUrl("hf://user/name")])
     assert texts_of(data) == [str(tmp_path / "a b.mp4"), "hf://user/name"]
     words = QMimeData()
-    words.setText("hf://user/name\n/x.nerv")
-    assert texts_of(words) == ["hf://user/name", "/x.nerv"]
+    words.setText("hf://user/name\n/my clips/x.nerv\n")
+    assert texts_of(words) == ["hf://user/name", "/my clips/x.nerv"]
     assert texts_of(QMimeData()) == []
 
 
