@@ -43,7 +43,8 @@ def bench(asked: Asked, backends: Sequence[str], precisions: Sequence[str]) -> N
     source = asked.source
     with ExitStack() as stack:
         original = stack.enter_context(open_original(source, video.file.source, video.spec)) if source else None
-        show = stack.enter_context(progress("measuring", len(wish.configurations()), "configurations"))
+        count = len(wish.configurations())
+        show = stack.enter_context(progress("measuring", count, "configurations", uneven=True))
         found = run_bench(asked.file, video, wish, source=original, progress=show)
     missing = [*devices_here(asked.device)[1], *found.unavailable]
     rows = [_cells(asdict(row)) for row in found.rows]
