@@ -19,7 +19,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from app.cli.compressing import Compression, Limits, Settings
+from app.cli.work.compressing import Compression, Limits, Settings
 from ffmpeg_bridge import open_source
 from nervplay import __version__
 from nervplay.bitstream import QuantisedTensor, read_nerv, write_nerv

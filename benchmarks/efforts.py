@@ -17,12 +17,13 @@ from pathlib import Path
 
 from benchmarks.side import ROOT, open_clip, write_table
 from nervplay.bitstream import write_nerv
+from nervplay.choices import EFFORTS
 from nervplay.codec import pack
 from nervplay.decode import open_decoder
 from nervplay.metrics import evaluate
 from nervplay.models import get_architecture
 from nervplay.training import Progress, Recipe, build_for_training, fit
-from nervplay.training.efforts import EFFORTS, with_effort
+from nervplay.training.efforts import with_effort
 
 COLUMNS = ("recipe", "kind", "epoch", "updates", "seconds", "psnr_db")
 

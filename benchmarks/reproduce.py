@@ -20,7 +20,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
-from app.cli.stages import parse_convolutions
+from app.cli.work.stages import parse_convolutions
 from benchmarks.side import CLIP, ROOT, write_table
 from ffmpeg_bridge import open_source
 from nervplay.bitstream import write_nerv

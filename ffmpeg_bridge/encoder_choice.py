@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 
 from ffmpeg_bridge.encoder import check_encoder
-from ffmpeg_bridge.frames import PIXEL_FORMATS, FrameConverter, check_geometry
+from ffmpeg_bridge.frames import FrameConverter, check_geometry
 from ffmpeg_bridge.rgb_frames import RGB_FORMATS, RgbConverter
 from ffmpeg_bridge.targets import Target
+from nervplay.choices import PIXEL_FORMATS
 from nervplay.errors import CapabilityError, UnknownNameError, UsageError
 from nervplay.video.spec import VideoSpec
 

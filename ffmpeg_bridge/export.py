@@ -14,13 +14,13 @@ from ffmpeg_bridge.export_sink import ExportSink, container_sink, picture_sink
 from ffmpeg_bridge.frame_filter import FrameFilter
 from ffmpeg_bridge.planar import planar_frames, planar_source
 from ffmpeg_bridge.rgb_frames import stored_colour
-from ffmpeg_bridge.targets import EXPORT_SUFFIXES, Target, find_target
+from ffmpeg_bridge.targets import Target, find_target
 from nervplay.bitstream.layout import Audio
 from nervplay.errors import Interrupted, UsageError
 from nervplay.video.source import Frame, FrameSource
 from nervplay.video.spec import Colour, VideoSpec
 
-__all__ = ["EXPORT_SUFFIXES", "ExportReport", "export_video"]
+__all__ = ["ExportReport", "export_video"]
 
 _GIF_FASTEST = 50
 _GIF_COLOURS = "split[a][b];[a]palettegen=stats_mode=single[p];[b][p]paletteuse=new=1"

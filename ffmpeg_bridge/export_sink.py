@@ -20,12 +20,13 @@ from av.video.stream import VideoStream
 from ffmpeg_bridge.audio import audio_packets
 from ffmpeg_bridge.encoder import add_video_stream
 from ffmpeg_bridge.encoder_choice import EncoderChoice
-from ffmpeg_bridge.frames import PIXEL_FORMATS, check_geometry
+from ffmpeg_bridge.frames import check_geometry
 from ffmpeg_bridge.matroska_shape import write_sample_aspect
 from ffmpeg_bridge.sound import SoundCopier
 from ffmpeg_bridge.targets import Target
 from nervplay.bitstream.atomic import replacing
 from nervplay.bitstream.layout import Audio
+from nervplay.choices import PIXEL_FORMATS
 from nervplay.errors import NervplayError, OutputError, OutputExistsError, UsageError
 from nervplay.video.spec import VideoSpec
 

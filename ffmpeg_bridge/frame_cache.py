@@ -28,7 +28,7 @@ class FrameCache:
 
     Args:
         source: the clip; used by this cache alone from now on, and not closed by it.
-        pix_fmt: one of `ffmpeg_bridge.raw.RAW_FORMATS`.
+        pix_fmt: one of `nervplay.choices.RAW_FORMATS`.
         budget: bytes of pictures to keep.
 
     Raises:

@@ -9,15 +9,13 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.format import VideoFormat
 from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 
+from nervplay.choices import PIXEL_FORMATS
 from nervplay.errors import GeometryError, UnknownNameError
 from nervplay.video.code_points import MATRIX_CODES, PRIMARIES_CODES, RANGE_CODES, TRANSFER_CODES, code
 from nervplay.video.source import Frame
 from nervplay.video.spec import Colour, VideoSpec
 
-__all__ = ["PIXEL_FORMATS", "FrameConverter", "check_geometry", "set_colour_tags", "tag_codes"]
-
-PIXEL_FORMATS = ("yuv420p", "yuv422p", "yuv444p", "yuv420p10le", "yuv422p10le", "yuv444p10le")
-"""Pixel formats that frames can be converted to."""
+__all__ = ["FrameConverter", "check_geometry", "set_colour_tags", "tag_codes"]
 
 _SCALER_MATRIX = {
     "bt709": Colorspace.ITU709,

@@ -64,7 +64,7 @@ class VideoServer:
         Args:
             source: the clip; used by the server alone until that is closed, and not closed by it.
             name: how players title it; need not be unique.
-            pix_fmt: one of `ffmpeg_bridge.raw.RAW_FORMATS`; None for yuv420p, or yuv444p for frames of odd size.
+            pix_fmt: one of `nervplay.choices.RAW_FORMATS`; None for yuv420p, or yuv444p for frames of odd size.
             audio: sound for the second track.
 
         Raises:

@@ -49,7 +49,7 @@ class VirtualMatroska:
 
     Args:
         spec: the clip.
-        pix_fmt: one of `ffmpeg_bridge.raw.RAW_FORMATS`.
+        pix_fmt: one of `nervplay.choices.RAW_FORMATS`.
         frame_bytes: bytes of a raw picture of that format.
         audio: sound for the second track; packets are copied.
 

@@ -19,17 +19,15 @@ from ffmpeg_bridge.raw import RawPictures, raw_colour
 from ffmpeg_bridge.sink import Piece, Sink
 from ffmpeg_bridge.y4m import FRAME_MARK, y4m_header
 from nervplay.bitstream.layout import Audio
+from nervplay.choices import CARRIERS
 from nervplay.errors import Interrupted, OutputError, UnknownNameError
 from nervplay.video.source import FrameSource
 from nervplay.video.spec import VideoSpec
 
-__all__ = ["CARRIERS", "SOUND_CARRIERS", "input_options", "write_pipe"]
-
-CARRIERS = ("mkv", "y4m", "nut", "raw")
-"""Names of the carriers."""
+__all__ = ["SOUND_CARRIERS", "input_options", "write_pipe"]
 
 SOUND_CARRIERS = ("mkv", "nut")
-"""Those that take sound beside the pictures."""
+"""Carriers that take sound beside the pictures."""
 
 
 def input_options(spec: VideoSpec, carrier: str, pix_fmt: str) -> list[str]:
@@ -59,7 +57,7 @@ def write_pipe(
         stream: a file descriptor, or a binary file.
         source: the clip.
         carrier: one of `CARRIERS`.
-        pix_fmt: one of `ffmpeg_bridge.raw.RAW_FORMATS`; y4m has no rgb24.
+        pix_fmt: one of `nervplay.choices.RAW_FORMATS`; y4m has no rgb24.
         audio: sound to copy beside the pictures; left out by carriers that are not in `SOUND_CARRIERS`.
 
     Raises:

@@ -7,16 +7,14 @@ import numpy as np
 from av.video.format import VideoFormat
 from numpy.typing import NDArray
 
-from ffmpeg_bridge.frames import PIXEL_FORMATS, FrameConverter, check_geometry
+from ffmpeg_bridge.frames import FrameConverter, check_geometry
 from ffmpeg_bridge.planar import planar_source, raw_planes
+from nervplay.choices import RAW_FORMATS
 from nervplay.errors import UnknownNameError
 from nervplay.video.source import Frame, FrameSource
 from nervplay.video.spec import Colour, VideoSpec
 
-__all__ = ["RAW_FORMATS", "RawPacker", "RawPictures", "check_raw", "default_raw_format", "raw_colour"]
-
-RAW_FORMATS = (*PIXEL_FORMATS, "rgb24")
-"""Pixel formats of uncompressed carriers; rgb24 is what the decoder gives, byte for byte."""
+__all__ = ["RawPacker", "RawPictures", "check_raw", "default_raw_format", "raw_colour"]
 
 
 def check_raw(spec: VideoSpec, pix_fmt: str) -> None:

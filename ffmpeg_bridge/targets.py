@@ -3,9 +3,10 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from nervplay.choices import EXPORT_SUFFIXES
 from nervplay.errors import UsageError
 
-__all__ = ["EXPORT_SUFFIXES", "Target", "find_target"]
+__all__ = ["Target", "find_target"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,8 +39,6 @@ _TARGETS = {
     ".gif": Target(container="gif", encoder="gif", automatic=("gif",), lossless="", sound=False),
     ".png": Target(container="png", encoder="png", automatic=("png",), lossless="png", sound=False),
 }
-EXPORT_SUFFIXES = tuple(_TARGETS)
-"""Endings of export files; .png is a sequence of pictures, its name holds their number: frame_%05d.png."""
 
 
 def find_target(out: Path) -> Target:

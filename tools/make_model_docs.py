@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import get_type_hints
 
-from app.cli.models import measure_preset
+from app.cli.work.models import measure_preset
 from nervplay.models import ModelConfig, architecture_names, get_architecture
 
 __all__ = ["TARGET", "render_all"]

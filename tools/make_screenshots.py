@@ -30,7 +30,7 @@ os.environ["HF_ENDPOINT"] = _HUB.url
 from PySide6.QtCore import QDeadlineTimer, QEventLoop  # noqa: E402 - the environment comes first
 from PySide6.QtWidgets import QApplication, QWidget  # noqa: E402
 
-from app.cli.pictures import make_poster  # noqa: E402
+from app.cli.work.pictures import make_poster  # noqa: E402
 from app.core.play_request import PlayRequest  # noqa: E402
 from app.core.samples import find_sample  # noqa: E402
 from app.core.settings import Settings, save_settings  # noqa: E402

@@ -21,10 +21,9 @@ import torch
 from numpy.typing import NDArray
 
 from app.bench.process import run_child
+from nervplay.choices import BACKENDS, GPU_PRECISIONS, PRECISIONS
 from nervplay.codec import NeuralVideo
-from nervplay.decode import BACKENDS, PRECISIONS
 from nervplay.decode.calibration import spread
-from nervplay.decode.decoder import GPU_PRECISIONS
 from nervplay.decode.native_decoder import core_count
 from nervplay.decode.rounding import round_frame
 from nervplay.errors import CapabilityError

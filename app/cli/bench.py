@@ -1,30 +1,31 @@
 """`nervplay bench`: how fast this machine decodes a file, in every backend and precision that it has."""
 
-import sys
-from contextlib import ExitStack
-from dataclasses import asdict
+from collections.abc import Collection
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 
-from app.bench import Bench, Wish, devices_here, run_bench, write_table
-from app.bench.peak import PEAK_WORDS
 from app.cli.command import command as nervplay_command
 from app.cli.options import NERV, SOURCE, TARGET, check_suffix, device_option, json_option
-from app.cli.output import emit_fields, emit_json, emit_table, note, progress
-from app.core.clips import open_original
-from nervplay.codec import open_nerv
-from nervplay.decode import BACKENDS, PRECISIONS, resolve_device
-from nervplay.decode.opening import MOST_THREADS
+from nervplay.choices import BACKENDS, MOST_THREADS, PRECISIONS
 from nervplay.errors import UnknownNameError
 
-__all__ = ["command"]
+__all__ = ["Asked", "command"]
 
-COLUMNS = (
-    "device", "backend", "precision", "arithmetic", "fps", "x real time", "first ms", "seek p50 ms", "p95 ms", "MB",
-    "GPU MB", "dB to FP32", "worst", "dB to source", "% of peak",
-)  # fmt: skip
+
+class Asked(NamedTuple):
+    """What is asked for; see the options of the same names."""
+
+    file: Path
+    source: Path | None
+    frames: int
+    threads: int | None
+    backends: str | None
+    precisions: str | None
+    output: Path | None
+    as_json: bool
+    device: str
 
 
 @nervplay_command(
@@ -45,18 +46,7 @@ COLUMNS = (
 @click.option("-o", "--output", type=TARGET, metavar="DIR|OUT.tsv", help="Also write the table, with the commit.")
 @json_option
 @device_option
-def command(
-    *,
-    file: Path,
-    source: Path | None,
-    frames: int,
-    threads: int | None,
-    backends: str | None,
-    precisions: str | None,
-    output: Path | None,
-    as_json: bool,
-    device: str,
-) -> None:
+def command(**values: Any) -> None:
     """Measure how fast this machine decodes FILE, and what each backend and precision costs in quality.
 
     Each backend and precision runs in a process of its own: frames per second of a stream, milliseconds from opening to
@@ -65,33 +55,17 @@ def command(
     of large matrices reach here. Winograd's method saves multiplications and can pass 100 %. What the machine does not
     have is said below the table.
     """
-    resolve_device(device)
-    wish = Wish(
-        devices=devices_here(device)[0],
-        backends=_chosen("backend", backends, [name for name in BACKENDS if name != "auto"]),
-        precisions=_chosen("precision", precisions, PRECISIONS),
-        threads=threads,
-        frames=frames,
-    )
-    if output is not None and output.suffix:
-        check_suffix(output, ".tsv")
-    video = open_nerv(file)
-    with ExitStack() as stack:
-        original = stack.enter_context(open_original(source, video.file.source, video.spec)) if source else None
-        show = stack.enter_context(progress("measuring", len(wish.configurations()), "configurations"))
-        bench = run_bench(file, video, wish, source=original, progress=show)
-    missing = [*devices_here(device)[1], *bench.unavailable]
-    rows = [_cells(asdict(row)) for row in bench.rows]
-    if as_json:
-        emit_json({"path": str(file), **asdict(bench), "unavailable": missing})
-    else:
-        emit_table(COLUMNS, rows, left=COLUMNS[1:4])
-        emit_fields(_notes(bench, missing))
-    if output is not None:
-        _write(output, file, wish.devices[-1], rows)
+    asked = Asked(**values)
+    backends = _chosen("backend", asked.backends, [name for name in BACKENDS if name != "auto"])
+    precisions = _chosen("precision", asked.precisions, PRECISIONS)
+    if asked.output is not None and asked.output.suffix:
+        check_suffix(asked.output, ".tsv")
+    from app.cli.work.bench import bench
+
+    bench(asked, backends, precisions)
 
 
-def _chosen(kind: str, text: str | None, known: Any) -> list[str]:
+def _chosen(kind: str, text: str | None, known: Collection[str]) -> list[str]:
     """Return the names of a list with commas, all where there is none.
 
     Raises:
@@ -102,43 +76,3 @@ def _chosen(kind: str, text: str | None, known: Any) -> list[str]:
         if name not in known:
             raise UnknownNameError(kind, name, known)
     return list(dict.fromkeys(names))
-
-
-def _cells(row: dict[str, Any]) -> tuple[str, ...]:
-    """Return a row of the table."""
-
-    def decibels(value: float | None) -> str:
-        return "-" if value is None else "identical" if value == float("inf") else f"{value:.2f}"
-
-    mean, worst = row["fp32_db"]
-    return (
-        row["device"],
-        row["backend"],
-        row["precision"],
-        row["arithmetic"],
-        f"{row['fps']:.2f}",
-        f"{row['real_time']:.2f}",
-        *(f"{value:.1f}" for value in (row["first_ms"], *row["seek_ms"])),
-        f"{row['memory'] / 1e6:.0f}",
-        f"{row['device_memory'] / 1e6:.0f}" if row["device_memory"] else "-",
-        *map(decibels, (mean, worst, row["source_db"])),
-        "-" if row["peak_share"] is None else f"{100 * row['peak_share']:.0f}",
-    )
-
-
-def _notes(bench: Bench, missing: list[str]) -> list[tuple[str, str]]:
-    """Return what stands below the table: what each row computes, what the peak is, what is not there."""
-    said = [(f"{row.device} {row.backend} {row.precision}", row.note) for row in bench.rows if row.note]
-    for device, found in bench.peaks.items():
-        rates = ", ".join(f"{name} {rate:.0f}" for name, rate in found.items())
-        said.append((f"peak of {device}", f"{rates} in 10^9 operations per second: {PEAK_WORDS}"))
-    against = "INT16, of which PyTorch has no product, stands against the peak of FP32, as does what has a lower one"
-    said.append(("a frame", f"{bench.gflops:.2f} * 10^9 operations; {against}"))
-    return said + [("not here", line) for line in missing]
-
-
-def _write(output: Path, file: Path, device: str, rows: list[tuple[str, ...]]) -> None:
-    """Write the table to a .tsv file, or to one of the clip's name in a folder."""
-    target = output if output.suffix else output / f"{file.stem}.tsv"
-    write_table(target, " ".join(["nervplay", *sys.argv[1:]]), device, COLUMNS, rows)
-    note(f"wrote {target}")

@@ -1,18 +1,11 @@
 """`nervplay compress`: a smaller .nerv file out of a .nerv file, at given settings or under a limit."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 
 from app.cli.command import command as nervplay_command
-from app.cli.compressing import Compression, Limits, Settings
-from app.cli.decoding import open_logged
-from app.cli.finishing import calibrated, finish
-from app.cli.measure import measure, summary_line
 from app.cli.options import (
     NERV,
     SOURCE,
@@ -24,20 +17,28 @@ from app.cli.options import (
     json_option,
     overwrite_option,
 )
-from app.cli.output import emit_json, note
-from app.cli.words import human_bytes
-from app.core.clips import open_original
-from nervplay.bitstream import Chunk, peek_nerv, write_nerv
-from nervplay.bitstream.sections import is_calibration
-from nervplay.codec import NeuralVideo, open_nerv
-from nervplay.codec.allocate import Choice
-from nervplay.decode import resolve_device
-from nervplay.decode.loss import fitted_db, loss_db
 from nervplay.errors import UsageError
-from nervplay.metrics import Report
-from nervplay.video import FrameSource
 
-__all__ = ["command"]
+__all__ = ["Asked", "command", "file_bytes"]
+
+
+class Asked(NamedTuple):
+    """What is asked for; see the options of the same names."""
+
+    file: Path
+    target: Path
+    prune: float
+    bits: int | None
+    embed_bits: int | None
+    target_bytes: str | None
+    target_bpp: float | None
+    target_psnr: float | None
+    source: Path | None
+    qat_epochs: int
+    calibrate: bool
+    as_json: bool
+    device: str
+    overwrite: bool
 
 
 @nervplay_command(
@@ -66,23 +67,7 @@ __all__ = ["command"]
 @json_option
 @device_option
 @overwrite_option
-def command(
-    *,
-    file: Path,
-    target: Path,
-    prune: float,
-    bits: int | None,
-    embed_bits: int | None,
-    target_bytes: str | None,
-    target_bpp: float | None,
-    target_psnr: float | None,
-    source: Path | None,
-    qat_epochs: int,
-    calibrate: bool,
-    as_json: bool,
-    device: str,
-    overwrite: bool,
-) -> None:
+def command(**values: Any) -> None:
     """Write a smaller OUT.nerv out of IN.nerv.
 
     Without a target every tensor gets --bits or --embed-bits. With one, each tensor of each time segment gets the bits
@@ -90,78 +75,32 @@ def command(
     printed. Quality is that of the decoded frames against SRC, or, without a source, against what IN.nerv decodes to.
     --calibrate and nothing else keeps the weights as they are.
     """
-    check_suffix(target, ".nerv")
-    check_target(target, overwrite=overwrite)
-    resolve_device(device)
-    if qat_epochs and source is None:
-        raise UsageError(f"--qat-epochs {qat_epochs} fits the network on, which needs the clip; give --source SRC")
-    video = open_nerv(file)
-    limits = _limits(video, target_bytes, target_bpp, target_psnr)
-    settings = Settings(prune=prune, bits=bits, embed_bits=embed_bits, qat_epochs=qat_epochs, device=device)
-    if calibrate and (settings, limits, source) == (Settings(device=device), Limits(), None):
-        _only_calibrate(target, video, overwrite=overwrite, as_json=as_json)
-        return
-    with _reference(file, source, video, device) as reference:
-        compressed, details = video.file, _details([], {})
-        if not calibrate or (settings, limits) != (Settings(device=device), Limits()):
-            allowance = _allowance(video) if calibrate and limits.file_bytes is not None else {}
-            work = Compression(video, reference, settings, limits, allowance)
-            compressed, choices = work.run()
-            details = _details(work.trials, choices)
-        write_nerv(target, compressed, overwrite=overwrite)
-        report = _measure(target, reference, device)
-    against_source = _mean(report) if source is not None else _reckoned(video, report)
-    size = finish(target, compressed, psnr_db=against_source, calibrate=calibrate, most_bytes=limits.file_bytes)
-    report = replace(report, file_bytes=size)
-    against = "the source" if source is not None else f"what {file.name} decodes to"
-    note(f"{summary_line(target, report)} against {against}; it was {human_bytes(video.file_bytes)}")
-    if as_json:
-        before = {"reference": "source" if source else "input", "file_bytes_before": video.file_bytes}
-        measured = {"bpp": report.bpp, "psnr_db": _mean(report)}
-        emit_json({**before, **_summary(target), **measured, **details})
+    asked = Asked(**values)
+    check_suffix(asked.target, ".nerv")
+    check_target(asked.target, overwrite=asked.overwrite)
+    if asked.qat_epochs and asked.source is None:
+        raise UsageError(
+            f"--qat-epochs {asked.qat_epochs} fits the network on, which needs the clip; give --source SRC"
+        )
+    _check_limits(asked)
+    from app.cli.work.compress import compress
+
+    compress(asked)
 
 
-def _only_calibrate(target: Path, video: NeuralVideo, *, overwrite: bool, as_json: bool) -> None:
-    """Write the file as it is, with its calibration; there is nothing to measure."""
-    write_nerv(target, video.file, overwrite=overwrite)
-    size = finish(target, video.file, psnr_db=fitted_db(video.file.recipe), calibrate=True)
-    note(f"{target}: {human_bytes(size)}; it was {human_bytes(video.file_bytes)}")
-    if as_json:
-        emit_json({"file_bytes_before": video.file_bytes, **_summary(target)})
-
-
-def _allowance(video: NeuralVideo) -> dict[str, Chunk]:
-    """Return chunks as large as the calibration will be, which is found for this: that of smaller weights is alike."""
-    complete = calibrated(video)
-    extras = complete.extras if complete is not None else {}
-    return {name: Chunk(bytes(len(it.data) * 9 // 8)) for name, it in extras.items() if is_calibration(name)}
-
-
-def _reckoned(video: NeuralVideo, report: Report) -> float | None:
-    """Return the PSNR against the source where that of the input is known: both errors are independent."""
-    before = fitted_db(video.file.recipe)
-    return None if before is None else before - loss_db(before, _mean(report))
-
-
-def _limits(video: NeuralVideo, size: str | None, bpp: float | None, psnr_db: float | None) -> Limits:
-    """Return the one limit that the options set, or none.
-
-    Raises:
-        UsageError: more than one, or one that makes no sense.
-    """
-    given = [name for name, value in (("bytes", size), ("bpp", bpp), ("psnr", psnr_db)) if value is not None]
+def _check_limits(asked: Asked) -> None:
+    """Raise `UsageError` for more than one limit, or for one that makes no sense."""
+    limits = (("bytes", asked.target_bytes), ("bpp", asked.target_bpp), ("psnr", asked.target_psnr))
+    given = [name for name, value in limits if value is not None]
     if len(given) > 1:
         raise UsageError(f"--target-{given[0]} and --target-{given[1]} are two targets; give one")
-    if size is not None:
-        return Limits(file_bytes=_bytes(size))
-    if bpp is not None:
-        if not 0 < bpp < float("inf"):
-            raise UsageError(f"--target-bpp {bpp:g} must be above 0 bits per pixel")
-        return Limits(file_bytes=int(bpp * video.spec.pixels / 8))
-    return Limits(psnr_db=psnr_db)
+    if asked.target_bytes is not None:
+        file_bytes(asked.target_bytes)
+    if asked.target_bpp is not None and not 0 < asked.target_bpp < float("inf"):
+        raise UsageError(f"--target-bpp {asked.target_bpp:g} must be above 0 bits per pixel")
 
 
-def _bytes(text: str) -> int:
+def file_bytes(text: str) -> int:
     """Return a number of bytes: "200000", "200k" or "1.5M", powers of ten.
 
     Raises:
@@ -176,41 +115,3 @@ def _bytes(text: str) -> int:
     if count < 1:
         raise UsageError(f"--target-bytes '{text}' is no number of bytes; write it as 200000, 200k or 1.5M")
     return count
-
-
-@contextmanager
-def _reference(file: Path, source: Path | None, video: NeuralVideo, device: str) -> Iterator[FrameSource]:
-    """Open what quality is measured against: the source, or the file as it was."""
-    if source is not None:
-        with open_original(source, video.file.source, video.spec) as clip:
-            yield clip
-    else:
-        with open_logged(file, device=device) as decoder:
-            yield decoder
-
-
-def _measure(target: Path, reference: FrameSource, device: str) -> Report:
-    video = open_nerv(target)
-    with open_logged(video, device=device) as decoder:
-        return measure(decoder, reference, video.file_bytes, ["psnr"])
-
-
-def _mean(report: Report) -> float:
-    series = report.metrics["psnr"]
-    assert series is not None
-    return series.mean
-
-
-def _summary(target: Path) -> dict[str, Any]:
-    header = peek_nerv(target)
-    return {
-        "path": str(target),
-        "file_bytes": header.file_bytes,
-        "weights_sha256": header.weights_sha256,
-        "int8_bytes": header.section_bytes["int8"],
-    }
-
-
-def _details(trials: Sequence[Mapping[str, Any]], choices: Mapping[str, Choice]) -> dict[str, Any]:
-    tensors = [{"name": name, "stored": choice.note, "bytes": choice.size} for name, choice in choices.items()]
-    return {"trials": list(trials), "tensors": tensors}

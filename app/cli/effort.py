@@ -1,4 +1,4 @@
-"""How much work a fit is: the options that `encode` and `sweep` share, and the words for how it ended."""
+"""How much work a fit is: the options that `encode` and `sweep` share."""
 
 import functools
 import re
@@ -8,15 +8,10 @@ from typing import Any, TypeVar
 
 import click
 
-from app.cli.words import human_seconds
+from nervplay.choices import EFFORTS, SPEEDS
 from nervplay.errors import UsageError
-from nervplay.training.efforts import EFFORTS, with_effort
-from nervplay.training.loop import FitResult
-from nervplay.training.progress import Progress
-from nervplay.training.recipes import Recipe
-from nervplay.training.speed import SPEEDS
 
-__all__ = ["Effort", "effort_options", "ending_words", "parse_bytes", "parse_seconds", "progress_words"]
+__all__ = ["Effort", "effort_options", "parse_bytes", "parse_seconds"]
 
 _SIZES = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9}
 _UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "": 1.0}
@@ -46,22 +41,6 @@ class Effort:
     frame_memory: int | None = None
     batch: int | None = None
     accumulate: int | None = None
-
-    def recipe(self, preset: Recipe, *, seed: int | None, task: str | None = None) -> Recipe:
-        """Return the recipe of a preset as the options change it.
-
-        Args:
-            preset: the recipe.
-            seed: another seed, or None.
-            task: another task, or None.
-
-        Raises:
-            UsageError: a value out of range.
-        """
-        base = preset if self.level is None else with_effort(preset, self.level)
-        changes = {"epochs": self.epochs, "speed": self.speed, "patience": self.patience, "seed": seed, "task": task}
-        changes |= {"batch_size": self.batch, "accumulate": self.accumulate}
-        return base.replace(**{name: value for name, value in changes.items() if value is not None})
 
 
 def parse_seconds(text: str) -> float:
@@ -164,18 +143,3 @@ def effort_options(function: Function) -> Function:
         result = option(result)
     wrapped: Function = result
     return wrapped
-
-
-def progress_words(now: Progress) -> str:
-    """Return one phrase for a progress bar."""
-    times = "once" if now.rollbacks == 1 else f"{now.rollbacks} times"
-    collapses = f", went back {times}" if now.rollbacks else ""
-    return f"{now.psnr_db:.2f} dB, {now.frames_per_second:.1f} frames/s{collapses}"
-
-
-def ending_words(result: FitResult) -> str | None:
-    """Return what a user must know about how a fit ended; None when it ended as planned."""
-    if result.ended == "done":
-        return None
-    reason = "the time limit was reached" if result.ended == "time limit" else "it no longer got better"
-    return f"the fit ended after {result.epochs:.1f} epochs, {human_seconds(result.seconds)} of this run: {reason}"

@@ -8,8 +8,7 @@ import click
 
 from app.cli.command import command as nervplay_command
 from app.cli.pass_through import PassThroughCommand
-from app.cli.serving import ServingOptions, is_neural, run_with_urls, serving_options
-from ffmpeg_bridge.programs import find_program
+from app.cli.serving import ServingOptions, is_neural, serving_options
 from nervplay.errors import UsageError
 
 __all__ = ["command", "neural_inputs"]
@@ -53,13 +52,13 @@ def command(*, arguments: tuple[str, ...], program: str, as_json: bool, **served
     """
     words = list(arguments)
     if words in (["doctor"], ["doctor", "--json"]):
-        from app.cli.doctor import show_routes
+        from app.cli.work.doctor import show_routes
 
         show_routes(program, as_json=as_json or "--json" in words)
         return
     if not words:
         raise UsageError("nothing to run; give ffmpeg's own arguments: nervplay ffmpeg -i clip.nerv out.mp4")
-    options = ServingOptions(**served)
-    click.get_current_context().exit(
-        run_with_urls(find_program(program), words, neural_inputs(words, program), options)
-    )
+    from app.cli.work.serving import run_with_urls
+
+    places = neural_inputs(words, program)
+    click.get_current_context().exit(run_with_urls(program, words, places, ServingOptions(**served)))

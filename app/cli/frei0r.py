@@ -6,9 +6,6 @@ import click
 
 from app.cli.command import command as nervplay_command
 from app.cli.options import NERV, SIZE
-from app.cli.output import emit, note
-from ffmpeg_bridge.frei0r import compare_graph, install_plugins, plugin_folder, source_graph
-from nervplay.codec import open_nerv
 from nervplay.errors import UsageError
 
 __all__ = ["command"]
@@ -50,16 +47,11 @@ def command(
     """
     if (file is not None) != (action == "graph"):
         raise UsageError("only graph takes a file, and needs one: nervplay frei0r graph clip.nerv")
+    from app.cli.work.frei0r import install, show_folder, show_graph
+
     if file is not None:
-        video = open_nerv(file)
-        options = "strict" if start == "0" else f"strict+start={start}"
-        name = str(file.resolve())
-        if compare is not None:
-            emit(compare_graph(video.spec, name, options=options, mode=compare, split=split))
-        else:
-            emit(source_graph(video.spec, name, options=options, size=size))
+        show_graph(file, compare, split=split, size=size, start=start)
     elif action == "install":
-        report = install_plugins(folder)
-        note(f"nerv and nervcmp are in {report.folder}, made by {report.made_by}; nervplay ffmpeg doctor tries them")
+        install(folder)
     else:
-        emit(str(folder or plugin_folder()))
+        show_folder(folder)

@@ -12,9 +12,6 @@ from app.cli.options import NERV, json_option
 from app.cli.output import emit_fields, emit_json
 from app.cli.words import human_bytes
 from nervplay.bitstream import NervHeader, peek_nerv
-from nervplay.errors import UsageError
-from nervplay.models import get_architecture
-from nervplay.models.cost import measure_cost
 
 __all__ = ["command", "describe", "fact_lines"]
 
@@ -40,6 +37,8 @@ def describe(header: NervHeader) -> dict[str, Any]:
     Rates count the whole file; `bits_per_pixel_video` leaves sound and still out. `gflops_per_frame` is None for a
     network that this version does not know.
     """
+    from app.cli.work.info import gflops_per_frame
+
     video, sections = header.video, dict(header.section_bytes)
     video_bytes = header.file_bytes - sections.get("audio", 0) - sections.get("poster", 0)
     bits: Counter[int] = Counter()
@@ -56,7 +55,7 @@ def describe(header: NervHeader) -> dict[str, Any]:
         "config": dict(header.config),
         "parameters": header.weight_count,
         "parameters_by_bits": {str(width): count for width, count in sorted(bits.items())},
-        "gflops_per_frame": _gflops(header),
+        "gflops_per_frame": gflops_per_frame(header),
         "segments": [
             {"first_frame": part.first_frame, "frame_count": part.frame_count, "lead": part.lead, "tail": part.tail}
             for part in header.segments
@@ -71,15 +70,6 @@ def describe(header: NervHeader) -> dict[str, Any]:
         "recipe": dict(header.recipe),
         "weights_sha256": header.weights_sha256,
     }
-
-
-def _gflops(header: NervHeader) -> float | None:
-    """Return 10**9 floating-point operations for one frame; None for a network that this version cannot build."""
-    try:
-        config = get_architecture(header.architecture).config.from_config(header.config)
-        return measure_cost(header.architecture, config).gflops
-    except UsageError:
-        return None
 
 
 def fact_lines(facts: Mapping[str, Any]) -> Iterable[tuple[str, str]]:

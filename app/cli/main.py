@@ -1,6 +1,9 @@
 """The entry point `nervplay`: takes the command from the table, runs it, turns errors into one line and an exit code.
 
-Nothing heavy is imported here: `nervplay --help` must answer at once.
+It answers at once, for nothing heavy is imported before there is work to do. A command's module, `app.cli.NAME`,
+declares options and checks what can be checked from the arguments alone; neither it nor what it imports at its head
+loads torch, PyAV or Qt. What the command does is in `app.cli.work.NAME`, imported inside the command, below the checks.
+Names and limits that options offer come from `nervplay.choices`.
 """
 
 import contextlib
@@ -39,13 +42,7 @@ class CommandGroup(click.Group):
         row = find_row(cmd_name)
         if row is None:
             return None
-        collected = gc.isenabled()
-        gc.disable()  # nothing of PyTorch's half million objects is garbage: looking takes a third of a second
-        try:
-            loaded: click.Command = importlib.import_module(row.module).command
-        finally:
-            if collected:
-                gc.enable()
+        loaded: click.Command = importlib.import_module(row.module).command
         return loaded
 
     def resolve_command(

@@ -6,8 +6,7 @@ import click
 
 from app.cli.command import command as nervplay_command
 from app.cli.pass_through import PassThroughCommand
-from app.cli.serving import ServingOptions, is_neural, run_with_urls, serving_options
-from ffmpeg_bridge.programs import find_program
+from app.cli.serving import ServingOptions, is_neural, serving_options
 from nervplay.errors import UsageError
 
 __all__ = ["command"]
@@ -36,5 +35,6 @@ def command(*, arguments: tuple[str, ...], program: str, **served: Any) -> None:
     if places:
         words.insert(0, _NO_DOWNLOADER)
         places = [place + 1 for place in places]
-    options = ServingOptions(**served)
-    click.get_current_context().exit(run_with_urls(find_program(program), words, places, options))
+    from app.cli.work.serving import run_with_urls
+
+    click.get_current_context().exit(run_with_urls(program, words, places, ServingOptions(**served)))

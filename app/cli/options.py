@@ -1,7 +1,10 @@
 """Types and options that several commands share, and the checks of targets that come before any long work."""
 
+import re
+import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -9,13 +12,28 @@ import click
 
 from app.cli.command import State
 from models_hub import is_address
-from nervplay.errors import InputError, MissingInputError, OutputError, OutputExistsError, UsageError
+from nervplay.choices import BACKENDS, PRECISIONS, RAW_FORMATS
+from nervplay.errors import (
+    FrameIndexError,
+    InputError,
+    MissingInputError,
+    OutputError,
+    OutputExistsError,
+    UnknownNameError,
+    UsageError,
+)
+from nervplay.video.selection import parse_frame_spans, parse_positions, parse_range, parse_size
 
 __all__ = [
+    "CONVOLUTIONS_FORM",
+    "FRAMES",
     "NERV",
+    "POSITIONS",
     "SIZE",
     "SOURCE",
+    "SPAN",
     "TARGET",
+    "Name",
     "audio_option",
     "backend_option",
     "calibrate_option",
@@ -25,6 +43,8 @@ __all__ = [
     "device_option",
     "json_option",
     "overwrite_option",
+    "parse_parameters",
+    "pix_fmt_option",
     "precision_option",
 ]
 
@@ -86,15 +106,69 @@ class FrameSize(click.ParamType[tuple[int, int]]):
         Raises:
             UsageError: not two positive numbers.
         """
-        from nervplay.video.selection import parse_size
-
         return value if isinstance(value, tuple) else parse_size(value)
+
+
+class FramesText(click.ParamType[str]):
+    """Words for frames of a clip that is not open yet: their form is checked, their numbers when the clip is known.
+
+    Args:
+        parse: reads them, of a clip of so many frames.
+    """
+
+    name = "frames"
+
+    def __init__(self, parse: Callable[[str, int], object]) -> None:
+        self._parse = parse
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:  # noqa: ARG002 - click's signature
+        """Return the words as they are.
+
+        Raises:
+            UsageError: they are of another form.
+        """
+        text = str(value)
+        if text:
+            with suppress(FrameIndexError):
+                self._parse(text, sys.maxsize)
+        return text
+
+
+class Name(click.ParamType[str]):
+    """One of some names.
+
+    Args:
+        kind: what they name, for the message.
+        names: all of them.
+    """
+
+    name = "name"
+
+    def __init__(self, kind: str, names: Collection[str]) -> None:
+        self._kind, self._names = kind, names
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:  # noqa: ARG002 - click's signature
+        """Return the name.
+
+        Raises:
+            UnknownNameError: another one.
+        """
+        text = str(value)
+        if text not in self._names:
+            raise UnknownNameError(self._kind, text, self._names)
+        return text
 
 
 NERV = NervPath()
 SOURCE = SourcePath()
 SIZE = FrameSize()
+FRAMES = FramesText(parse_frame_spans)
+POSITIONS = FramesText(parse_positions)
+SPAN = FramesText(parse_range)
 TARGET = click.Path(path_type=Path)
+
+CONVOLUTIONS_FORM = "KIND:STAGES[:rho=R]"
+"""Form of one value of `--convolutions`."""
 
 
 def _check_input(path: Path) -> None:
@@ -105,6 +179,19 @@ def _check_input(path: Path) -> None:
         raise MissingInputError(f"'{path}' cannot be opened: {getattr(error, 'strerror', None) or error}") from None
     if not found:
         raise MissingInputError(f"'{path}' does not exist; check the spelling (relative to {Path.cwd()})")
+
+
+def parse_parameters(text: str) -> int:
+    """Return a number of parameters: "1500000", "1.5M" or "350k".
+
+    Raises:
+        UsageError: text of another form.
+    """
+    match = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([kKmM]?)\s*", text)
+    count = round(float(match[1]) * {"": 1, "k": 10**3, "m": 10**6}[match[2].lower()]) if match else 0
+    if count < 1:
+        raise UsageError(f"size '{text}' is no number of parameters; write it as 350k, 1.5M or 1500000")
+    return count
 
 
 def check_suffix(path: Path, *suffixes: str) -> None:
@@ -181,8 +268,9 @@ def backend_option(function: Function) -> Function:
     """Add --backend: which engine computes."""
     return click.option(
         "--backend",
+        type=Name("backend", BACKENDS),
         default="auto",
-        metavar="auto|cuda|native|openvino|torch-fast|torch",
+        metavar="|".join(BACKENDS),
         help="The engine (auto: the fastest; torch: the reference, to the last bit as the papers' code).",
     )(function)
 
@@ -191,7 +279,18 @@ def precision_option(function: Function) -> Function:
     """Add --precision: arithmetic of the decoder."""
     return click.option(
         "--precision",
+        type=Name("precision", PRECISIONS),
         default="fp32",
-        metavar="fp32|bf16|int8|tf32|fp16",
+        metavar="|".join(PRECISIONS),
         help="Arithmetic of the decoder; fp32 is the reference, tf32 and fp16 are for GPUs.",
+    )(function)
+
+
+def pix_fmt_option(function: Function) -> Function:
+    """Add --pix-fmt: how uncompressed pictures are laid out."""
+    return click.option(
+        "--pix-fmt",
+        type=Name("pixel format", RAW_FORMATS),
+        metavar="|".join(RAW_FORMATS),
+        help="Pixel format; default: yuv420p, or yuv444p for odd sizes.",
     )(function)

@@ -42,6 +42,8 @@ __all__ = [
 _PIPED_WIDTH = 200
 _LINE_EVERY = 10.0
 """Seconds between progress lines where there is no terminal: enough for a log, too few to drown it."""
+_PERIOD, _UNEVEN_PERIOD = 30.0, 3600.0
+"""Seconds back from now in which a bar looks for the speed; whole units come seldom."""
 
 
 class _StderrConsole(Console):
@@ -135,20 +137,22 @@ class Reporter(Protocol):
 
 
 @contextmanager
-def progress(title: str, total: int, unit: str) -> Iterator[Reporter]:
+def progress(title: str, total: int, unit: str, *, uneven: bool = False) -> Iterator[Reporter]:
     """Show a bar on stderr while the block runs, or a line every ten seconds where stderr is no terminal.
 
     Args:
         title: what is going on.
         total: number of units.
         unit: what is counted, in the plural ("frames").
+        uneven: whether a part of a unit says nothing about the time of a whole one, as where each starts a process:
+            the time left is told when a whole one is done.
 
     Yields:
         The function that moves the bar.
     """
     console = _stderr()
     if not console.is_terminal:
-        yield _line_reporter(title, total, unit)
+        yield _line_reporter(title, total, unit, uneven=uneven)
         return
     bar = Progress(
         TextColumn("{task.description}"),
@@ -160,12 +164,13 @@ def progress(title: str, total: int, unit: str) -> Iterator[Reporter]:
         TextColumn("left"),
         console=console,
         transient=True,
+        speed_estimate_period=_UNEVEN_PERIOD if uneven else _PERIOD,
     )
     with bar:
         task = bar.add_task(title, total=total, detail="")
 
         def show(done: float, detail: str = "") -> None:
-            bar.update(task, completed=done, detail=detail)
+            bar.update(task, completed=int(done) if uneven else done, detail=detail)
 
         yield show
 
@@ -197,7 +202,7 @@ def byte_progress(title: str) -> Iterator[Callable[[int, int], None]]:
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
-def _line_reporter(title: str, total: int, unit: str) -> Reporter:
+def _line_reporter(title: str, total: int, unit: str, *, uneven: bool = False) -> Reporter:
     """Return a reporter that writes plain lines, the first one `_LINE_EVERY` seconds after the first call."""
     began = last = 0.0
     first: float | None = None
@@ -207,11 +212,14 @@ def _line_reporter(title: str, total: int, unit: str) -> Reporter:
         now = time.monotonic()
         if first is None:
             began, last, first = now, now, done
+        elif uneven and done == first:
+            began = now  # what goes before the first unit
         if now - last < _LINE_EVERY:
             return
         last = now
         words = [f"{title}: {int(done)}/{total} {unit}", detail]
-        if done > first:  # what was done before the first call, as in a resumed fit, says nothing about the speed
+        # what was done before the first call, as in a resumed fit, says nothing about the speed
+        if done >= first + 1 if uneven else done > first:
             words.append(f"{human_seconds((now - began) * (total - done) / (done - first))} left")
         note(", ".join(filter(None, words)))
 

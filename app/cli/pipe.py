@@ -1,23 +1,16 @@
 """`nervplay pipe`: frames on standard output, and nothing else there."""
 
-import logging
-import shlex
 import sys
 from pathlib import Path
 
 import click
 
 from app.cli.command import command as nervplay_command
-from app.cli.decoding import open_logged
-from app.cli.options import NERV, audio_option, device_option, precision_option
-from ffmpeg_bridge.pipe import CARRIERS, SOUND_CARRIERS, input_options, write_pipe
-from ffmpeg_bridge.raw import RAW_FORMATS, default_raw_format
-from nervplay.codec import open_nerv
+from app.cli.options import NERV, audio_option, device_option, pix_fmt_option, precision_option
+from nervplay.choices import CARRIERS
 from nervplay.errors import UsageError
 
 __all__ = ["command"]
-
-_LOG = logging.getLogger(__name__)
 
 
 @nervplay_command(
@@ -38,9 +31,7 @@ _LOG = logging.getLogger(__name__)
     show_default=True,
     help="Uncompressed Matroska, YUV4MPEG2, NUT, or bare pictures.",
 )
-@click.option(
-    "--pix-fmt", metavar="|".join(RAW_FORMATS), help="Pixel format; default: yuv420p, or yuv444p for odd sizes."
-)
+@pix_fmt_option
 @audio_option
 @device_option
 @precision_option
@@ -52,12 +43,9 @@ def command(*, file: Path, carrier: str, pix_fmt: str | None, audio: str, device
     """
     if sys.stdout.isatty():
         raise UsageError("standard output is a terminal; pipe it: nervplay pipe FILE | ffmpeg -i - OUT, or use export")
-    video = open_nerv(file)
-    sound = video.file.audio if audio == "copy" and carrier in SOUND_CARRIERS else None
-    pix_fmt = pix_fmt or default_raw_format(video.spec)
-    _LOG.info("read it with: ffmpeg %s", shlex.join([*input_options(video.spec, carrier, pix_fmt), "-i", "-"]))
+    from app.cli.work.pipe import pipe
+
     try:
-        with open_logged(video, device=device, precision=precision) as decoder:
-            write_pipe(sys.stdout.buffer, decoder, carrier, pix_fmt, sound)
+        pipe(file, carrier, pix_fmt, sound=audio == "copy", device=device, precision=precision)
     except KeyboardInterrupt:  # Ctrl-C reaches both ends of the pipe; the reader says what there is to say
         click.get_current_context().exit(130)

@@ -9,12 +9,12 @@ import click
 
 from app.cli.command import command as nervplay_command
 from app.cli.options import SIZE, TARGET, check_suffix, check_target
-from app.core.facts import PRECISION_NAMES
 from app.core.play_request import PlayRequest
 from app.core.session import SUFFIX
 from app.core.settings import CANVASES
 from app.core.sources import Kind, SourceRef, parse_source
 from app.core.view import Mode, parse_mode
+from nervplay.choices import PRECISIONS
 from nervplay.errors import CapabilityError, MissingInputError, UnknownNameError, UsageError
 
 __all__ = ["command"]
@@ -34,7 +34,7 @@ __all__ = ["command"]
 @click.argument("sources", nargs=-1, metavar="[A] [B] [C] [D]")
 @click.option("--mode", metavar="|".join(Mode), help="How to look at them; wipe where there are two.")
 @click.option("--frame", type=click.IntRange(min=0), default=0, show_default=True, metavar="N", help="Where to start.")
-@click.option("--precision", default="", metavar="fp32|bf16|int8|tf32|fp16", help="Arithmetic of the network.")
+@click.option("--precision", default="", metavar="|".join(PRECISIONS), help="Arithmetic of the network.")
 @click.option("--device", metavar="auto|cpu|cuda|cuda:N", help="Where the network runs; default: the setting.")
 @click.option("--canvas", metavar="auto|gpu|soft", help="What paints; default: the setting.")
 @click.option("--size", type=SIZE, metavar="WxH", help="Size of the window.")
@@ -64,7 +64,7 @@ def command(
     if screenshot is not None:
         check_suffix(screenshot, ".png")
         check_target(screenshot, overwrite=True)
-    _known("precision", precision, PRECISION_NAMES)
+    _known("precision", precision, PRECISIONS)
     _known("canvas", canvas, CANVASES)
     session = Path(sources[0]) if len(sources) == 1 and sources[0].endswith(SUFFIX) else None
     refs = () if session is not None else tuple(_existing(parse_source(text)) for text in sources)

@@ -8,7 +8,7 @@ import click
 
 from app.cli.command import command as nervplay_command
 from app.cli.output import emit, note
-from app.cli.serving import ServingOptions, serving, serving_options
+from app.cli.serving import ServingOptions, neural_files, serving_options
 
 __all__ = ["command"]
 
@@ -33,11 +33,14 @@ def command(
     What is behind the URL looks like an uncompressed Matroska file: exact seeking, colour tags, sound as second track.
     The path holds a random token; whoever knows the URL can read.
     """
+    paths = neural_files(files)
+    from app.cli.work.serving import serving
+
     options = ServingOptions(pix_fmt, audio, cache, device, precision)
     stopped = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopped.set())
-    with serving(list(files), options, port) as (server, urls):
+    with serving(paths, options, port) as (server, urls):
         for file in files:
             emit(urls[file])
         sys.stdout.flush()

@@ -1,25 +1,17 @@
-"""Serving .nerv files to programs of this machine: what `serve`, `ffmpeg` and `mpv` share."""
+"""Serving .nerv files to programs of this machine: the options that `serve`, `ffmpeg` and `mpv` share."""
 
-import logging
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import click
 
-from app.cli.decoding import open_logged
-from app.cli.options import NERV, audio_option, device_option, precision_option
-from ffmpeg_bridge.http_server import VideoServer
-from ffmpeg_bridge.programs import run_program
-from ffmpeg_bridge.raw import RAW_FORMATS
+from app.cli.options import NERV, audio_option, device_option, pix_fmt_option, precision_option
 from models_hub import is_address
-from nervplay.codec import open_nerv
 
-__all__ = ["ServingOptions", "is_neural", "run_with_urls", "serving", "serving_options"]
+__all__ = ["ServingOptions", "is_neural", "neural_files", "serving_options"]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
-_LOG = logging.getLogger(__name__)
 
 
 class ServingOptions(NamedTuple):
@@ -34,9 +26,6 @@ class ServingOptions(NamedTuple):
 
 def serving_options(function: Function) -> Function:
     """Add the options that `ServingOptions` holds."""
-    pix_fmt = click.option(
-        "--pix-fmt", metavar="|".join(RAW_FORMATS), help="Pixel format; default: yuv420p, or yuv444p for odd sizes."
-    )
     cache = click.option(
         "--cache",
         type=click.IntRange(min=1),
@@ -45,7 +34,7 @@ def serving_options(function: Function) -> Function:
         metavar="MIB",
         help="Memory for decoded frames.",
     )
-    return pix_fmt(audio_option(cache(device_option(precision_option(function)))))
+    return pix_fmt_option(audio_option(cache(device_option(precision_option(function)))))
 
 
 def is_neural(word: str) -> bool:
@@ -53,50 +42,11 @@ def is_neural(word: str) -> bool:
     return word.lower().endswith(".nerv") or is_address(word)
 
 
-@contextmanager
-def serving(words: list[str], options: ServingOptions, port: int = 0) -> Iterator[tuple[VideoServer, dict[str, str]]]:
-    """Serve files while the block runs; give the server, and the URL of each of `words`.
-
-    Args:
-        words: names of .nerv files; one that is named twice is opened once.
-        options: how.
-        port: where to listen; 0 for any free port.
+def neural_files(words: Iterable[str]) -> dict[str, Path]:
+    """Return the files that arguments name, by argument; one that is named twice is there once.
 
     Raises:
-        InputError: a file that is missing or cannot be used.
-        GeometryError: a pixel format that a file's frames cannot have.
+        InputError: a file that is missing, or a folder.
+        RemoteError: an address that cannot be fetched.
     """
-    with ExitStack() as stack:
-        opened = []
-        for word in dict.fromkeys(words):
-            path: Path = NERV.convert(word.removeprefix("file:"), None, None)
-            video = open_nerv(path)
-            decoder = stack.enter_context(open_logged(video, device=options.device, precision=options.precision))
-            opened.append((word, path, video.file.audio if options.audio == "copy" else None, decoder))
-        server = stack.enter_context(VideoServer(cache_bytes=options.cache << 20, port=port))
-        urls = {}
-        for word, path, sound, decoder in opened:
-            urls[word] = server.add(decoder, path.name, pix_fmt=options.pix_fmt, audio=sound)
-            _LOG.info("%s is at %s", path, urls[word])
-        yield server, urls
-
-
-def run_with_urls(program: str, arguments: list[str], places: list[int], options: ServingOptions) -> int:
-    """Run a program with the URLs of neural files in their places; return its exit code.
-
-    Args:
-        program: its path.
-        arguments: of the program.
-        places: indices of the arguments that name neural files.
-        options: how to serve them.
-
-    Raises:
-        InputError: a file that is missing or cannot be used.
-        Exception: what a decoder raised while the program ran, whatever the program made of it.
-    """
-    with serving([arguments[place] for place in places], options) as (server, urls):
-        words = [urls[word] if place in places else word for place, word in enumerate(arguments)]
-        code = run_program([program, *words])
-    if server.failure is not None:
-        raise server.failure
-    return code
+    return {word: NERV.convert(word.removeprefix("file:"), None, None) for word in words}

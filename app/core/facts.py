@@ -5,10 +5,7 @@ from dataclasses import dataclass, field
 
 from nervplay.video.spec import VideoSpec
 
-__all__ = ["PRECISION_NAMES", "Choice", "MediaFacts", "human_rate", "human_size"]
-
-PRECISION_NAMES = ("fp32", "bf16", "int8", "tf32", "fp16")
-"""What `nervplay.decode.PRECISIONS` has (a test compares), here without torch."""
+__all__ = ["Choice", "MediaFacts", "human_rate", "human_size"]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from app.cli.export import sound_for
+from app.cli.work.export import sound_for
 from app.core.clips import open_original
 from app.core.facts import human_size
 from app.workers.child_main import run_child, say_progress

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from app.cli.pictures import make_poster, make_preview
+from app.cli.work.pictures import make_poster, make_preview
 from app.core.clips import open_original
 from app.core.publishing import Preview
 from app.workers.child_main import run_child, say_progress

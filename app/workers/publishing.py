@@ -61,6 +61,6 @@ def start_looks(parent: QObject, form: PushForm, outcome: Outcome) -> Stop:
 
 
 def _looks(answer: Mapping[str, Any]) -> Looks:
-    """Return what the child made; its pictures are small, see `app.cli.pictures`."""
+    """Return what the child made; its pictures are small, see `app.cli.work.pictures`."""
     poster, preview = (Path(path).read_bytes() if path else None for path in (answer["poster"], answer["preview"]))
     return Looks(poster=poster, preview=preview, psnr=answer["psnr"], ms_ssim=answer["ms_ssim"])

@@ -1,41 +1,19 @@
 """A network becomes a `NervFile`: its stored tensors as integers, with all that decoding needs beside them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from nervplay.bitstream.head import FLOAT_BITS
 from nervplay.bitstream.layout import Audio, NervFile, Segment, StoredTensor
+from nervplay.bitstream.precision import Precision
 from nervplay.codec.quantise import quantise
 from nervplay.errors import UsageError
 from nervplay.models.base import VideoModel
 from nervplay.video.spec import VideoSpec
 
-__all__ = ["FLOAT_BITS", "Precision", "pack", "quantise_model"]
+__all__ = ["pack", "quantise_model"]
 
-FLOAT_BITS = 32
-"""As a number of bits: keep float32 values, coded as they are."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Precision:
-    """How finely a network is stored.
-
-    Args:
-        bits: bits of a weight or bias, 2 .. 16, or 32 for float32.
-        embed_bits: bits of a per-frame embedding, likewise.
-
-    Raises:
-        UsageError: another number of bits.
-    """
-
-    bits: int = 8
-    embed_bits: int = 6
-
-    def __post_init__(self) -> None:
-        for name in ("bits", "embed_bits"):
-            value = getattr(self, name)
-            if value != FLOAT_BITS and not 2 <= value <= 16:
-                raise UsageError(f"{name} is {value}; it must be 2 to 16, or {FLOAT_BITS} to keep float32")
+_USUAL = Precision()
 
 
 def quantise_model(model: VideoModel, precision: Precision) -> dict[str, StoredTensor]:
@@ -61,7 +39,7 @@ def pack(
     model: VideoModel,
     video: VideoSpec,
     *,
-    precision: Precision = Precision(),
+    precision: Precision = _USUAL,
     source: Mapping[str, Any] | None = None,
     recipe: Mapping[str, Any] | None = None,
     audio: Audio | None = None,

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from typing import Self
 
-from nervplay.decode.decoder import PRECISIONS
+from nervplay.choices import PRECISIONS
 from nervplay.decode.stages import ROUNDS, StageTime, best_of
 from nervplay.errors import FrameIndexError, UnknownNameError, UsageError
 from nervplay.video.source import Frame, Planes

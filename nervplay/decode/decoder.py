@@ -23,12 +23,7 @@ from nervplay.decode.stages import StageTime
 from nervplay.video.source import Frame, Planes
 from nervplay.video.spec import VideoSpec
 
-__all__ = ["GPU_PRECISIONS", "PRECISIONS", "Decoder"]
-
-PRECISIONS = ("fp32", "bf16", "int8", "tf32", "fp16")
-"""Names of arithmetic, for all backends; a backend that lacks one raises `CapabilityError`."""
-GPU_PRECISIONS = ("tf32", "fp16")
-"""Those that no processor has."""
+__all__ = ["Decoder"]
 
 
 class Decoder(Protocol):

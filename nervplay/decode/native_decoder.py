@@ -21,12 +21,12 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from nervplay.choices import GPU_PRECISIONS
 from nervplay.decode.base import plain_index
 from nervplay.decode.buffers import check_buffer
 from nervplay.decode.calibration import Progress, calibrate
 from nervplay.decode.calibration_cache import Calibration
 from nervplay.decode.carried import Records, every_convolution, has_most, to_record
-from nervplay.decode.decoder import GPU_PRECISIONS
 from nervplay.decode.graph import Graph, UntraceableError, trace
 from nervplay.decode.lowering import Conv, lower
 from nervplay.decode.native.library import MAX_CHAIN, Pool, kernels, load

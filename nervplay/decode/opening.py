@@ -7,13 +7,14 @@ from pathlib import Path
 
 import torch
 
+from nervplay.choices import BACKENDS, MOST_THREADS, PRECISIONS
 from nervplay.codec import NeuralVideo, open_nerv
 from nervplay.decode.cache import CachedDecoder, check_cache
 from nervplay.decode.calibration import Progress
 from nervplay.decode.carried import carried_records
 from nervplay.decode.cuda.decoder import CudaDecoder
 from nervplay.decode.cuda.usable import why_not_usable
-from nervplay.decode.decoder import PRECISIONS, Decoder
+from nervplay.decode.decoder import Decoder
 from nervplay.decode.footprint import peak_bytes
 from nervplay.decode.graph import Graph
 from nervplay.decode.loss import fitted_db
@@ -26,15 +27,7 @@ from nervplay.decode.torch_decoder import TorchDecoder, resolve_device
 from nervplay.decode.torch_fast import TorchFastDecoder
 from nervplay.errors import CapabilityError, UnknownNameError, UsageError
 
-__all__ = ["BACKENDS", "MOST_THREADS", "open_decoder"]
-
-BACKENDS = ("auto", "cuda", "native", "openvino", "torch-fast", "torch")
-"""Names of backends: "torch" is the reference, eager PyTorch as the papers ran it; "torch-fast" the same with channels
-innermost; "native" our own kernels on the CPU; "openvino" that library, where it is installed; "cuda" graphs and our
-own kernels on a GPU; "auto" the fastest that can do it, which is never "openvino"."""
-
-MOST_THREADS = 1024
-"""More than processors have cores; the system refuses a process that asks for very many, or ends it."""
+__all__ = ["open_decoder"]
 
 _PLACES = {"cuda": "cuda", "native": "cpu", "openvino": "cpu", "torch-fast": "cpu"}
 """Kind of device of the backends that have only one."""

@@ -1,5 +1,6 @@
 """Fitting a network to a clip: recipes, losses, schedules, the loop, and resuming what was stopped."""
 
+from nervplay.choices import SPEEDS
 from nervplay.training.checkpoint import resume_path
 from nervplay.training.interrupt import stop_on_signals
 from nervplay.training.loop import FitResult, build_for_training, fit
@@ -8,7 +9,6 @@ from nervplay.training.phases import HINERV_PHASES, Phase, PhaseHooks
 from nervplay.training.progress import Progress
 from nervplay.training.recipes import Recipe
 from nervplay.training.schedule import parse_schedule
-from nervplay.training.speed import SPEEDS
 
 __all__ = [
     "HINERV_PHASES",

@@ -7,15 +7,11 @@ benchmarks/efforts.py, which also runs other schedules and a running mean of the
 a rate stays high to the end, and nothing where it comes down to 0.
 """
 
-from collections.abc import Mapping
-
+from nervplay.choices import EFFORTS
 from nervplay.errors import UnknownNameError
 from nervplay.training.recipes import Recipe
 
-__all__ = ["EFFORTS", "with_effort"]
-
-EFFORTS: Mapping[str, float] = {"fast": 0.125, "balanced": 0.5, "best": 1.0}
-"""Share of the paper's epochs, by name."""
+__all__ = ["with_effort"]
 
 
 def with_effort(recipe: Recipe, name: str) -> Recipe:

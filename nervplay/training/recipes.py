@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Self, get_type_hints
 
+from nervplay.choices import SPEEDS
 from nervplay.errors import UnknownNameError, UsageError
 from nervplay.models.base import checked
 from nervplay.training.losses import get_loss
 from nervplay.training.optimisers import get_optimiser
 from nervplay.training.phases import Phase
 from nervplay.training.schedule import parse_schedule
-from nervplay.training.speed import SPEEDS
 from nervplay.video.tasks import parse_task
 
 __all__ = ["Recipe"]

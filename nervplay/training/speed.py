@@ -23,6 +23,7 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
+from nervplay.choices import SPEEDS
 from nervplay.errors import CapabilityError, UnknownNameError
 from nervplay.memory import keep_pages
 from nervplay.metrics.psnr import float_psnr
@@ -32,10 +33,7 @@ from nervplay.training.native import adam, frame
 from nervplay.training.native.layers import Fusible, NativeLayers, fusible
 from nervplay.training.native.library import kernels as find_kernels
 
-__all__ = ["SPEEDS", "Speed", "get_speed"]
-
-SPEEDS = ("exact", "fast", "compiled")
-"""All names, the official one first."""
+__all__ = ["Speed", "get_speed"]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 

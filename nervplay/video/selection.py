@@ -5,7 +5,7 @@ from fractions import Fraction
 
 from nervplay.errors import FrameIndexError, GeometryError, UsageError
 
-__all__ = ["parse_frames", "parse_positions", "parse_range", "parse_rate", "parse_size"]
+__all__ = ["parse_frame_spans", "parse_frames", "parse_positions", "parse_range", "parse_rate", "parse_size"]
 
 _TELEVISION = {
     f"{float(rate):.{digits}f}": rate
@@ -15,6 +15,11 @@ _TELEVISION = {
 
 
 def parse_frames(text: str, frame_count: int) -> list[int]:
+    """Return the frame indices that `text` names, in its order, repeats included; see `parse_frame_spans`."""
+    return [index for span in parse_frame_spans(text, frame_count) for index in span]
+
+
+def parse_frame_spans(text: str, frame_count: int) -> list[range]:
     """Return the frame indices that `text` names, in its order, repeats included.
 
     Args:
@@ -25,16 +30,16 @@ def parse_frames(text: str, frame_count: int) -> list[int]:
         UsageError: text of another form, or a range that is empty or backward.
         FrameIndexError: a frame outside 0 .. frame_count - 1.
     """
-    chosen: list[int] = []
+    spans: list[range] = []
     for part in text.split(","):
         item = part.strip()
         if ":" in item:
-            chosen.extend(range(*parse_range(item, frame_count)))
+            spans.append(range(*parse_range(item, frame_count)))
         elif re.fullmatch(r"[0-9]+", item):
-            chosen.append(_inside(int(item), frame_count))
+            spans.append(range(_inside(int(item), frame_count), int(item) + 1))
         else:
             raise UsageError(f"'{item}' in '{text}' names no frames; write indices and half-open ranges: 0,5,10:20")
-    return chosen
+    return spans
 
 
 def parse_positions(text: str, frame_count: int) -> list[Fraction]:

@@ -5,8 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ffmpeg_bridge.frames import PIXEL_FORMATS, FrameConverter, check_geometry
+from ffmpeg_bridge.frames import FrameConverter, check_geometry
 from ffmpeg_bridge.pixels import rgb_reader
+from nervplay.choices import PIXEL_FORMATS
 from nervplay.errors import GeometryError, UnknownNameError
 from nervplay.video import Colour, VideoSpec
 

@@ -13,8 +13,8 @@ import pytest
 
 from ffmpeg_bridge import write_pipe
 from ffmpeg_bridge.audio import extract_audio
-from ffmpeg_bridge.pipe import CARRIERS, input_options
-from ffmpeg_bridge.raw import RAW_FORMATS
+from ffmpeg_bridge.pipe import input_options
+from nervplay.choices import CARRIERS, RAW_FORMATS
 from nervplay.decode.testing import FakeDecoder, read_index
 from nervplay.errors import GeometryError, Interrupted, OutputError, UnknownNameError
 from nervplay.video import ArraySource, Colour, VideoSpec

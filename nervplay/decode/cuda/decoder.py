@@ -99,7 +99,7 @@ class CudaDecoder(TorchDecoder):
         model: a network in eval mode on the CPU; its weights are copied.
         spec: the clip that comes out.
         device: a CUDA device. On the CPU everything runs as well, slowly and without graphs, which tests use.
-        precision: one of `decoder.PRECISIONS`; see the head of this module.
+        precision: one of `PRECISIONS`; see the head of this module.
         progress: told how far the calibration of "int8" is, when it has to be made.
         engine: computes convolutions of integers; None for the Triton kernel.
         video_db: PSNR of the video against its source, for `loss.need`; None where nobody knows.
@@ -161,7 +161,7 @@ class CudaDecoder(TorchDecoder):
         """Make a precision ready, so that a later `set_precision` takes no time; callable from any thread.
 
         Raises:
-            UnknownNameError: not one of `decoder.PRECISIONS`.
+            UnknownNameError: not one of `PRECISIONS`.
             CapabilityError: not available here.
             UsageError: the decoder is closed.
         """
@@ -269,7 +269,7 @@ class CudaDecoder(TorchDecoder):
         """Change the arithmetic; the next frame uses it. The first "int8" of a file is calibrated.
 
         Raises:
-            UnknownNameError: not one of `decoder.PRECISIONS`.
+            UnknownNameError: not one of `PRECISIONS`.
             CapabilityError: not available here; the decoder stays as it was.
             UsageError: the decoder is closed.
         """

@@ -74,6 +74,7 @@ def test_json(nervplay, small_nerv: Path) -> None:
         (["--threads", "0"], 2, "1<=x<=1024"),
         (["--device", "gpu"], 2, "not a device"),
         (["-o", "a.csv"], 2, "must end with .tsv"),
+        (["--device", "cpu", "--precision", "fp16"], 6, "nothing to measure: no backend has any of these precisions"),
     ],
 )
 def test_refused(nervplay, *, small_nerv: Path, arguments: list[str], code: int, words: str) -> None:

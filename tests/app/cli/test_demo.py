@@ -55,7 +55,7 @@ def test_the_sheet_shows_the_whole_clip(nervplay, tmp_path: Path, monkeypatch: p
         sheets.append((rows, headings))
         return contact_sheet(rows, headings, **options)
 
-    monkeypatch.setattr(demo, "contact_sheet", spy)
+    monkeypatch.setattr("app.cli.work.demo.contact_sheet", spy)
     assert nervplay("demo", "-o", tmp_path).code == 0
     ((rows, headings),) = sheets
     assert headings == ["frame 0", "frame 2", "frame 4", "frame 6", "frame 9"]

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from app.cli.effort import ending_words, parse_bytes, parse_seconds, progress_words
+from app.cli.effort import parse_bytes, parse_seconds
+from app.cli.work.fitting import ending_words, progress_words
 from nervplay.bitstream import peek_nerv
 from nervplay.errors import OutputError, UsageError
 from nervplay.models import resolve_preset
@@ -94,7 +95,7 @@ def test_a_finished_fit_that_finds_no_room_says_what_is_kept(
     def full(*_: object, **__: object) -> None:
         raise OutputError("the disk is full")
 
-    monkeypatch.setattr("app.cli.encode.write_nerv", full)
+    monkeypatch.setattr("app.cli.work.encode.write_nerv", full)
     target = tmp_path / "a.nerv"
     ran = nervplay("encode", small_clip, target, *TINY, "--epochs", "1")
     assert ran.code == 4

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from app.cli.fitting import parse_parameters
+from app.cli.options import parse_parameters
 from ffmpeg_bridge.audio import audio_packets
 from nervplay.bitstream import peek_nerv, read_nerv
 from nervplay.errors import UsageError

@@ -13,8 +13,8 @@ from pathlib import Path
 import av
 import pytest
 
-from app.cli import serving
 from app.cli.ffmpeg import neural_inputs
+from app.cli.work import serving
 from nervplay.bitstream import read_nerv
 from nervplay.decode.testing import FakeDecoder
 from nervplay.errors import BitstreamError

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from app.cli.models import PresetFigures, measure_preset
+from app.cli.work.models import PresetFigures, measure_preset
 from nervplay.models import architecture_names, get_architecture, preset_names
 
 NOT_REPRODUCED = {

@@ -57,6 +57,14 @@ def test_a_wrong_hub_address_is_named_as_such() -> None:
         options.NERV.convert("hf://alice", None, None)
 
 
+def test_words_for_frames_are_checked_for_their_form_only() -> None:
+    for kind, text in ((options.FRAMES, "0,5,10:,999999999999"), (options.SPAN, "5:999"), (options.POSITIONS, "7/2")):
+        assert kind.convert(text, None, None) == text
+    for kind, text in ((options.FRAMES, "0,x"), (options.SPAN, "5:2"), (options.POSITIONS, "7//2")):
+        with pytest.raises(UsageError, match=text[2:]):
+            kind.convert(text, None, None)
+
+
 def test_size() -> None:
     assert options.SIZE.convert("640x320", None, None) == (640, 320)
     with pytest.raises(UsageError):

@@ -76,6 +76,20 @@ def test_progress_in_a_log_is_a_line_every_ten_seconds(
     assert err == "fitting: 5/20 epochs, 30.1 dB\nfitting: 9/20 epochs, 30.1 dB, 1:06 left\n"
 
 
+def test_uneven_units_are_no_measure_before_one_is_done(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [100.0]
+    monkeypatch.setattr(output.time, "monotonic", lambda: now[0])
+    with output.progress("measuring", 5, "configurations", uneven=True) as show:
+        for seconds, done in ((0, 0), (11, 0), (10, 0.1), (10, 1), (10, 1.5)):
+            now[0] += seconds
+            show(done)
+    lines = capsys.readouterr().err.splitlines()
+    # the first configuration began at 11 s: 20 s for one, 30 s for one and a half
+    assert [line.partition("configurations")[2] for line in lines] == ["", "", ", 1:20 left", ", 1:10 left"]
+
+
 class Terminal(io.StringIO):
     """A stream in front of a person."""
 

@@ -23,7 +23,7 @@ def test_a_reader_gets_every_frame(start: Start, small_nerv: Path, tmp_path: Pat
         log = process.stderr.read().decode()
     assert process.returncode == 0
     assert "read it with: ffmpeg -i -" in log
-    assert "INFO app.cli.decoding: decoding 10 frames of 64x48 on " in log
+    assert "INFO app.cli.work.decoding: decoding 10 frames of 64x48 on " in log
     with av.open(str(target)) as container, open_decoder(small_nerv, device="cpu") as decoder:
         assert [stream.type for stream in container.streams] == ["video", "audio"]
         got = [frame.to_ndarray(format="rgb24", src_colorspace="ITU601") for frame in container.decode(video=0)]

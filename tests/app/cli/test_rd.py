@@ -19,7 +19,7 @@ def _without_vmaf(monkeypatch) -> None:
         raise CapabilityError("no ffmpeg program is installed; install one")
 
     monkeypatch.setattr(vmaf, "find_vmaf", missing)
-    monkeypatch.setattr("app.cli.rd.find_vmaf", missing)
+    monkeypatch.setattr("app.cli.work.rd.find_vmaf", missing)
 
 
 @pytest.mark.usefixtures("_without_vmaf")

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from app.core import hub
-from app.core.facts import PRECISION_NAMES
 from app.core.slot import Alignment, OpenRequest
 from app.core.sources import parse_source
 from app.workers.opening import aligned, open_any
@@ -21,10 +20,6 @@ from nervplay.video import ArraySource, VideoSpec
 
 def request(text, **more) -> OpenRequest:
     return OpenRequest(parse_source(str(text)), **more)
-
-
-def test_names_of_precisions() -> None:
-    assert PRECISION_NAMES == PRECISIONS
 
 
 def test_a_video(small_clip: Path) -> None:

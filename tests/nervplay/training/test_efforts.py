@@ -2,9 +2,10 @@
 
 import pytest
 
+from nervplay.choices import EFFORTS
 from nervplay.errors import UnknownNameError
 from nervplay.training import HINERV_PHASES, Recipe
-from nervplay.training.efforts import EFFORTS, with_effort
+from nervplay.training.efforts import with_effort
 from nervplay.training.schedule import Position, parse_schedule
 
 PAPER = Recipe(epochs=300, loss="Fusion6", batch_size=2, grad_clip=1.0, phases=HINERV_PHASES, schedule="nerv_0.2")

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from nervplay.choices import SPEEDS
 from nervplay.codec.rate import RateTuned
 from nervplay.errors import CapabilityError, Interrupted, UnknownNameError
 from nervplay.models import VideoModel, preset_names, resolve_preset
@@ -16,7 +17,7 @@ from nervplay.training.frames import ClipFrames
 from nervplay.training.native.frame import mean_error
 from nervplay.training.native.library import kernels as native_kernels
 from nervplay.training.run import Run
-from nervplay.training.speed import SPEEDS, get_speed
+from nervplay.training.speed import get_speed
 from nervplay.video.source import ArraySource
 
 CPU = torch.device("cpu")

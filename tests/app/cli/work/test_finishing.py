@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from app.cli.decoding import CalibrationBar
-from app.cli.finishing import finish
+from app.cli.work.decoding import CalibrationBar
+from app.cli.work.finishing import finish
 from nervplay.bitstream import NervFile, read_nerv, write_nerv
 from nervplay.decode.native.library import load
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from app.cli.pictures import make_poster, make_preview
+from app.cli.work.pictures import make_poster, make_preview
 from ffmpeg_bridge import open_source
 from nervplay.errors import OutputError
 from nervplay.video import ArraySource

@@ -5,43 +5,15 @@ from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 
+from app.cli.measures import MEASURES
 from app.cli.output import emit_table, progress
 from app.cli.words import human_bytes
 from ffmpeg_bridge.filter_meter import FILTERS, FilterMeter
 from ffmpeg_bridge.vmaf import VmafMeter
-from nervplay.errors import UnknownNameError
 from nervplay.metrics import METRICS, Meter, Report, Series, evaluate
 from nervplay.video import FrameSource
 
-__all__ = ["MEASURES", "emit_report", "emit_task", "measure", "parse_measures", "summary_line"]
-
-MEASURES: tuple[str, ...] = (*METRICS, "vmaf", *FILTERS)
-"""All measures by the names of the command line: our own, then those that FFmpeg makes."""
-
-_NAMES = {
-    "psnr": ("PSNR", "dB", 2),
-    "psnr-yuv": ("PSNR YUV 6:1:1", "dB", 2),
-    "ssim": ("SSIM", "", 4),
-    "ms-ssim": ("MS-SSIM", "", 4),
-    "vmaf": ("VMAF", "", 2),
-    "ffmpeg-psnr": ("PSNR by FFmpeg", "dB", 2),
-    "ffmpeg-ssim": ("SSIM by FFmpeg", "", 4),
-    "xpsnr": ("XPSNR", "dB", 2),
-}
-"""Heading, unit and decimals of the measures."""
-
-
-def parse_measures(text: str) -> list[str]:
-    """Return the measures of a list with commas.
-
-    Raises:
-        UnknownNameError: one that does not exist.
-    """
-    names = [name.strip() for name in text.split(",")]
-    for name in names:
-        if name not in MEASURES:
-            raise UnknownNameError("metric", name, MEASURES)
-    return names
+__all__ = ["emit_report", "emit_task", "measure", "summary_line"]
 
 
 def measure(decoder: FrameSource, source: FrameSource, file_bytes: int, names: Iterable[str]) -> Report:
@@ -74,7 +46,7 @@ def emit_report(report: Report) -> None:
     """Write the table of a report to stdout: mean, worst frame, best, and the rate."""
     rows: list[tuple[str, ...]] = []
     for name, series in report.metrics.items():
-        heading, unit, digits = _NAMES.get(name, (name, "", 4))
+        heading, unit, digits = MEASURES[name]
         label = f"{heading} ({unit})" if unit else heading
         if series is None:
             rows.append((label, "-", "-", "-", "-", report.unavailable[name]))

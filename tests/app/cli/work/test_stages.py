@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from app.cli.stages import parse_convolutions
+from app.cli.work.stages import parse_convolutions
 from nervplay.bitstream import peek_nerv
 from nervplay.blocks.conv_kinds import StageConv
 from nervplay.errors import UsageError

@@ -4,13 +4,11 @@ import re
 from collections.abc import Sequence
 from typing import get_args
 
+from app.cli.options import CONVOLUTIONS_FORM
 from nervplay.blocks.conv_kinds import ConvKind, StageConv
 from nervplay.errors import UnknownNameError, UsageError
 
-__all__ = ["CONVOLUTIONS_FORM", "parse_convolutions"]
-
-CONVOLUTIONS_FORM = "KIND:STAGES[:rho=R]"
-"""Form of one value."""
+__all__ = ["parse_convolutions"]
 
 _FORM_HINT = f"write {CONVOLUTIONS_FORM}, as low-rank:3-4:rho=0.25, ghost:0,2 or binary:all"
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from app.cli import decoding
+from app.cli.work import decoding
 
 
 @pytest.fixture

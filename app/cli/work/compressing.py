@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from app.cli.compress_part import parts_of
 from app.cli.output import Reporter, note, progress
 from app.cli.words import human_bytes
+from app.cli.work.compress_part import parts_of
 from nervplay.bitstream import Chunk, NervFile
 from nervplay.bitstream.layout import StoredTensor
 from nervplay.codec import NeuralVideo

@@ -1,20 +1,23 @@
 """From a clip and a choice of network to a checked plan, before the first step of a long fit."""
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.cli.stages import parse_convolutions
+from app.cli.effort import Effort
+from app.cli.options import parse_parameters
+from app.cli.words import human_seconds
+from app.cli.work.stages import parse_convolutions
 from ffmpeg_bridge.audio import extract_audio
 from nervplay.bitstream import Audio
 from nervplay.errors import UsageError
 from nervplay.models import Architecture, ModelConfig, get_architecture, resolve_preset
 from nervplay.models.chosen_stages import near_size, stage_count, with_convolutions
-from nervplay.training import Recipe
+from nervplay.training import FitResult, Progress, Recipe
+from nervplay.training.efforts import with_effort
 from nervplay.video import FrameSource, FrameTransform, VideoSpec, parse_range
 
-__all__ = ["Network", "choose_network", "cut", "parse_parameters", "sound_of"]
+__all__ = ["Network", "choose_network", "cut", "ending_words", "progress_words", "recipe_of", "sound_of"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,19 +35,6 @@ class Network:
     config: ModelConfig
     recipe: Recipe
     preset: str | None
-
-
-def parse_parameters(text: str) -> int:
-    """Return a number of parameters: "1500000", "1.5M" or "350k".
-
-    Raises:
-        UsageError: text of another form.
-    """
-    match = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([kKmM]?)\s*", text)
-    count = round(float(match[1]) * {"": 1, "k": 10**3, "m": 10**6}[match[2].lower()]) if match else 0
-    if count < 1:
-        raise UsageError(f"size '{text}' is no number of parameters; write it as 350k, 1.5M or 1500000")
-    return count
 
 
 def cut(
@@ -150,3 +140,36 @@ def sound_of(path: Path, spec: VideoSpec, transform: FrameTransform) -> Audio | 
     if transform.frames is None:
         return extract_audio(path)
     return extract_audio(path, transform.frames[0] / spec.rate, spec.duration)
+
+
+def recipe_of(effort: Effort, preset: Recipe, *, seed: int | None, task: str | None = None) -> Recipe:
+    """Return the recipe of a preset as the options change it.
+
+    Args:
+        effort: the options.
+        preset: the recipe.
+        seed: another seed, or None.
+        task: another task, or None.
+
+    Raises:
+        UsageError: a value out of range.
+    """
+    base = preset if effort.level is None else with_effort(preset, effort.level)
+    changes = {"epochs": effort.epochs, "speed": effort.speed, "patience": effort.patience, "seed": seed, "task": task}
+    changes |= {"batch_size": effort.batch, "accumulate": effort.accumulate}
+    return base.replace(**{name: value for name, value in changes.items() if value is not None})
+
+
+def progress_words(now: Progress) -> str:
+    """Return one phrase for a progress bar."""
+    times = "once" if now.rollbacks == 1 else f"{now.rollbacks} times"
+    collapses = f", went back {times}" if now.rollbacks else ""
+    return f"{now.psnr_db:.2f} dB, {now.frames_per_second:.1f} frames/s{collapses}"
+
+
+def ending_words(result: FitResult) -> str | None:
+    """Return what a user must know about how a fit ended; None when it ended as planned."""
+    if result.ended == "done":
+        return None
+    reason = "the time limit was reached" if result.ended == "time limit" else "it no longer got better"
+    return f"the fit ended after {result.epochs:.1f} epochs, {human_seconds(result.seconds)} of this run: {reason}"

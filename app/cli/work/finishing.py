@@ -3,9 +3,9 @@
 from dataclasses import replace
 from pathlib import Path
 
-from app.cli.decoding import CalibrationBar
 from app.cli.output import note
 from app.cli.words import human_bytes
+from app.cli.work.decoding import CalibrationBar
 from nervplay.bitstream import NervFile, encode_nerv, write_nerv
 from nervplay.codec import NeuralVideo, open_nerv
 from nervplay.decode.loss import retold

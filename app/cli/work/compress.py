@@ -1,0 +1,136 @@
+"""What `nervplay compress` does, around the search of `compressing`: opening, measuring, writing."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from app.cli.compress import Asked, file_bytes
+from app.cli.output import emit_json, note
+from app.cli.words import human_bytes
+from app.cli.work.compressing import Compression, Limits, Settings
+from app.cli.work.decoding import open_logged
+from app.cli.work.finishing import calibrated, finish
+from app.cli.work.measure import measure, summary_line
+from app.core.clips import open_original
+from nervplay.bitstream import Chunk, peek_nerv, write_nerv
+from nervplay.bitstream.sections import is_calibration
+from nervplay.codec import NeuralVideo, open_nerv
+from nervplay.codec.allocate import Choice
+from nervplay.decode import resolve_device
+from nervplay.decode.loss import fitted_db, loss_db
+from nervplay.metrics import Report
+from nervplay.video import FrameSource
+
+__all__ = ["compress"]
+
+
+def compress(asked: Asked) -> None:
+    """Compress, write, measure, and say what came of it.
+
+    Raises:
+        UsageError: a limit that cannot be kept.
+    """
+    resolve_device(asked.device)
+    video = open_nerv(asked.file)
+    limits = _limits(video, asked)
+    settings = Settings(
+        prune=asked.prune,
+        bits=asked.bits,
+        embed_bits=asked.embed_bits,
+        qat_epochs=asked.qat_epochs,
+        device=asked.device,
+    )
+    if asked.calibrate and (settings, limits, asked.source) == (Settings(device=asked.device), Limits(), None):
+        _only_calibrate(asked.target, video, overwrite=asked.overwrite, as_json=asked.as_json)
+        return
+    with _reference(asked.file, asked.source, video, asked.device) as reference:
+        compressed, details = video.file, _details([], {})
+        if not asked.calibrate or (settings, limits) != (Settings(device=asked.device), Limits()):
+            allowance = _allowance(video) if asked.calibrate and limits.file_bytes is not None else {}
+            work = Compression(video, reference, settings, limits, allowance)
+            compressed, choices = work.run()
+            details = _details(work.trials, choices)
+        write_nerv(asked.target, compressed, overwrite=asked.overwrite)
+        report = _measure(asked.target, reference, asked.device)
+    against_source = _mean(report) if asked.source is not None else _reckoned(video, report)
+    size = finish(
+        asked.target, compressed, psnr_db=against_source, calibrate=asked.calibrate, most_bytes=limits.file_bytes
+    )
+    report = replace(report, file_bytes=size)
+    against = "the source" if asked.source is not None else f"what {asked.file.name} decodes to"
+    note(f"{summary_line(asked.target, report)} against {against}; it was {human_bytes(video.file_bytes)}")
+    if asked.as_json:
+        before = {"reference": "source" if asked.source else "input", "file_bytes_before": video.file_bytes}
+        measured = {"bpp": report.bpp, "psnr_db": _mean(report)}
+        emit_json({**before, **_summary(asked.target), **measured, **details})
+
+
+def _only_calibrate(target: Path, video: NeuralVideo, *, overwrite: bool, as_json: bool) -> None:
+    """Write the file as it is, with its calibration; there is nothing to measure."""
+    write_nerv(target, video.file, overwrite=overwrite)
+    size = finish(target, video.file, psnr_db=fitted_db(video.file.recipe), calibrate=True)
+    note(f"{target}: {human_bytes(size)}; it was {human_bytes(video.file_bytes)}")
+    if as_json:
+        emit_json({"file_bytes_before": video.file_bytes, **_summary(target)})
+
+
+def _allowance(video: NeuralVideo) -> dict[str, Chunk]:
+    """Return chunks as large as the calibration will be, which is found for this: that of smaller weights is alike."""
+    complete = calibrated(video)
+    extras = complete.extras if complete is not None else {}
+    return {name: Chunk(bytes(len(it.data) * 9 // 8)) for name, it in extras.items() if is_calibration(name)}
+
+
+def _reckoned(video: NeuralVideo, report: Report) -> float | None:
+    """Return the PSNR against the source where that of the input is known: both errors are independent."""
+    before = fitted_db(video.file.recipe)
+    return None if before is None else before - loss_db(before, _mean(report))
+
+
+def _limits(video: NeuralVideo, asked: Asked) -> Limits:
+    """Return the one limit that the options set, or none."""
+    if asked.target_bytes is not None:
+        return Limits(file_bytes=file_bytes(asked.target_bytes))
+    if asked.target_bpp is not None:
+        return Limits(file_bytes=int(asked.target_bpp * video.spec.pixels / 8))
+    return Limits(psnr_db=asked.target_psnr)
+
+
+@contextmanager
+def _reference(file: Path, source: Path | None, video: NeuralVideo, device: str) -> Iterator[FrameSource]:
+    """Open what quality is measured against: the source, or the file as it was."""
+    if source is not None:
+        with open_original(source, video.file.source, video.spec) as clip:
+            yield clip
+    else:
+        with open_logged(file, device=device) as decoder:
+            yield decoder
+
+
+def _measure(target: Path, reference: FrameSource, device: str) -> Report:
+    video = open_nerv(target)
+    with open_logged(video, device=device) as decoder:
+        return measure(decoder, reference, video.file_bytes, ["psnr"])
+
+
+def _mean(report: Report) -> float:
+    series = report.metrics["psnr"]
+    assert series is not None
+    return series.mean
+
+
+def _summary(target: Path) -> dict[str, Any]:
+    header = peek_nerv(target)
+    return {
+        "path": str(target),
+        "file_bytes": header.file_bytes,
+        "weights_sha256": header.weights_sha256,
+        "int8_bytes": header.section_bytes["int8"],
+    }
+
+
+def _details(trials: Sequence[Mapping[str, Any]], choices: Mapping[str, Choice]) -> dict[str, Any]:
+    tensors = [{"name": name, "stored": choice.note, "bytes": choice.size} for name, choice in choices.items()]
+    return {"trials": list(trials), "tensors": tensors}
