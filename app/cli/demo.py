@@ -5,9 +5,8 @@ from pathlib import Path
 import click
 
 from app.cli.command import command as nervplay_command
-from app.cli.options import TARGET, check_target_folder, device_option
+from app.cli.options import TARGET, device_option, make_target_folder
 from app.core import find_sample
-from nervplay.errors import OutputError
 
 __all__ = ["command"]
 
@@ -24,20 +23,7 @@ def command(*, output: Path, device: str) -> None:
     those of an earlier demo are replaced. Prints the table of measures.
     """
     sample = find_sample()
-    _make_folder(output)
+    make_target_folder(output)
     from app.cli.work.demo import demo
 
     demo(sample, output, device)
-
-
-def _make_folder(folder: Path) -> None:
-    """Make the folder that the files go to.
-
-    Raises:
-        OutputError: it cannot be made or written to.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"folder '{folder}' cannot be made: {error.strerror}; choose another with -o") from None
-    check_target_folder(folder)

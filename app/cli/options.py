@@ -42,6 +42,7 @@ __all__ = [
     "check_target_folder",
     "device_option",
     "json_option",
+    "make_target_folder",
     "overwrite_option",
     "parse_parameters",
     "pix_fmt_option",
@@ -227,6 +228,19 @@ def check_target_folder(folder: Path) -> None:
         raise OutputError(f"folder '{folder}' does not exist; make it first, or choose another target") from None
     except OSError as error:
         raise OutputError(f"folder '{folder}' cannot be written to: {error.strerror}; choose another target") from None
+
+
+def make_target_folder(folder: Path) -> None:
+    """Make the folder that the results go to.
+
+    Raises:
+        OutputError: it cannot be made or written to.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"folder '{folder}' cannot be made: {error.strerror}; choose another with -o") from None
+    check_target_folder(folder)
 
 
 def json_option(function: Function) -> Function:

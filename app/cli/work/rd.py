@@ -9,7 +9,7 @@ from typing import Self
 import av
 import numpy as np
 
-from app.cli.options import check_target_folder
+from app.cli.options import make_target_folder
 from app.cli.output import Reporter, emit_json, emit_table, note, progress
 from app.cli.rd import Asked
 from app.cli.work.decoding import open_logged
@@ -23,7 +23,7 @@ from ffmpeg_bridge.anchors import AnchorEncoder
 from ffmpeg_bridge.vmaf import find_vmaf
 from nervplay import __version__
 from nervplay.bitstream import atomic_write, peek_nerv
-from nervplay.errors import CapabilityError, GeometryError, OutputError
+from nervplay.errors import CapabilityError, GeometryError
 from nervplay.metrics.ms_ssim import ms_ssim_obstacle, ssim_obstacle
 from nervplay.video import ArraySource, FrameSource, VideoSpec
 
@@ -36,7 +36,7 @@ _IN_MEMORY = 1 << 30
 def rd(asked: Asked) -> None:
     """Measure files and encoders, write page, table and picture, and say what came of it."""
     wishes = parse_anchors(asked.anchors)
-    _make_folder(asked.output)
+    make_target_folder(asked.output)
     neural = [_neural(path, asked.device, asked.precision) for path in asked.file]
     specs = [peek_nerv(path).video for path in asked.file]
     _check_alike(asked.file, specs)
@@ -88,19 +88,6 @@ class _EncodeBar:
 
     def __exit__(self, *args: object) -> None:
         self.close()
-
-
-def _make_folder(folder: Path) -> None:
-    """Make the folder that the results go to.
-
-    Raises:
-        OutputError: it cannot be made or written to.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"folder '{folder}' cannot be made: {error.strerror}; choose another with -o") from None
-    check_target_folder(folder)
 
 
 def _neural(path: Path, device: str, precision: str) -> NeuralFile:
