@@ -12,7 +12,7 @@ from app.cli.words import human_bytes
 from app.cli.work.compressing import Compression, Limits, Settings
 from app.cli.work.decoding import open_logged
 from app.cli.work.finishing import calibrated, finish
-from app.cli.work.measure import measure, summary_line
+from app.cli.work.measure import measure_psnr, psnr_of, summary_line
 from app.core.clips import open_original
 from nervplay.bitstream import Chunk, peek_nerv, write_nerv
 from nervplay.bitstream.sections import is_calibration
@@ -53,8 +53,8 @@ def compress(asked: Asked) -> None:
             compressed, choices = work.run()
             details = _details(work.trials, choices)
         write_nerv(asked.target, compressed, overwrite=asked.overwrite)
-        report = _measure(asked.target, reference, asked.device)
-    against_source = _mean(report) if asked.source is not None else _reckoned(video, report)
+        report = measure_psnr(open_nerv(asked.target), reference, asked.device)
+    against_source = psnr_of(report).mean if asked.source is not None else _reckoned(video, report)
     size = finish(
         asked.target, compressed, psnr_db=against_source, calibrate=asked.calibrate, most_bytes=limits.file_bytes
     )
@@ -63,7 +63,7 @@ def compress(asked: Asked) -> None:
     note(f"{summary_line(asked.target, report)} against {against}; it was {human_bytes(video.file_bytes)}")
     if asked.as_json:
         before = {"reference": "source" if asked.source else "input", "file_bytes_before": video.file_bytes}
-        measured = {"bpp": report.bpp, "psnr_db": _mean(report)}
+        measured = {"bpp": report.bpp, "psnr_db": psnr_of(report).mean}
         emit_json({**before, **_summary(asked.target), **measured, **details})
 
 
@@ -86,7 +86,7 @@ def _allowance(video: NeuralVideo) -> dict[str, Chunk]:
 def _reckoned(video: NeuralVideo, report: Report) -> float | None:
     """Return the PSNR against the source where that of the input is known: both errors are independent."""
     before = fitted_db(video.file.recipe)
-    return None if before is None else before - loss_db(before, _mean(report))
+    return None if before is None else before - loss_db(before, psnr_of(report).mean)
 
 
 def _limits(video: NeuralVideo, asked: Asked) -> Limits:
@@ -107,18 +107,6 @@ def _reference(file: Path, source: Path | None, video: NeuralVideo, device: str)
     else:
         with open_logged(file, device=device) as decoder:
             yield decoder
-
-
-def _measure(target: Path, reference: FrameSource, device: str) -> Report:
-    video = open_nerv(target)
-    with open_logged(video, device=device) as decoder:
-        return measure(decoder, reference, video.file_bytes, ["psnr"])
-
-
-def _mean(report: Report) -> float:
-    series = report.metrics["psnr"]
-    assert series is not None
-    return series.mean
 
 
 def _summary(target: Path) -> dict[str, Any]:

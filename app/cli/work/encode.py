@@ -10,12 +10,11 @@ from typing import Any
 from app.cli.encode import Asked
 from app.cli.options import parse_parameters
 from app.cli.output import emit_json, note, progress
-from app.cli.work.decoding import open_logged
 from app.cli.work.finishing import finish
 from app.cli.work.fitting import Network, choose_network, cut, ending_words, progress_words, recipe_of, sound_of
 from app.cli.work.goal import encode_goal
 from app.cli.work.long import LongJob, check_parts, encode_long, plan_spans, whole_clip
-from app.cli.work.measure import measure, summary_line
+from app.cli.work.measure import measure_psnr, psnr_of, summary_line
 from app.core.clips import source_record
 from ffmpeg_bridge import open_source
 from nervplay.bitstream import Audio, NervFile, clear_leftovers, write_nerv
@@ -25,7 +24,7 @@ from nervplay.codec.rate import RateTuned
 from nervplay.decode import resolve_device
 from nervplay.decode.loss import told
 from nervplay.errors import OutputError, OutputExistsError
-from nervplay.metrics import Report, Series
+from nervplay.metrics import Report
 from nervplay.models import VideoModel
 from nervplay.training import FitResult, Progress, build_for_training, fit, resume_path, stop_on_signals
 from nervplay.video import FrameSource, VideoSpec
@@ -76,10 +75,10 @@ def encode(asked: Asked) -> None:
                 left.unlink()
             video, unsaved = _encode_whole(job, network, clip, left, sound, rate_lambda=asked.rate_lambda)
         _write(asked.target, video, overwrite=asked.overwrite, unsaved=unsaved)
-        summary = _measure(asked.target, clip, asked.device)
+        summary = measure_psnr(open_nerv(asked.target), clip, asked.device)
     _clear(left)
     limit = asked.goal.limit(clip.spec) if asked.goal is not None else None
-    file_bytes = finish(asked.target, video, psnr_db=_psnr(summary).mean, calibrate=asked.calibrate, most_bytes=limit)
+    file_bytes = finish(asked.target, video, psnr_db=psnr_of(summary).mean, calibrate=asked.calibrate, most_bytes=limit)
     summary = replace(summary, file_bytes=file_bytes)
     note(summary_line(asked.target, summary))
     if asked.as_json:
@@ -210,21 +209,8 @@ def _write(target: Path, video: NervFile, *, overwrite: bool, unsaved: OutputErr
         raise OutputError(f"{error}; {way}") from error
 
 
-def _measure(target: Path, clip: FrameSource, device: str) -> Report:
-    """Decode the file that was written and measure it."""
-    video = open_nerv(target)
-    with open_logged(video, device=device) as decoder:
-        return measure(decoder, clip, video.file_bytes, ["psnr"])
-
-
-def _psnr(report: Report) -> Series:
-    series = report.metrics["psnr"]
-    assert series is not None
-    return series
-
-
 def _summary(target: Path, network: Network, report: Report) -> dict[str, Any]:
-    psnr = _psnr(report)
+    psnr = psnr_of(report)
     return {
         "path": str(target),
         "architecture": network.architecture,

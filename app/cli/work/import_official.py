@@ -9,9 +9,8 @@ from pathlib import Path
 from app.cli.import_official import Asked
 from app.cli.output import emit_json, note
 from app.cli.words import human_bytes
-from app.cli.work.decoding import open_logged
 from app.cli.work.fitting import cut, sound_of
-from app.cli.work.measure import measure, summary_line
+from app.cli.work.measure import measure_psnr, psnr_of, summary_line
 from app.core.clips import source_record
 from ffmpeg_bridge import open_source
 from nervplay.bitstream import write_nerv
@@ -20,7 +19,7 @@ from nervplay.codec import NeuralVideo, Precision, open_nerv, pack
 from nervplay.codec.official import open_official, open_quantised
 from nervplay.decode import resolve_device
 from nervplay.decode.loss import told
-from nervplay.metrics import Report, Series
+from nervplay.metrics import Report
 from nervplay.models import VideoModel, build_model
 from nervplay.video import FrameSource, FrameTransform, VideoSpec, default_colour, matched
 
@@ -57,8 +56,8 @@ def import_official(asked: Asked) -> None:
         video = open_nerv(asked.output)
         report = None
         if original is not None:
-            report = _measure(video, original, asked.device)
-            known = told(_series(report).mean)  # the file is there already: measuring it may go wrong
+            report = measure_psnr(video, original, asked.device)
+            known = told(psnr_of(report).mean)  # the file is there already: measuring it may go wrong
             write_nerv(asked.output, replace(file, recipe={**file.recipe, **known}), overwrite=True)
             video = open_nerv(asked.output)
             report = replace(report, file_bytes=video.file_bytes)
@@ -95,19 +94,8 @@ def _spec(model: VideoModel, clip: FrameSource | None) -> VideoSpec:
     )
 
 
-def _measure(video: NeuralVideo, clip: FrameSource, device: str) -> Report:
-    with open_logged(video, device=device) as decoder:
-        return measure(decoder, clip, video.file_bytes, ["psnr"])
-
-
-def _series(report: Report) -> Series:
-    series = report.metrics["psnr"]
-    assert series is not None
-    return series
-
-
 def _summary(video: NeuralVideo, report: Report | None) -> dict[str, object]:
-    psnr = _series(report) if report else None
+    psnr = psnr_of(report) if report else None
     return {
         "architecture": video.architecture,
         "file_bytes": video.file_bytes,

@@ -8,12 +8,14 @@ from dataclasses import replace
 from app.cli.measures import MEASURES
 from app.cli.output import emit_table, progress
 from app.cli.words import human_bytes
+from app.cli.work.decoding import open_logged
 from ffmpeg_bridge.filter_meter import FILTERS, FilterMeter
 from ffmpeg_bridge.vmaf import VmafMeter
+from nervplay.codec import NeuralVideo
 from nervplay.metrics import METRICS, Meter, Report, Series, evaluate
 from nervplay.video import FrameSource
 
-__all__ = ["emit_report", "emit_task", "measure", "summary_line"]
+__all__ = ["emit_report", "emit_task", "measure", "measure_psnr", "psnr_of", "summary_line"]
 
 
 def measure(decoder: FrameSource, source: FrameSource, file_bytes: int, names: Iterable[str]) -> Report:
@@ -40,6 +42,28 @@ def measure(decoder: FrameSource, source: FrameSource, file_bytes: int, names: I
             decoder, source, file_bytes, metrics=ours, meters=meters, progress=lambda done, _all: show(done)
         )
     return replace(report, metrics={name: report.metrics[name] for name in wanted})
+
+
+def measure_psnr(video: NeuralVideo, clip: FrameSource, device: str) -> Report:
+    """Decode a file and measure its PSNR, with a progress bar on stderr.
+
+    Args:
+        video: the file, opened.
+        clip: what it is measured against.
+        device: "auto", "cpu", "cuda" or "cuda:N".
+
+    Raises:
+        GeometryError: sizes or frame counts differ.
+    """
+    with open_logged(video, device=device) as decoder:
+        return measure(decoder, clip, video.file_bytes, ["psnr"])
+
+
+def psnr_of(report: Report) -> Series:
+    """Return the PSNR of a report that has one."""
+    series = report.metrics["psnr"]
+    assert series is not None
+    return series
 
 
 def emit_report(report: Report) -> None:
