@@ -72,6 +72,7 @@ fi
 say "installing nervplay and what it needs"
 if [ "$extra" = dev ]; then pip install -c constraints.txt -e '.[dev]'; else pip install -c constraints.txt -e .; fi
 wait
-"$venv/bin/python" -m compileall -qq -j 0 "$venv/lib" || true  # some files are for other versions
+# What is hardly imported is compiled when it is; some files are for other versions of Python.
+"$venv/bin/python" -m compileall -qq -j 0 -x '/(ray|mypyc?|pip|setuptools|pygments|tests?|testing)/' "$venv/lib" || true
 touch "$stamp"
 say "ready: $venv/bin/nervplay"
