@@ -83,6 +83,18 @@ def test_settings_dialog(pair_window) -> None:
     assert colours().window == "#f4f5f7"
 
 
+def test_a_device_of_this_run_alone_is_shown_and_kept_when_another_is_chosen(window) -> None:
+    window.player.device = "cuda:1"
+    dialog = dialog_of(window, "settings")
+    assert dialog.device.currentText() == "cuda:1"
+    dialog.accept()
+    assert (window.player.device, window.player.settings.device) == ("cuda:1", "auto")
+    dialog = dialog_of(window, "settings")
+    dialog.device.setCurrentText("cpu")
+    dialog.accept()
+    assert (window.player.device, window.player.settings.device) == ("cpu", "cpu")
+
+
 def test_themes(qapp) -> None:
     apply_theme("dark")
     dark = colours()
