@@ -4,11 +4,13 @@ So command lines and windows can offer and check a choice before anything heavy 
 """
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 __all__ = [
     "BACKENDS",
     "CARRIERS",
     "EFFORTS",
+    "EXPORT_CRF",
     "EXPORT_SUFFIXES",
     "GPU_PRECISIONS",
     "MOST_THREADS",
@@ -16,6 +18,7 @@ __all__ = [
     "PRECISIONS",
     "RAW_FORMATS",
     "SPEEDS",
+    "CrfScale",
 ]
 
 PRECISIONS = ("fp32", "bf16", "int8", "tf32", "fp16")
@@ -44,6 +47,23 @@ RAW_FORMATS = (*PIXEL_FORMATS, "rgb24")
 
 CARRIERS = ("mkv", "y4m", "nut", "raw")
 """Formats of uncompressed video in a pipe."""
+
+
+class CrfScale(NamedTuple):
+    """An encoder's scale of quality, from 0, the best: what an export takes unless told, and the worst."""
+
+    usual: int
+    most: int
+
+
+EXPORT_CRF: Mapping[str, CrfScale] = {
+    "libx264": CrfScale(18, 51),
+    "libx264rgb": CrfScale(18, 51),
+    "libx265": CrfScale(20, 51),
+    "libsvtav1": CrfScale(24, 63),
+    "libvpx-vp9": CrfScale(24, 63),
+}
+"""By encoder. Finer than their own defaults: an export shows what the network does, not what the encoder does to it."""
 
 EXPORT_SUFFIXES = (".mp4", ".mov", ".mkv", ".webm", ".gif", ".png")
 """Endings of export files; .png is a sequence of pictures, its name holds their number: frame_%05d.png."""

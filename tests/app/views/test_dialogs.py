@@ -113,6 +113,15 @@ def test_export_of_what_cannot_be(pair_window) -> None:
     QTest.keyClick(dialog, Qt.Key.Key_Escape)
 
 
+def test_export_offers_each_encoder_its_own_scale(pair_window) -> None:
+    dialog = dialog_of(pair_window, "export")
+    offered = []
+    for place in range(dialog.encoder.count()):
+        dialog.encoder.setCurrentIndex(place)
+        offered.append((dialog.encoder.currentData(), dialog.quality.value(), dialog.quality.maximum()))
+    assert offered == [("libx264", 18, 51), ("libx265", 20, 51), ("libsvtav1", 24, 63)]
+
+
 def test_the_file_that_is_asked_about_is_the_one_that_is_written(qtbot, window, tmp_path: Path) -> None:
     (tmp_path / "view.png").touch()
     questions = []
