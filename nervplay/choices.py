@@ -9,6 +9,7 @@ from typing import NamedTuple
 __all__ = [
     "BACKENDS",
     "CARRIERS",
+    "DEVICES",
     "EFFORTS",
     "EXPORT_CRF",
     "EXPORT_SUFFIXES",
@@ -30,6 +31,9 @@ BACKENDS = ("auto", "cuda", "native", "openvino", "torch-fast", "torch")
 """Names of decoders: "torch" is the reference, eager PyTorch as the papers ran it; "torch-fast" the same with channels
 innermost; "native" our own kernels on the CPU; "openvino" that library, where it is installed; "cuda" graphs and our
 own kernels on a GPU; "auto" the fastest that can do it, which is never "openvino"."""
+
+DEVICES = ("auto", "cpu", "cuda")
+"""Names of where a network runs; of several GPUs each has its own, "cuda:1"."""
 
 MOST_THREADS = 1024
 """More than processors have cores; the system refuses a process that asks for very many, or ends it."""

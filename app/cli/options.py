@@ -14,7 +14,7 @@ from click.shell_completion import CompletionItem
 from app.cli.command import State
 from app.cli.offers import among, offer, offer_files
 from models_hub import is_address
-from nervplay.choices import BACKENDS, PRECISIONS, RAW_FORMATS
+from nervplay.choices import BACKENDS, DEVICES, PRECISIONS, RAW_FORMATS
 from nervplay.errors import (
     FrameIndexError,
     InputError,
@@ -28,7 +28,6 @@ from nervplay.video.selection import parse_frame_spans, parse_positions, parse_r
 
 __all__ = [
     "CONVOLUTIONS_FORM",
-    "DEVICES",
     "FRAMES",
     "NERV",
     "POSITIONS",
@@ -185,9 +184,6 @@ POSITIONS = FramesText(parse_positions)
 SPAN = FramesText(parse_range)
 TARGET = click.Path(path_type=Path)
 
-DEVICES = offer("auto", "cpu", "cuda")
-"""What the shell offers for --device."""
-
 CONVOLUTIONS_FORM = "KIND:STAGES[:rho=R]"
 """Form of one value of `--convolutions`."""
 
@@ -285,7 +281,7 @@ def device_option(function: Function) -> Function:
         "--device",
         default="auto",
         metavar="auto|cpu|cuda|cuda:N",
-        shell_complete=DEVICES,
+        shell_complete=offer(*DEVICES),
         help="Where the network runs (auto: CUDA if present).",
     )(function)
 

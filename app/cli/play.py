@@ -8,13 +8,13 @@ import click
 
 from app.cli.command import command as nervplay_command
 from app.cli.offers import offer, offer_files
-from app.cli.options import DEVICES, SIZE, TARGET, Name, check_suffix, check_target
+from app.cli.options import SIZE, TARGET, Name, check_suffix, check_target
 from app.core.play_request import PlayRequest
 from app.core.session import SUFFIX
 from app.core.settings import CANVASES
 from app.core.sources import Kind, SourceRef, parse_source
 from app.core.view import Mode, parse_mode
-from nervplay.choices import PRECISIONS
+from nervplay.choices import DEVICES, PRECISIONS
 from nervplay.errors import CapabilityError, MissingInputError, UsageError
 
 __all__ = ["command"]
@@ -48,7 +48,7 @@ __all__ = ["command"]
 @click.option(
     "--device",
     metavar="auto|cpu|cuda|cuda:N",
-    shell_complete=DEVICES,
+    shell_complete=offer(*DEVICES),
     help="Where the network runs; default: the setting.",
 )
 @click.option(

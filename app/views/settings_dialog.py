@@ -7,10 +7,9 @@ from PySide6.QtWidgets import QComboBox, QDialog, QDialogButtonBox, QFormLayout,
 
 from app.core.player import Player
 from app.core.settings import CANVASES, MOST_CACHE_MB, THEMES
+from nervplay.choices import DEVICES
 
 __all__ = ["SettingsDialog"]
-
-_DEVICES = ("auto", "cpu", "cuda")
 
 
 class SettingsDialog(QDialog):
@@ -40,7 +39,7 @@ class SettingsDialog(QDialog):
         form.addRow("Theme", self.theme)
         self.canvas = self._box(CANVASES, settings.canvas)
         form.addRow("Canvas (next start)", self.canvas)
-        self.device = self._box(_DEVICES, player.device)
+        self.device = self._box(DEVICES, player.device)
         form.addRow("Device for networks", self.device)
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Ok | QDialogButtonBox.StandardButton.Cancel)
         buttons.accepted.connect(self.accept)
