@@ -1,6 +1,8 @@
 """`nervplay play`: the desktop player."""
 
 import importlib
+import os
+import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -18,6 +20,9 @@ from nervplay.choices import DEVICES, PRECISIONS
 from nervplay.errors import CapabilityError, MissingInputError, UsageError
 
 __all__ = ["command"]
+
+_DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
+"""One of them is set in the environment where Qt finds a place for windows."""
 
 
 @nervplay_command(
@@ -110,8 +115,14 @@ def _program() -> ModuleType:
     """Return `app.main`, loaded late and by its name: the command line itself does without Qt.
 
     Raises:
-        CapabilityError: PySide6, or a library that it needs, is not installed.
+        CapabilityError: PySide6, or a library that it needs, is not installed; or there is no display, of which Qt
+            would end the process.
     """
+    if sys.platform == "linux" and not any(map(os.environ.get, _DISPLAYS)):
+        raise CapabilityError(
+            "there is no display for the player's window; run it on a desktop or through ssh -X, or set "
+            "QT_QPA_PLATFORM=offscreen for --screenshot"
+        )
     try:
         return importlib.import_module("app.main")
     except ImportError as error:

@@ -30,6 +30,14 @@ def test_refused(nervplay, monkeypatch, *, tmp_path: Path, arguments, code: int,
     assert words in ran.error
 
 
+def test_no_display(nervplay, monkeypatch) -> None:
+    for name in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM"):
+        monkeypatch.delenv(name, raising=False)
+    ran = nervplay("play")
+    assert (ran.code, ran.out) == (6, "")
+    assert "no display" in ran.error
+
+
 def test_screenshot(start, small_clip: Path, small_nerv: Path, tmp_path: Path, monkeypatch) -> None:
     for name in ("QT_QPA_PLATFORM", "XDG_CONFIG_HOME"):
         monkeypatch.setenv(name, "offscreen" if name.startswith("QT") else str(tmp_path / "config"))
