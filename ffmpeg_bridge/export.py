@@ -81,7 +81,7 @@ def export_video(
         pix_fmt: None for yuv420p, or what the encoder needs.
         lossless: the frames come back bit for bit, as RGB.
         filter_graph: a filter graph of FFmpeg for the converted frames; it may change size, rate and length. The sound
-            stays as it is.
+            and the shape of pixels stay as they are: PyAV has no name for the one that a graph gives.
         overwrite: whether an existing file may be replaced.
         progress: called with (frames read, frames in all) after every frame.
 

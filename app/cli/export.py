@@ -78,7 +78,9 @@ class Asked(NamedTuple):
 @click.option("--range", "span", type=SPAN, metavar="A:B", help="Only frames A to B - 1.")
 @click.option("--scale", type=SIZE, metavar="WxH", help="Size of the picture that is written.")
 @click.option("--fps", metavar="RATE", help="Repeat or drop frames to this rate: 50, 30000/1001, 29.97.")
-@click.option("--filter", "graph", metavar="GRAPH", help="A filter graph of FFmpeg for the finished picture.")
+@click.option(
+    "--filter", "graph", metavar="GRAPH", help="A filter graph of FFmpeg for the picture; pixels keep their shape."
+)
 @click.option(
     "--encoder",
     metavar="NAME|auto",
