@@ -9,8 +9,12 @@ from pathlib import Path
 
 import click
 import pytest
+from click.shell_completion import BashComplete
 
+from app.cli.command import COMPLETION, State
 from app.cli.encode import command as encode
+from app.cli.main import group
+from app.cli.options import NERV
 
 
 @pytest.fixture
@@ -53,7 +57,12 @@ def test_a_real_bash(press_tab, tmp_path: Path) -> None:
     assert press_tab("nervplay comple") == ["nervplay", "completion"]
     assert press_tab("nervplay info a") == ["nervplay", "info", "a clip.nerv"]
     words = ["nervplay", "decode", "hf://nobody/nothing", "--precision"]
-    assert press_tab(" ".join([*words, "i"])) == [*words, "int8"], "and nothing is fetched"
+    assert press_tab(" ".join([*words, "i"])) == [*words, "int8"]
+
+
+def test_nothing_is_fetched_meanwhile() -> None:
+    context = click.Context(encode, resilient_parsing=True)
+    assert NERV.convert("hf://nobody/nothing", None, context) == Path("hf://nobody/nothing")
 
 
 def test_presets_are_asked_of_the_registry_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -67,3 +76,8 @@ def test_presets_are_asked_of_the_registry_once(tmp_path: Path, monkeypatch: pyt
     (kept,) = (tmp_path / "nervplay").iterdir()
     kept.write_text(kept.read_text().replace("hnerv-tiny", "hnerv-toy"))
     assert offered() == ["hnerv-toy"]
+
+
+def test_behind_a_command_that_there_is_not_nothing_is_offered() -> None:
+    shell = BashComplete(group, {"obj": State()}, "nervplay", COMPLETION)
+    assert shell.get_completions(["bogus"], "x") == []

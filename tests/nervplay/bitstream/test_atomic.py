@@ -214,8 +214,8 @@ def test_what_was_taken_for_a_leftover_is_made_again(tmp_path: Path, monkeypatch
         fcntl.flock(descriptor, operation)
 
     monkeypatch.setattr(fcntl, "flock", late)
-    atomic_write(tmp_path / "a", b"x")
-    assert names(tmp_path) == ["a"]
+    with replacing(tmp_path / "a", overwrite=False) as temporary:
+        assert names(tmp_path) == [temporary.name]
 
 
 def test_a_reader_never_sees_half_a_file(tmp_path: Path) -> None:
