@@ -46,13 +46,9 @@ def make_window(request: PlayRequest) -> MainWindow:
         InputError: the session cannot be read.
     """
     settings, note = load_settings()
-    if request.device is not None:
-        settings.device = request.device
     apply_theme(settings.theme)
-    player = Player(settings)
-    window = MainWindow(player, Engine(player), canvas=request.canvas)
-    if request.size is not None:
-        window.resize(*request.size)
+    player = Player(settings, device=request.device)
+    window = MainWindow(player, Engine(player), canvas=request.canvas, size=request.size)
     if note:
         player.say(note)
     if request.session is not None:

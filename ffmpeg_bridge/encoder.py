@@ -13,6 +13,7 @@ from av.video.stream import VideoStream
 
 from ffmpeg_bridge.frames import set_colour_tags
 from ffmpeg_bridge.rgb_frames import stored_colour
+from nervplay.choices import EXPORT_CRF
 from nervplay.errors import CapabilityError, UnknownNameError, UsageError
 from nervplay.video.spec import VideoSpec
 
@@ -28,8 +29,6 @@ _ALWAYS = {
     "libx265": {"x265-params": "log-level=error"},
     "libvpx-vp9": {"b": "0", "row-mt": "1"},  # without a bit rate of 0 the quality is only a bound
 }
-_USUAL_CRF = {"libx264": 18, "libx264rgb": 18, "libx265": 20, "libsvtav1": 24, "libvpx-vp9": 24}
-"""Finer than the encoders' own defaults: an export shows what the network does, not what the encoder does to it."""
 
 
 def check_encoder(
@@ -61,7 +60,8 @@ def check_encoder(
     formats = [pixels.name for pixels in context.codec.video_formats or ()]
     if formats and pix_fmt not in formats:
         raise UsageError(f"{encoder} does not take {pix_fmt}; it takes {', '.join(formats)}")
-    crf = _USUAL_CRF.get(encoder) if crf is None and not extra else crf
+    crf = _usual_crf(encoder) if crf is None and not extra else crf
+    _check_crf(encoder, crf)
     options = {name: f"{value:g}" for name, value in (("crf", crf),) if value is not None}
     if preset is not None:
         options["preset"] = preset
@@ -81,6 +81,18 @@ def check_encoder(
         given = " ".join(f"--{name} {value}" for name, value in options.items() if name in ("crf", "preset"))
         raise UsageError(f"{encoder} does not accept {given}; see ffmpeg -h encoder={encoder} for what it accepts")
     raise CapabilityError(f"encoder {encoder} does not open here for {_what(spec)}; {_alternatives(spec, pix_fmt)}")
+
+
+def _usual_crf(encoder: str) -> float | None:
+    """Return what an export takes unless told; None for an encoder that has no such scale, or one of its own."""
+    return EXPORT_CRF[encoder].usual if encoder in EXPORT_CRF else None
+
+
+def _check_crf(encoder: str, crf: float | None) -> None:
+    """Raise `UsageError` for a quality outside the scale, which x264 and x265 would bend without a word."""
+    if crf is not None and encoder in EXPORT_CRF and not 0 <= crf <= EXPORT_CRF[encoder].most:
+        worst = EXPORT_CRF[encoder].most
+        raise UsageError(f"{encoder} has no --crf {crf:g}; its scale goes from 0, the best, to {worst}")
 
 
 def add_video_stream(

@@ -76,12 +76,12 @@ def export_video(
         out: the file; its ending says the container, see `EXPORT_SUFFIXES`. Pictures: "frame_%05d.png".
         audio: sound to copy beside it, packet by packet; left out where the target holds none.
         encoder: FFmpeg's name of a video encoder, or "auto" for the best that opens; None for the usual one (H.264).
-        crf: quality in the encoder's own scale; None for 18 (libx264), 20 (libx265), 24 (SVT-AV1, VP9) or its default.
+        crf: quality in the encoder's own scale; None for that of `EXPORT_CRF`, or its default.
         preset: speed in the encoder's own words; None for its default.
         pix_fmt: None for yuv420p, or what the encoder needs.
         lossless: the frames come back bit for bit, as RGB.
         filter_graph: a filter graph of FFmpeg for the converted frames; it may change size, rate and length. The sound
-            stays as it is.
+            and the shape of pixels stay as they are: PyAV has no name for the one that a graph gives.
         overwrite: whether an existing file may be replaced.
         progress: called with (frames read, frames in all) after every frame.
 

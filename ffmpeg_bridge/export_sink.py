@@ -2,8 +2,6 @@
 
 import os
 import re
-import secrets
-import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
@@ -24,7 +22,7 @@ from ffmpeg_bridge.frames import check_geometry
 from ffmpeg_bridge.matroska_shape import write_sample_aspect
 from ffmpeg_bridge.sound import SoundCopier
 from ffmpeg_bridge.targets import Target
-from nervplay.bitstream.atomic import replacing
+from nervplay.bitstream.atomic import clear_leftovers, folder_beside, replacing
 from nervplay.bitstream.layout import Audio
 from nervplay.choices import PIXEL_FORMATS
 from nervplay.errors import NervplayError, OutputError, OutputExistsError, UsageError
@@ -122,6 +120,7 @@ def container_sink(
         UsageError: something that the container cannot hold.
         OutputExistsError, OutputError: it cannot be written.
     """
+    clear_leftovers(out)
     with replacing(out, overwrite=overwrite) as part:
         with _writing(part, target, out) as output:
             sink = _ContainerSink(output, choice, spec, audio)
@@ -205,20 +204,18 @@ def picture_sink(out: Path, spec: VideoSpec, *, overwrite: bool) -> Iterator[Exp
         return out.parent / f"{before}{number:0{digits}}{after}"
 
     _check_pictures(map(place, range(spec.frame_count)), overwrite=overwrite)
-    folder = out.parent / f".nervplay-{secrets.token_hex(6)}.part"
+    clear_leftovers(out)
     try:
-        folder.mkdir()
-        sink = _PictureSink(folder, spec)
-        yield sink
-        _check_pictures(map(place, range(sink.frame_count)), overwrite=overwrite)
-        for number in range(sink.frame_count):
-            (folder / str(number)).replace(place(number))
+        with folder_beside(out) as folder:
+            sink = _PictureSink(folder, spec)
+            yield sink
+            _check_pictures(map(place, range(sink.frame_count)), overwrite=overwrite)
+            for number in range(sink.frame_count):
+                (folder / str(number)).replace(place(number))
     except OSError as error:
         if isinstance(error, NervplayError):  # of the clip that is read, or one of ours
             raise
         raise OutputError(f"{out} was not written: {error.strerror}; choose another folder or make room") from None
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _check_pictures(places: Iterator[Path], *, overwrite: bool) -> None:

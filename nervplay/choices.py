@@ -4,11 +4,14 @@ So command lines and windows can offer and check a choice before anything heavy 
 """
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 __all__ = [
     "BACKENDS",
     "CARRIERS",
+    "DEVICES",
     "EFFORTS",
+    "EXPORT_CRF",
     "EXPORT_SUFFIXES",
     "GPU_PRECISIONS",
     "MOST_THREADS",
@@ -16,6 +19,7 @@ __all__ = [
     "PRECISIONS",
     "RAW_FORMATS",
     "SPEEDS",
+    "CrfScale",
 ]
 
 PRECISIONS = ("fp32", "bf16", "int8", "tf32", "fp16")
@@ -27,6 +31,9 @@ BACKENDS = ("auto", "cuda", "native", "openvino", "torch-fast", "torch")
 """Names of decoders: "torch" is the reference, eager PyTorch as the papers ran it; "torch-fast" the same with channels
 innermost; "native" our own kernels on the CPU; "openvino" that library, where it is installed; "cuda" graphs and our
 own kernels on a GPU; "auto" the fastest that can do it, which is never "openvino"."""
+
+DEVICES = ("auto", "cpu", "cuda")
+"""Names of where a network runs; of several GPUs each has its own, "cuda:1"."""
 
 MOST_THREADS = 1024
 """More than processors have cores; the system refuses a process that asks for very many, or ends it."""
@@ -44,6 +51,23 @@ RAW_FORMATS = (*PIXEL_FORMATS, "rgb24")
 
 CARRIERS = ("mkv", "y4m", "nut", "raw")
 """Formats of uncompressed video in a pipe."""
+
+
+class CrfScale(NamedTuple):
+    """An encoder's scale of quality, from 0, the best: what an export takes unless told, and the worst."""
+
+    usual: int
+    most: int
+
+
+EXPORT_CRF: Mapping[str, CrfScale] = {
+    "libx264": CrfScale(18, 51),
+    "libx264rgb": CrfScale(18, 51),
+    "libx265": CrfScale(20, 51),
+    "libsvtav1": CrfScale(24, 63),
+    "libvpx-vp9": CrfScale(24, 63),
+}
+"""By encoder. Finer than their own defaults: an export shows what the network does, not what the encoder does to it."""
 
 EXPORT_SUFFIXES = (".mp4", ".mov", ".mkv", ".webm", ".gif", ".png")
 """Endings of export files; .png is a sequence of pictures, its name holds their number: frame_%05d.png."""

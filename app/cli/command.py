@@ -10,7 +10,20 @@ import click
 
 from app.cli.table import EXIT_CODES, find_row
 
-__all__ = ["NervplayCommand", "NervplayGroup", "State", "command", "common_options", "subcommand", "write_block"]
+__all__ = [
+    "COMPLETION",
+    "NervplayCommand",
+    "NervplayGroup",
+    "State",
+    "command",
+    "common_options",
+    "subcommand",
+    "write_block",
+]
+
+
+COMPLETION = "_NERVPLAY_COMPLETE"
+"""Set in the environment by the scripts of `nervplay completion`: what a shell asks for at a press of Tab."""
 
 
 @dataclass

@@ -9,6 +9,7 @@ from app.cli.command import command as nervplay_command
 from app.cli.effort import Effort, effort_options
 from app.cli.goal import Goal, goal_options
 from app.cli.long import Cutting, segment_options
+from app.cli.offers import offer_architectures, offer_presets
 from app.cli.options import (
     CONVOLUTIONS_FORM,
     SIZE,
@@ -75,8 +76,18 @@ class Asked(NamedTuple):
 )
 @click.argument("source", type=SOURCE, metavar="SRC")
 @click.argument("target", type=TARGET, metavar="OUT.nerv")
-@click.option("--preset", metavar="NAME", help="A network and its recipe by name; `nervplay models` lists them.")
-@click.option("--arch", metavar="NAME", help="An architecture, with --size instead of a preset.")
+@click.option(
+    "--preset",
+    metavar="NAME",
+    shell_complete=offer_presets,
+    help="A network and its recipe by name; `nervplay models` lists them.",
+)
+@click.option(
+    "--arch",
+    metavar="NAME",
+    shell_complete=offer_architectures,
+    help="An architecture, with --size instead of a preset.",
+)
 @click.option("--size", metavar="1.5M", help="About how many parameters to store, with --arch.")
 @click.option(
     "--convolutions",

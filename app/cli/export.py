@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import click
 
 from app.cli.command import command as nervplay_command
+from app.cli.offers import offer
 from app.cli.options import (
     NERV,
     SIZE,
@@ -20,7 +21,7 @@ from app.cli.options import (
     overwrite_option,
     precision_option,
 )
-from nervplay.choices import EXPORT_SUFFIXES
+from nervplay.choices import EXPORT_CRF, EXPORT_SUFFIXES, PIXEL_FORMATS
 from nervplay.errors import UsageError
 from nervplay.video.compose import LAYOUTS
 from nervplay.video.selection import parse_rate
@@ -77,11 +78,23 @@ class Asked(NamedTuple):
 @click.option("--range", "span", type=SPAN, metavar="A:B", help="Only frames A to B - 1.")
 @click.option("--scale", type=SIZE, metavar="WxH", help="Size of the picture that is written.")
 @click.option("--fps", metavar="RATE", help="Repeat or drop frames to this rate: 50, 30000/1001, 29.97.")
-@click.option("--filter", "graph", metavar="GRAPH", help="A filter graph of FFmpeg for the finished picture.")
-@click.option("--encoder", metavar="NAME|auto", help="FFmpeg's name; auto: the best that opens. Default: libx264.")
+@click.option(
+    "--filter", "graph", metavar="GRAPH", help="A filter graph of FFmpeg for the picture; pixels keep their shape."
+)
+@click.option(
+    "--encoder",
+    metavar="NAME|auto",
+    shell_complete=offer("auto", *EXPORT_CRF),
+    help="FFmpeg's name; auto: the best that opens. Default: libx264.",
+)
 @click.option("--crf", type=float, metavar="N", help="Quality in the encoder's own scale; smaller is better.")
 @click.option("--preset", metavar="NAME", help="Speed in the encoder's own words.")
-@click.option("--pix-fmt", metavar="FORMAT", help="FFmpeg's name; default: yuv420p.")
+@click.option(
+    "--pix-fmt",
+    metavar="FORMAT",
+    shell_complete=offer(*PIXEL_FORMATS),
+    help="FFmpeg's name; default: yuv420p.",
+)
 @click.option("--lossless", is_flag=True, help="Frames come back bit for bit, as RGB.")
 @click.option("--audio-from", type=SOURCE, metavar="SRC", help="Take the sound of this clip where the file has none.")
 @audio_option

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from app.cli.command import command as nervplay_command
+from app.cli.offers import offer_files
 from app.cli.pass_through import PassThroughCommand
 from app.cli.serving import ServingOptions, is_neural, serving_options
 from nervplay.errors import UsageError
@@ -39,7 +40,7 @@ def neural_inputs(arguments: list[str], program: str = "ffmpeg") -> list[int]:
     ),
     codes=(2, 3, 6),
 )
-@click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="ARGS...|doctor")
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="ARGS...|doctor", shell_complete=offer_files)
 @click.option("--program", default="ffmpeg", show_default=True, metavar="PATH", help="The ffmpeg to run, or ffprobe.")
 @click.option("--json", "as_json", is_flag=True, help="doctor: print the result as JSON.")
 @serving_options

@@ -19,8 +19,9 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 
 import click
+from click.shell_completion import shell_complete
 
-from app.cli.command import State, common_options, write_block
+from app.cli.command import COMPLETION, State, common_options, write_block
 from app.cli.table import COMMANDS, EXIT_CODES, find_row
 from app.cli.words import printable
 from app.core.compiling import told_of_compiling
@@ -53,7 +54,7 @@ class CommandGroup(click.Group):
         Raises:
             UnknownNameError: no such command; the nearest names are offered.
         """
-        if not args[0].startswith("-") and find_row(args[0]) is None:
+        if not ctx.resilient_parsing and not args[0].startswith("-") and find_row(args[0]) is None:
             raise UnknownNameError("command", args[0], self.list_commands(ctx))
         return super().resolve_command(ctx, args)
 
@@ -91,6 +92,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     if arguments is None:
         _prepare_process()
+        if asked := os.environ.get(COMPLETION):
+            return shell_complete(group, {"obj": State()}, "nervplay", COMPLETION, asked)
     state = State()
     words = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
     with warnings.catch_warnings():

@@ -3,13 +3,14 @@
 import click
 
 from app.cli.command import command as nervplay_command
+from app.cli.offers import offer_networks
 from app.cli.options import json_option
 
 __all__ = ["command"]
 
 
 @nervplay_command("models", examples=("nervplay models", "nervplay models hnerv-tiny --json"), codes=(2,))
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=offer_networks)
 @json_option
 def command(name: str | None, as_json: bool) -> None:
     """List architectures and presets, or explain the one called NAME (an architecture or a preset).

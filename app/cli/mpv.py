@@ -5,6 +5,7 @@ from typing import Any
 import click
 
 from app.cli.command import command as nervplay_command
+from app.cli.offers import offer_files
 from app.cli.pass_through import PassThroughCommand
 from app.cli.serving import ServingOptions, is_neural, serving_options
 from nervplay.errors import UsageError
@@ -20,7 +21,7 @@ _NO_DOWNLOADER = "--no-ytdl"  # it would try its luck with our URL when somethin
     examples=("nervplay mpv clip.nerv", "nervplay mpv --device cuda clip.nerv --start=10 --loop"),
     codes=(2, 3, 6),
 )
-@click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="FILE...")
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="FILE...", shell_complete=offer_files)
 @click.option("--program", default="mpv", show_default=True, metavar="PATH", help="The mpv to run.")
 @serving_options
 def command(*, arguments: tuple[str, ...], program: str, **served: Any) -> None:

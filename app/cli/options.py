@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+from click.shell_completion import CompletionItem
 
 from app.cli.command import State
+from app.cli.offers import among, offer, offer_files
 from models_hub import is_address
-from nervplay.choices import BACKENDS, PRECISIONS, RAW_FORMATS
+from nervplay.choices import BACKENDS, DEVICES, PRECISIONS, RAW_FORMATS
 from nervplay.errors import (
     FrameIndexError,
     InputError,
@@ -69,6 +71,8 @@ class NervPath(click.ParamType[Path]):
             RemoteError: an address that cannot be fetched.
             CapabilityError: an address, and huggingface_hub is not installed.
         """
+        if ctx is not None and ctx.resilient_parsing:  # the shell wants to complete another word: nothing is fetched
+            return Path(value)
         if isinstance(value, str) and is_address(value):
             from app.cli.fetching import fetch
 
@@ -78,6 +82,10 @@ class NervPath(click.ParamType[Path]):
         if path.is_dir():
             raise InputError(f"'{path}' is a folder; give a .nerv file")
         return path
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """Offer files and folders."""
+        return offer_files(ctx, param, incomplete)
 
 
 class SourcePath(click.ParamType[Path]):
@@ -94,6 +102,10 @@ class SourcePath(click.ParamType[Path]):
         path = Path(value)
         _check_input(path)
         return path
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """Offer files and folders."""
+        return offer_files(ctx, param, incomplete)
 
 
 class FrameSize(click.ParamType[tuple[int, int]]):
@@ -158,6 +170,10 @@ class Name(click.ParamType[str]):
         if text not in self._names:
             raise UnknownNameError(self._kind, text, self._names)
         return text
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG002 - click's signature
+        """Offer the names."""
+        return among(self._names, incomplete)
 
 
 NERV = NervPath()
@@ -265,6 +281,7 @@ def device_option(function: Function) -> Function:
         "--device",
         default="auto",
         metavar="auto|cpu|cuda|cuda:N",
+        shell_complete=offer(*DEVICES),
         help="Where the network runs (auto: CUDA if present).",
     )(function)
 

@@ -1,23 +1,28 @@
 """`nervplay play`: the desktop player."""
 
 import importlib
-from collections.abc import Sequence
+import os
+import sys
 from pathlib import Path
 from types import ModuleType
 
 import click
 
 from app.cli.command import command as nervplay_command
-from app.cli.options import SIZE, TARGET, check_suffix, check_target
+from app.cli.offers import offer, offer_files
+from app.cli.options import SIZE, TARGET, Name, check_suffix, check_target
 from app.core.play_request import PlayRequest
 from app.core.session import SUFFIX
 from app.core.settings import CANVASES
 from app.core.sources import Kind, SourceRef, parse_source
 from app.core.view import Mode, parse_mode
-from nervplay.choices import PRECISIONS
-from nervplay.errors import CapabilityError, MissingInputError, UnknownNameError, UsageError
+from nervplay.choices import DEVICES, PRECISIONS
+from nervplay.errors import CapabilityError, MissingInputError, UsageError
 
 __all__ = ["command"]
+
+_DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
+"""One of them is set in the environment where Qt finds a place for windows."""
 
 
 @nervplay_command(
@@ -31,12 +36,29 @@ __all__ = ["command"]
     ),
     codes=(2, 3, 4, 6),
 )
-@click.argument("sources", nargs=-1, metavar="[A] [B] [C] [D]")
-@click.option("--mode", metavar="|".join(Mode), help="How to look at them; wipe where there are two.")
+@click.argument("sources", nargs=-1, metavar="[A] [B] [C] [D]", shell_complete=offer_files)
+@click.option(
+    "--mode",
+    metavar="|".join(Mode),
+    shell_complete=offer(*Mode),
+    help="How to look at them; wipe where there are two.",
+)
 @click.option("--frame", type=click.IntRange(min=0), default=0, show_default=True, metavar="N", help="Where to start.")
-@click.option("--precision", default="", metavar="|".join(PRECISIONS), help="Arithmetic of the network.")
-@click.option("--device", metavar="auto|cpu|cuda|cuda:N", help="Where the network runs; default: the setting.")
-@click.option("--canvas", metavar="auto|gpu|soft", help="What paints; default: the setting.")
+@click.option(
+    "--precision",
+    type=Name("precision", PRECISIONS),
+    metavar="|".join(PRECISIONS),
+    help="Arithmetic of the network.",
+)
+@click.option(
+    "--device",
+    metavar="auto|cpu|cuda|cuda:N",
+    shell_complete=offer(*DEVICES),
+    help="Where the network runs; default: the setting.",
+)
+@click.option(
+    "--canvas", type=Name("canvas", CANVASES), metavar="auto|gpu|soft", help="What paints; default: the setting."
+)
 @click.option("--size", type=SIZE, metavar="WxH", help="Size of the window.")
 @click.option("--play", "playing", is_flag=True, help="Play at once.")
 @click.option("--screenshot", type=TARGET, metavar="OUT.png", help="Write the window as it looks when all is measured.")
@@ -46,7 +68,7 @@ def command(
     sources: tuple[str, ...],
     mode: str | None,
     frame: int,
-    precision: str,
+    precision: str | None,
     device: str | None,
     canvas: str | None,
     size: tuple[int, int] | None,
@@ -64,8 +86,6 @@ def command(
     if screenshot is not None:
         check_suffix(screenshot, ".png")
         check_target(screenshot, overwrite=True)
-    _known("precision", precision, PRECISIONS)
-    _known("canvas", canvas, CANVASES)
     session = Path(sources[0]) if len(sources) == 1 and sources[0].endswith(SUFFIX) else None
     refs = () if session is not None else tuple(_existing(parse_source(text)) for text in sources)
     request = PlayRequest(
@@ -73,7 +93,7 @@ def command(
         session=session,
         mode=parse_mode(mode) if mode is not None else None,
         frame=frame,
-        precision=precision,
+        precision=precision or "",
         device=device,
         canvas=canvas,
         playing=playing,
@@ -91,18 +111,18 @@ def _existing(ref: SourceRef) -> SourceRef:
     return ref.anchored()
 
 
-def _known(kind: str, name: str | None, names: Sequence[str]) -> None:
-    """Refuse a name that is not one of `names`; none at all is fine."""
-    if name and name not in names:
-        raise UnknownNameError(kind, name, names)
-
-
 def _program() -> ModuleType:
     """Return `app.main`, loaded late and by its name: the command line itself does without Qt.
 
     Raises:
-        CapabilityError: PySide6, or a library that it needs, is not installed.
+        CapabilityError: PySide6, or a library that it needs, is not installed; or there is no display, of which Qt
+            would end the process.
     """
+    if sys.platform == "linux" and not any(map(os.environ.get, _DISPLAYS)):
+        raise CapabilityError(
+            "there is no display for the player's window; run it on a desktop or through ssh -X, or set "
+            "QT_QPA_PLATFORM=offscreen for --screenshot"
+        )
     try:
         return importlib.import_module("app.main")
     except ImportError as error:

@@ -7,6 +7,7 @@ import threading
 import click
 
 from app.cli.command import command as nervplay_command
+from app.cli.offers import offer_files
 from app.cli.output import emit, note
 from app.cli.serving import ServingOptions, neural_files, serving_options
 
@@ -20,7 +21,7 @@ _LOOK_EVERY = 0.2
     examples=("nervplay serve clip.nerv", "nervplay serve --port 8123 --pix-fmt yuv444p10le clip.nerv"),
     codes=(2, 3, 4, 6),
 )
-@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.argument("files", nargs=-1, required=True, metavar="FILE...", shell_complete=offer_files)
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=0, metavar="N", help="Where to listen; 0: any free port."
 )

@@ -7,6 +7,7 @@ import click
 
 from app.cli.command import command as nervplay_command
 from app.cli.effort import Effort, effort_options
+from app.cli.offers import offer_architectures
 from app.cli.options import SIZE, SOURCE, SPAN, TARGET, device_option, json_option, parse_parameters
 from nervplay.bitstream.precision import Precision
 from nervplay.errors import UsageError
@@ -48,7 +49,7 @@ class Asked(NamedTuple):
 @click.option(
     "-o", "--output", type=TARGET, required=True, metavar="DIR", help="Folder of the ladder; made if need be."
 )
-@click.option("--arch", required=True, metavar="NAME", help="An architecture.")
+@click.option("--arch", required=True, metavar="NAME", shell_complete=offer_architectures, help="An architecture.")
 @click.option("--sizes", required=True, metavar="A,B,...", help="Stored parameters of the networks, as 350k or 1.5M.")
 @click.option("--bits", type=int, default=8, show_default=True, metavar="N", help="Bits of a weight.")
 @click.option("--embed-bits", type=int, default=6, show_default=True, metavar="N", help="Bits of an embedding.")

@@ -32,6 +32,7 @@ COMMANDS = (
     CommandRow("push", "app.cli.push", "Publish a .nerv file on the Hub, with card, poster and preview."),
     CommandRow("hub", "app.cli.hub", "Look at, list, verify and remove videos of the Hub; log in and out."),
     CommandRow("desktop", "app.cli.desktop", "Put the player into the desktop's menu; .nerv files open in it."),
+    CommandRow("completion", "app.cli.completion", "Let bash, zsh or fish complete what you type."),
     CommandRow("pipe", "app.cli.pipe", "Write frames to standard output, for FFmpeg and other programs."),
     CommandRow("serve", "app.cli.serve", "Serve frames at a URL that players of this machine open."),
     CommandRow("ffmpeg", "app.cli.ffmpeg", "Run the stock ffmpeg with .nerv inputs; doctor: what works."),

@@ -30,6 +30,7 @@ class MediaFacts:
         kind: "video", "nerv", "official", "anchor".
         spec: the clip that comes out.
         file_bytes: size of the file; None for a folder of pictures.
+        whole_size: (width, height) of a clip that is cut or scaled to `spec`, for a neural video; None of others.
         architecture: name of the network; empty for a video.
         parameters: numbers that decoding needs.
         pruned: share of the integer weights that are exactly the code of zero, 0 .. 1; None where that is not known.
@@ -51,6 +52,7 @@ class MediaFacts:
     kind: str
     spec: VideoSpec
     file_bytes: int | None = None
+    whole_size: tuple[int, int] | None = None
     architecture: str = ""
     parameters: int = 0
     pruned: float | None = None

@@ -39,10 +39,14 @@ class Player(Measuring):
     Args:
         settings: what the user prefers.
         transport: what decides which frame is due; a fresh one when None.
+        device: device for networks in this run; the setting when None.
     """
 
-    def __init__(self, settings: Settings | None = None, transport: Transport | None = None) -> None:
+    def __init__(
+        self, settings: Settings | None = None, transport: Transport | None = None, *, device: str | None = None
+    ) -> None:
         self.settings = settings or Settings()
+        self.device = device or self.settings.device
         self.transport = transport or Transport()
         self.transport.every_frame = self.settings.every_frame
         self.transport.lost = self.lost
@@ -177,7 +181,7 @@ class Player(Measuring):
             ref=slot.ref,
             like=slot.like,
             precision=slot.precision,
-            device=self.settings.device,
+            device=self.device,
             reference=next((clip for clip in clips if clip.kind is Kind.VIDEO), None),
             target_bytes=neural.facts.file_bytes if neural is not None and neural.facts is not None else None,
         )

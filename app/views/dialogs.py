@@ -72,7 +72,7 @@ class Dialogs:
     def _settings(self) -> QDialog:
         from app.views.settings_dialog import SettingsDialog
 
-        return SettingsDialog(self._window.player.settings, self._window.settings_changed, self._window)
+        return SettingsDialog(self._window.player, self._window.settings_changed, self._window)
 
     def _hub(self) -> QDialog:
         from app.views.hub_dialog import HubDialog

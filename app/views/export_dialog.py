@@ -21,6 +21,7 @@ from app.core.player import Player
 from app.core.sources import Kind
 from app.views.asking import Asker
 from app.workers.exporting import ExportJob
+from nervplay.choices import EXPORT_CRF
 
 __all__ = ["ExportDialog"]
 
@@ -63,9 +64,8 @@ class ExportDialog(QDialog):
             self.encoder.addItem(title, name)
         form.addRow("Encoder", self.encoder)
         self.quality = QSpinBox()
-        self.quality.setRange(0, 63)
-        self.quality.setValue(18)
-        self.quality.setToolTip("The encoder's own scale; smaller is better")
+        self.encoder.currentIndexChanged.connect(self._usual_quality)
+        self._usual_quality()
         form.addRow("Quality (CRF)", self.quality)
         self.bar = QProgressBar()
         self.bar.setAccessibleName("Progress of the export")
@@ -83,6 +83,13 @@ class ExportDialog(QDialog):
         row.addWidget(self.start_button)
         row.addWidget(self.stop_button)
         form.addRow(row)
+
+    def _usual_quality(self) -> None:
+        """Offer the scale of the encoder that was chosen, at its usual place; a number means something else in each."""
+        scale = EXPORT_CRF[self.encoder.currentData()]
+        self.quality.setRange(0, scale.most)
+        self.quality.setValue(scale.usual)
+        self.quality.setToolTip(f"The encoder's own scale, 0 to {scale.most}; smaller is better")
 
     def _reference(self) -> str | None:
         """Return the path of A where it is a video."""

@@ -58,16 +58,24 @@ class MainWindow(QMainWindow):
         engine: its backend.
         asker: asks for files; the system's dialogs when None.
         canvas: "auto", "gpu" or "soft"; the setting when None.
+        size: (width, height) for this run, which is not remembered; as the window was left when None.
     """
 
     def __init__(
-        self, player: Player, engine: Engine, *, asker: Asker | None = None, canvas: str | None = None
+        self,
+        player: Player,
+        engine: Engine,
+        *,
+        asker: Asker | None = None,
+        canvas: str | None = None,
+        size: tuple[int, int] | None = None,
     ) -> None:
         super().__init__()
         self.player, self.engine = player, engine
         self.asker = asker or Asker()
+        self._size = size
         self.setWindowTitle("nervplay")
-        self.resize(1440, 900)
+        self.resize(*(size or (1440, 900)))
         self._restoring = Restoring(player)
         self.vmaf = VmafLine(player, partial(start_vmaf, self))
         self._dock = QDockWidget("Inspector", self)
@@ -282,7 +290,7 @@ class MainWindow(QMainWindow):
     def _restore_window(self) -> None:
         """Put window and docks where they were."""
         kept = self.player.settings.window
-        if "geometry" in kept:
+        if "geometry" in kept and self._size is None:
             self.restoreGeometry(QByteArray.fromHex(kept["geometry"].encode()))
         if "state" in kept:
             self.restoreState(QByteArray.fromHex(kept["state"].encode()))
@@ -295,10 +303,10 @@ class MainWindow(QMainWindow):
             self._desk.shut_down()
         self.vmaf.close()
         self.engine.shut_down()
-        self.player.settings.window = {
-            "geometry": bytes(self.saveGeometry().toHex().data()).decode(),
-            "state": bytes(self.saveState().toHex().data()).decode(),
-        }
+        kept = self.player.settings.window
+        if self._size is None:
+            kept["geometry"] = bytes(self.saveGeometry().toHex().data()).decode()
+        kept["state"] = bytes(self.saveState().toHex().data()).decode()
         try:
             save_settings(self.player.settings)
         except NervplayError as error:

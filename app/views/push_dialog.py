@@ -215,7 +215,7 @@ class PushDialog(QDialog):
             variants=dict(self._variants),
             source=Path(source) if source else None,
             preview=Preview(self.preview.currentData()),
-            device=self._player.settings.device,
+            device=self._player.device,
         )
 
     def start(self) -> None:

@@ -5,25 +5,26 @@ from collections.abc import Callable
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QComboBox, QDialog, QDialogButtonBox, QFormLayout, QSpinBox, QWidget
 
-from app.core.settings import CANVASES, MOST_CACHE_MB, THEMES, Settings
+from app.core.player import Player
+from app.core.settings import CANVASES, MOST_CACHE_MB, THEMES
+from nervplay.choices import DEVICES
 
 __all__ = ["SettingsDialog"]
-
-_DEVICES = ("auto", "cpu", "cuda")
 
 
 class SettingsDialog(QDialog):
     """Changes settings in place.
 
     Args:
-        settings: what is shown and changed.
+        player: whose settings are shown and changed, and the device that it uses.
         changed: called when the dialog is accepted.
         parent: the window.
     """
 
-    def __init__(self, settings: Settings, changed: Callable[[], None], parent: QWidget) -> None:
+    def __init__(self, player: Player, changed: Callable[[], None], parent: QWidget) -> None:
         super().__init__(parent)
-        self._settings, self._changed = settings, changed
+        self._player, self._changed = player, changed
+        settings = player.settings
         self.setWindowTitle("Settings")
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         form = QFormLayout(self)
@@ -38,7 +39,7 @@ class SettingsDialog(QDialog):
         form.addRow("Theme", self.theme)
         self.canvas = self._box(CANVASES, settings.canvas)
         form.addRow("Canvas (next start)", self.canvas)
-        self.device = self._box(_DEVICES, settings.device)
+        self.device = self._box(DEVICES, player.device)
         form.addRow("Device for networks", self.device)
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Ok | QDialogButtonBox.StandardButton.Cancel)
         buttons.accepted.connect(self.accept)
@@ -55,8 +56,9 @@ class SettingsDialog(QDialog):
 
     def _take(self) -> None:
         """Keep what was chosen."""
-        settings = self._settings
+        player, settings = self._player, self._player.settings
         settings.cache_mb = self.memory.value()
         settings.theme, settings.canvas = self.theme.currentText(), self.canvas.currentText()
-        settings.device = self.device.currentText()
+        if self.device.currentText() != player.device:  # one that only this run was started with is not kept
+            player.device = settings.device = self.device.currentText()
         self._changed()

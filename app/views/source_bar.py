@@ -130,11 +130,17 @@ def _title(slot: Slot) -> str:
     if slot.facts is None:
         return "nothing open"
     offset = f"   {slot.offset:+d} frames" if slot.offset else ""
-    return f"{slot.facts.title}{offset}"
+    spec = slot.facts.spec
+    size = f"   as {spec.width}x{spec.height}" if slot.facts.whole_size else ""
+    return f"{slot.facts.title}{size}{offset}"
 
 
 def _tip(slot: Slot) -> str:
     if slot.facts is None:
         return "Open a source from the File menu, drop a file on the canvas, or choose a recent one"
     spec = slot.facts.spec
-    return f"{slot.ref}\n{spec.width}x{spec.height}, {spec.frame_count} frames, {float(spec.rate):g} frames/s"
+    whole = slot.facts.whole_size
+    size = f"{spec.width}x{spec.height}" + (
+        f" for the neural video, {whole[0]}x{whole[1]} in the file" if whole else ""
+    )
+    return f"{slot.ref}\n{size}, {spec.frame_count} frames, {float(spec.rate):g} frames/s"

@@ -6,7 +6,7 @@ from app.core.pictures import Readout
 from app.core.player import Player
 from app.core.slot import SLOT_NAMES
 
-__all__ = ["frame_words", "probe_words", "time_words", "unmeasured_words"]
+__all__ = ["frame_words", "probe_words", "sizes_words", "time_words", "unmeasured_words"]
 
 
 def time_words(frame: Fraction, rate: Fraction) -> str:
@@ -42,6 +42,13 @@ def probe_words(readout: Readout) -> str:
     return "    ".join(words)
 
 
+def sizes_words(player: Player) -> str:
+    """Return the sizes of A and B, both of which are open."""
+    sizes = (slot.facts.spec for slot in player.slots[:2] if slot.facts is not None)
+    a, b = (f"{spec.width}x{spec.height}" for spec in sizes)
+    return f"A has {a} pixels, B {b}"
+
+
 def unmeasured_words(player: Player) -> str:
     """Return why there is no quality over time to be drawn; empty where nothing is open."""
     if not player.has_clip:
@@ -49,5 +56,5 @@ def unmeasured_words(player: Player) -> str:
     if not player.has_pair:
         return "PSNR over time appears here once A and B are open"
     if not player.comparable:
-        return "A and B have different sizes and cannot be measured against each other"
+        return f"{sizes_words(player)}: they cannot be measured against each other"
     return "measuring goes on while playing rests" if player.quality.on else "measuring is off (menu Compare)"

@@ -73,6 +73,7 @@ def aligned(source: FrameSource, like: Alignment | None) -> FrameSource:
 def _open_clip(ref: SourceRef, path: Path, like: Alignment | None) -> ClipMedia:
     """Open a video file or a folder."""
     whole = open_source(path)
+    size = (whole.spec.width, whole.spec.height)
     try:
         source = aligned(whole, like)
     except BaseException:
@@ -85,6 +86,7 @@ def _open_clip(ref: SourceRef, path: Path, like: Alignment | None) -> ClipMedia:
             kind=ref.kind.value,
             spec=source.spec,
             file_bytes=path.stat().st_size if path.is_file() else None,
+            whole_size=size if (source.spec.width, source.spec.height) != size else None,
             sequential=path.is_file(),
             has_audio=path.is_file(),
             path=str(path),

@@ -3,7 +3,7 @@
 docs/spec/nerv-format.md describes the format; `layout.py` is the place to begin.
 """
 
-from nervplay.bitstream.atomic import atomic_write, clear_leftovers, replacing
+from nervplay.bitstream.atomic import atomic_write, clear_leftovers, folder_beside, replacing
 from nervplay.bitstream.late import stored
 from nervplay.bitstream.layout import FORMAT, VERSION, Audio, Chunk, NervFile, QuantisedTensor, Segment, weights_sha256
 from nervplay.bitstream.reader import NervHeader, peek_nerv, read_audio, read_nerv, verify_nerv
@@ -21,6 +21,7 @@ __all__ = [
     "atomic_write",
     "clear_leftovers",
     "encode_nerv",
+    "folder_beside",
     "peek_nerv",
     "read_audio",
     "read_nerv",

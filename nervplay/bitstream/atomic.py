@@ -1,17 +1,22 @@
-"""Writing files so that a target is there whole or not at all: beside it, synced, then renamed."""
+"""Writing files so that a target is there whole or not at all: beside it, synced, then renamed.
+
+What lies beside is locked while its writer lives, by the system: a writer that is killed leaves it unlocked.
+"""
 
 import errno
+import fcntl
 import hashlib
 import os
 import secrets
+import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from nervplay.errors import OutputError, OutputExistsError
 
-__all__ = ["atomic_write", "clear_leftovers", "replacing"]
+__all__ = ["atomic_write", "clear_leftovers", "folder_beside", "replacing"]
 
 _FULL = {
     errno.ENOSPC: "the disk is full",
@@ -39,9 +44,8 @@ def replacing(path: str | os.PathLike[str], *, overwrite: bool) -> Iterator[Path
     """
     target = Path(os.path.realpath(path))
     _check_target(target, Path(path), overwrite)
-    temporary = target.parent / f"{_beside(target)}{secrets.token_hex(6)}.part{target.suffix}"
     try:
-        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+        temporary, lock = _make_locked(target, lambda place: place.touch(0o666, exist_ok=False))
     except OSError as error:
         raise _explained(error, Path(path)) from None
     try:
@@ -57,17 +61,55 @@ def replacing(path: str | os.PathLike[str], *, overwrite: bool) -> Iterator[Path
         raise
     finally:
         temporary.unlink(missing_ok=True)
+        os.close(lock)
+
+
+@contextmanager
+def folder_beside(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Yield an empty folder beside `path`, which is removed after the block, or by `clear_leftovers` after a kill.
+
+    Args:
+        path: what its content is for.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    folder, lock = _make_locked(Path(os.path.realpath(path)), Path.mkdir)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(lock)
 
 
 def clear_leftovers(path: str | os.PathLike[str]) -> None:
-    """Remove the temporary files of writers of `path` that were killed; call it where no other writer of it can be.
+    """Remove what writers of `path` that were killed left beside it; what living ones write stays.
 
     Args:
         path: the target that they were for; it stays as it is.
     """
     target = Path(os.path.realpath(path))
     for leftover in target.parent.glob(f"{_beside(target)}*"):
-        leftover.unlink(missing_ok=True)
+        with suppress(OSError):  # its writer lives, or somebody else removed it
+            lock = os.open(leftover, os.O_RDONLY)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
+            finally:
+                os.close(lock)
+
+
+def _make_locked(target: Path, make: Callable[[Path], None]) -> tuple[Path, int]:
+    """Return a new place beside `target`, and the descriptor that holds its lock."""
+    while True:
+        place = target.parent / f"{_beside(target)}{secrets.token_hex(6)}.part{target.suffix}"
+        make(place)
+        lock = os.open(place, os.O_RDONLY)
+        with suppress(OSError):  # some file systems have no locks: what a kill leaves stays there
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        if place.exists():
+            return place, lock
+        os.close(lock)  # `clear_leftovers` of another process was quicker than our lock
 
 
 def _beside(target: Path) -> str:

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import torch
 
 from nervplay.choices import BACKENDS, MOST_THREADS, PRECISIONS
 from nervplay.codec import NeuralVideo, open_nerv
+from nervplay.decode.base import plain_index
 from nervplay.decode.cache import CachedDecoder, check_cache
 from nervplay.decode.calibration import Progress
 from nervplay.decode.carried import carried_records
@@ -68,7 +70,8 @@ def open_decoder(
         UsageError, UnknownNameError: not a device, not a precision, not a backend, no threads, no memory, no cache.
         CapabilityError: a device, precision or backend that is not available here; frames beyond the memory.
     """
-    _check(precision, backend, threads, memory_budget)
+    _check(precision, backend, memory_budget)
+    threads = _whole_threads(threads)
     check_cache(cache_bytes)
     place, note = _place(device, backend)
     if not isinstance(video, NeuralVideo):
@@ -117,15 +120,23 @@ def _tell_of_pytorch(reason: str) -> None:
     _COMPILING.info("there are no native kernels: %s; PyTorch decodes instead, more slowly", reason)
 
 
-def _check(precision: str, backend: str, threads: int | None, memory_budget: int | None) -> None:
+def _check(precision: str, backend: str, memory_budget: int | None) -> None:
     """Raise for a name that is not known, or a number that makes no sense."""
     for kind, name, known in (("precision", precision, PRECISIONS), ("backend", backend, BACKENDS)):
         if name not in known:
             raise UnknownNameError(kind, name, known)
-    if threads is not None and not (isinstance(threads, int) and 1 <= threads <= MOST_THREADS):
-        raise UsageError(f"{threads} threads cannot decode; give 1 to {MOST_THREADS}, or leave it out")
     if memory_budget is not None and memory_budget < 1:
         raise UsageError(f"a memory budget of {memory_budget} bytes holds nothing; give 1 or more, or leave it out")
+
+
+def _whole_threads(threads: int | None) -> int | None:
+    """Return a number of threads as an int, NumPy's numbers, too; raise `UsageError` for one that makes no sense."""
+    if threads is None:
+        return None
+    with suppress(TypeError):  # a fraction
+        if 1 <= (count := plain_index(threads)) <= MOST_THREADS:
+            return count
+    raise UsageError(f"{threads} threads cannot decode; give 1 to {MOST_THREADS}, or leave it out")
 
 
 def _place(device: str, backend: str) -> tuple[torch.device, str]:

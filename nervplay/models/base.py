@@ -32,6 +32,7 @@ import torch
 from torch import Tensor, nn
 
 from nervplay.errors import CapabilityError, FrameIndexError, GeometryError, UnknownNameError, UsageError
+from nervplay.plain import plain_numbers
 
 __all__ = [
     "MAX_FRAMES",
@@ -81,6 +82,7 @@ class ModelConfig:
     frame_count: int
 
     def __post_init__(self) -> None:
+        plain_numbers(self)
         check_ranges(self, width=(1, MAX_SIDE), height=(1, MAX_SIDE), frame_count=(1, MAX_FRAMES))
 
     def to_config(self) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from nervplay.errors import UsageError
 from nervplay.models.base import VideoModel
+from nervplay.plain import plain_numbers
 from nervplay.training.fake_quant import quant_noise, straight_through, symmetric_codes
 from nervplay.training.schedule import parse_schedule
 
@@ -45,6 +46,7 @@ class Phase:
     quant_noise: float | None = None
 
     def __post_init__(self) -> None:
+        plain_numbers(self)
         self._require("epochs", self.epochs >= 1, "1 or more")
         self._require("rate", 0.0 < self.rate < math.inf, "above 0")
         self._require("prune", 0.0 <= self.prune < 1.0, "in [0, 1)")

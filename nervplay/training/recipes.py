@@ -9,6 +9,7 @@ from typing import Any, Self, get_type_hints
 from nervplay.choices import SPEEDS
 from nervplay.errors import UnknownNameError, UsageError
 from nervplay.models.base import checked
+from nervplay.plain import plain_numbers
 from nervplay.training.losses import get_loss
 from nervplay.training.optimisers import get_optimiser
 from nervplay.training.phases import Phase
@@ -69,6 +70,7 @@ class Recipe:
     phases: tuple[Phase, ...] = ()
 
     def __post_init__(self) -> None:
+        plain_numbers(self)
         self._require("epochs", self.epochs >= (0 if self.phases else 1), "1 or more, or 0 before phases")
         self._require("batch_size", self.batch_size >= 1, "1 or more")
         self._require("accumulate", self.accumulate >= 1, "1 or more")

@@ -5,6 +5,7 @@ from fractions import Fraction
 from typing import Any
 
 from nervplay.errors import GeometryError
+from nervplay.plain import plain_numbers
 
 __all__ = ["Colour", "VideoSpec", "default_colour"]
 
@@ -55,6 +56,7 @@ class VideoSpec:
     sample_aspect: Fraction = Fraction(1)
 
     def __post_init__(self) -> None:
+        plain_numbers(self)
         for name in ("width", "height", "frame_count", "rate", "sample_aspect"):
             if getattr(self, name) <= 0:
                 raise GeometryError(f"{name} {getattr(self, name)} of a clip must be positive")

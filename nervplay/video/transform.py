@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image
 
 from nervplay.errors import FrameIndexError, GeometryError, UsageError
+from nervplay.plain import plain_numbers
 from nervplay.video.source import BaseSource, Frame, FrameSource, PlanarSource, Planes
 from nervplay.video.spec import VideoSpec
 
@@ -34,6 +35,7 @@ class FrameTransform:
     frames: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
+        plain_numbers(self)
         for name, size in (("crop", self.crop), ("scale", self.scale)):
             if size is not None and min(size) < 1:
                 raise GeometryError(f"{name} {size[0]}x{size[1]} holds no pixel; width and height must be at least 1")

@@ -41,6 +41,8 @@ def test_no_video_encoder():
 def test_what_an_encoder_does_not_take():
     with pytest.raises(UsageError, match="ffv1 has no option crf"):
         check_encoder("ffv1", SPEC, "yuv420p", 20, None)
+    with pytest.raises(UsageError, match="libx264 has no --crf 60; its scale goes from 0, the best, to 51"):
+        check_encoder("libx264", SPEC, "yuv420p", 60, None)
     with pytest.raises(UsageError, match="libsvtav1 does not take yuv444p; it takes yuv420p"):
         check_encoder("libsvtav1", SPEC, "yuv444p", None, None)
     with pytest.raises(UsageError, match="libsvtav1 does not accept --crf 24 --preset 99"):

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from ffmpeg_bridge import export_video, extract_audio, open_source
+from nervplay.bitstream import folder_beside
 from nervplay.bitstream.layout import Audio
 from nervplay.errors import (
     CapabilityError,
@@ -232,6 +233,17 @@ def test_damaged_sound_leaves_nothing(numbered, tmp_path):
     with pytest.raises(ValueError, match="damaged"):
         export_video(numbered(3), tmp_path / "out.mp4", audio=Audio(data=b"x" * 99, container="mp4", codec="aac"))
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["out.mkv", "out_%d.png"])
+def test_what_a_killed_export_left_goes_with_the_next(numbered, tmp_path, name):
+    out = tmp_path / name
+    with folder_beside(out) as folder:
+        left = folder.with_name(f"{folder.name}-of-one-that-was-killed")
+        left.mkdir() if "%" in name else left.touch()
+        export_video(numbered(2), out)
+        assert not left.exists()
+        assert folder.is_dir(), "its writer lives"
 
 
 SMALL_DISK = """

@@ -12,7 +12,7 @@ from app.cli.decode import Asked
 from app.cli.options import check_target_folder
 from app.cli.output import note, progress
 from app.cli.work.decoding import open_logged
-from nervplay.bitstream import replacing
+from nervplay.bitstream import clear_leftovers, replacing
 from nervplay.errors import CapabilityError, OutputError, OutputExistsError
 from nervplay.video.selection import parse_frames, parse_positions
 from nervplay.video.source import Frame
@@ -61,6 +61,7 @@ def _write_array(
     Not a memory map: on a full disk that ends the process instead of raising.
     """
     count = shape[0]
+    clear_leftovers(target)
     with (
         replacing(target, overwrite=overwrite) as beside,
         beside.open("wb") as stream,

@@ -9,7 +9,7 @@ from nervplay.errors import UnknownNameError
 from nervplay.models import architecture_names, get_architecture, preset_names, resolve_preset
 from nervplay.models.cost import measure_cost
 
-__all__ = ["PresetFigures", "measure_preset", "show_models"]
+__all__ = ["PresetFigures", "measure_preset", "network_names", "show_models"]
 
 _ANY_SIZE = (320, 180)
 """(width, height) that costs are counted for where a preset takes any size: those of the bundled sample."""
@@ -46,6 +46,11 @@ class PresetFigures(NamedTuple):
     def to_json(self) -> dict[str, Any]:
         """Return a JSON-plain dict."""
         return {**self._asdict(), "verdict": self.verdict}
+
+
+def network_names() -> dict[str, list[str]]:
+    """Return the names of all "architectures" and "presets", for a shell to complete."""
+    return {"architectures": architecture_names(), "presets": preset_names()}
 
 
 def show_models(name: str | None, *, as_json: bool) -> None:

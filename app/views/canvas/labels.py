@@ -1,4 +1,4 @@
-"""Which picture is which: a small letter in the corner of every pane, where several are shown apart.
+"""Which picture is which: a small letter in the corner of every pane, where several are shown apart; or why none is.
 
 They are widgets over the canvas, the same for both kinds, and move only when the layout changes: a label that changed
 with every frame would make a GPU canvas paint twice.
@@ -8,8 +8,9 @@ from PySide6.QtCore import QEvent, QObject, Qt
 from PySide6.QtWidgets import QLabel
 
 from app.core.player import Player
-from app.core.view import Mode
+from app.core.view import DERIVED, Mode
 from app.views.canvas.pick import Canvas
+from app.views.words import sizes_words
 
 __all__ = ["PaneLabels"]
 
@@ -35,6 +36,12 @@ class PaneLabels(QObject):
             label.ensurePolished()  # its bold letters are what has to fit
             label.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
             label.hide()
+        self.reason = QLabel(canvas)
+        self.reason.setStyleSheet(_STYLE)
+        self.reason.setWordWrap(True)
+        self.reason.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.reason.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+        self.reason.hide()
         canvas.installEventFilter(self)
         self.refresh()
 
@@ -45,8 +52,9 @@ class PaneLabels(QObject):
         return super().eventFilter(watched, event)
 
     def refresh(self) -> None:
-        """Put the labels where the panes are."""
+        """Put the labels where the panes are; say why there is no difference where there is none."""
         player = self._player
+        self._explain()
         mode = player.shown_mode
         slots = player.open_slots if mode is Mode.GRID else list(player.slots[:2])
         apart = mode in (Mode.GRID, Mode.SIDE, Mode.WIPE) and len(player.open_slots) > 1
@@ -70,3 +78,14 @@ class PaneLabels(QObject):
                 left = (clip.x + clip.width) / ratio - label.width() - _MARGIN
             label.move(round(left), round(clip.y / ratio) + _MARGIN)
             label.setVisible(clip.width / ratio > label.width() + 2 * _MARGIN)
+
+    def _explain(self) -> None:
+        """Say in the middle of the canvas why a mode has nothing to show."""
+        player, canvas = self._player, self._canvas
+        hidden = player.shown_mode in DERIVED and not player.comparable
+        self.reason.setVisible(hidden)
+        if hidden:
+            self.reason.setText(f"{sizes_words(player)}: differences need one size. Wipe and side by side show both.")
+            self.reason.setFixedWidth(min(canvas.width(), 480))
+            self.reason.adjustSize()
+            self.reason.move((canvas.width() - self.reason.width()) // 2, (canvas.height() - self.reason.height()) // 2)

@@ -30,11 +30,20 @@ def test_refused(nervplay, monkeypatch, *, tmp_path: Path, arguments, code: int,
     assert words in ran.error
 
 
+def test_no_display(nervplay, monkeypatch) -> None:
+    for name in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM"):
+        monkeypatch.delenv(name, raising=False)
+    ran = nervplay("play")
+    assert (ran.code, ran.out) == (6, "")
+    assert "no display" in ran.error
+
+
 def test_screenshot(start, small_clip: Path, small_nerv: Path, tmp_path: Path, monkeypatch) -> None:
     for name in ("QT_QPA_PLATFORM", "XDG_CONFIG_HOME"):
         monkeypatch.setenv(name, "offscreen" if name.startswith("QT") else str(tmp_path / "config"))
     target = tmp_path / "view.png"
-    options = ("--mode", "side", "--frame", "6", "--size", "1200x700", "--screenshot", target)
+    view = ("--mode", "side", "--frame", "6", "--precision", "int8")
+    options = (*view, "--size", "1200x700", "--device", "cpu", "--screenshot", target)
     ran = start("play", small_clip.name, small_nerv, *options, cwd=small_clip.parent)
     _, errors = ran.communicate(timeout=120)
     assert ran.returncode == 0, errors
@@ -43,6 +52,8 @@ def test_screenshot(start, small_clip: Path, small_nerv: Path, tmp_path: Path, m
         assert len(picture.convert("RGB").getcolors(1 << 20)) > 500
     settings = json.loads((tmp_path / "config" / "nervplay" / "player.json").read_text())
     assert set(settings["recent"]) == {str(small_clip), str(small_nerv)}, "where they lie, for another folder"
+    assert settings["device"] == "auto", "options hold for one run"
+    assert list(settings["window"]) == ["state"], "and so does the window's size"
     assert os.environ["QT_QPA_PLATFORM"] == "offscreen"
 
 

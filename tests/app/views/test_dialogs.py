@@ -83,6 +83,18 @@ def test_settings_dialog(pair_window) -> None:
     assert colours().window == "#f4f5f7"
 
 
+def test_a_device_of_this_run_alone_is_shown_and_kept_when_another_is_chosen(window) -> None:
+    window.player.device = "cuda:1"
+    dialog = dialog_of(window, "settings")
+    assert dialog.device.currentText() == "cuda:1"
+    dialog.accept()
+    assert (window.player.device, window.player.settings.device) == ("cuda:1", "auto")
+    dialog = dialog_of(window, "settings")
+    dialog.device.setCurrentText("cpu")
+    dialog.accept()
+    assert (window.player.device, window.player.settings.device) == ("cpu", "cpu")
+
+
 def test_themes(qapp) -> None:
     apply_theme("dark")
     dark = colours()
@@ -99,6 +111,15 @@ def test_export_of_what_cannot_be(pair_window) -> None:
     dialog.start_button.click()
     assert "only a neural video in a file can be exported" in dialog.note.text()
     QTest.keyClick(dialog, Qt.Key.Key_Escape)
+
+
+def test_export_offers_each_encoder_its_own_scale(pair_window) -> None:
+    dialog = dialog_of(pair_window, "export")
+    offered = []
+    for place in range(dialog.encoder.count()):
+        dialog.encoder.setCurrentIndex(place)
+        offered.append((dialog.encoder.currentData(), dialog.quality.value(), dialog.quality.maximum()))
+    assert offered == [("libx264", 18, 51), ("libx265", 20, 51), ("libsvtav1", 24, 63)]
 
 
 def test_the_file_that_is_asked_about_is_the_one_that_is_written(qtbot, window, tmp_path: Path) -> None:

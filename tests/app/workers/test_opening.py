@@ -1,6 +1,7 @@
 """Every kind of source opens, cut so that it can be compared; what cannot be opened says why."""
 
 import threading
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -34,6 +35,11 @@ def test_a_video(small_clip: Path) -> None:
     assert not media.probe()
     assert media.time_stages() == ()
     media.close()
+    media.close()
+    assert facts.whole_size is None
+    half = replace(facts.spec, width=facts.spec.width // 2, height=facts.spec.height // 2)
+    media = open_any(request(small_clip, like=Alignment(half, {})))
+    assert (media.facts.spec.width, media.facts.whole_size) == (half.width, (facts.spec.width, facts.spec.height))
     media.close()
 
 

@@ -1,6 +1,8 @@
 """Targets are there whole or not at all, and what goes wrong is told in one line."""
 
+import fcntl
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from nervplay.bitstream import atomic_write, clear_leftovers, replacing
+from nervplay.bitstream import atomic_write, clear_leftovers, folder_beside, replacing
 from nervplay.errors import OutputError, OutputExistsError
 
 
@@ -191,6 +193,29 @@ def test_a_kill_leaves_the_old_file(tmp_path: Path) -> None:
     clear_leftovers(path)
     assert names(tmp_path) == [".nervplay-other.part.nerv", "a.nerv"]
     assert path.read_bytes() == b"old"
+
+
+def test_what_a_living_writer_has_beside_its_target_is_left_alone(tmp_path: Path) -> None:
+    path, clear = tmp_path / "a.png", "from nervplay.bitstream import clear_leftovers as c; c({!r})"
+    with replacing(path, overwrite=False) as temporary, folder_beside(path) as folder:
+        (folder / "0").touch()
+        subprocess.run([sys.executable, "-c", clear.format(str(path))], check=True)
+        assert names(tmp_path) == sorted([temporary.name, folder.name])
+        shutil.copytree(folder, tmp_path / f"{folder.name}-of-one-that-was-killed")
+        clear_leftovers(path)
+        assert names(tmp_path) == sorted([temporary.name, folder.name])
+    assert names(tmp_path) == ["a.png"]
+
+
+def test_what_was_taken_for_a_leftover_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def late(descriptor: int, operation: int) -> None:
+        monkeypatch.undo()
+        clear_leftovers(tmp_path / "a")
+        fcntl.flock(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    with replacing(tmp_path / "a", overwrite=False) as temporary:
+        assert names(tmp_path) == [temporary.name]
 
 
 def test_a_reader_never_sees_half_a_file(tmp_path: Path) -> None:

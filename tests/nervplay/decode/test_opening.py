@@ -47,7 +47,7 @@ def test_frames_are_kept_where_that_is_wished(tmp_path: Path) -> None:
 
 
 def test_auto_takes_the_kernels(tmp_path: Path) -> None:
-    with open_decoder(made("hnerv-tiny", tmp_path), device="cpu", threads=2) as decoder:
+    with open_decoder(made("hnerv-tiny", tmp_path), device="cpu", threads=np.int64(2)) as decoder:
         assert decoder.backend == "native"
         assert "2 threads" in decoder.backend_note
 

@@ -1,5 +1,7 @@
 """Letters in the corners of panes: where several pictures are apart, and only there."""
 
+from dataclasses import replace
+
 from PySide6.QtCore import Qt
 
 from app.core.view import Mode
@@ -30,3 +32,18 @@ def test_letters(pair_window, qtbot) -> None:
     player.view.set_split(0.0)
     player.events.emit("view")
     assert shown(pair_window) == ["B"]
+
+
+def test_no_difference_of_two_sizes(pair_window) -> None:
+    pair_window.run("mode-difference")
+    reason = pair_window._labels.reason
+    assert not reason.isVisible()
+    slot = pair_window.player.slots[0]
+    slot.facts = replace(slot.facts, spec=replace(slot.facts.spec, width=100, height=60), whole_size=(200, 120))
+    pair_window.player.events.emit("clip")
+    assert reason.isVisible()
+    assert reason.text().startswith("A has 100x60 pixels, B 96x54: differences need one size.")
+    assert abs(reason.geometry().center().x() - pair_window.canvas.rect().center().x()) <= 1
+    assert pair_window.sources.sources[0].currentText() == "40.mp4   as 100x60"
+    pair_window.run("mode-side")
+    assert not reason.isVisible()
