@@ -28,7 +28,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
@@ -163,37 +163,54 @@ def measure(name: str, options: argparse.Namespace) -> list[str]:
     with torch.inference_mode():
         exact = [model(torch.tensor([i]))[0].numpy() for i in indices]
     sources = cpu_benchmark.source_frames(indices) if name == "hnerv-bunny" else {}
-    ways: dict[str, Official | Ours] = {"official": Official(model, tf32=True)}
-    ways["official-ieee"] = Official(model, tf32=False)
-    for precision in PRECISIONS:
-        try:
-            ways[f"cuda {precision}"] = Ours(model, spec, precision)
-        except RuntimeError as error:  # a CapabilityError is one, too
-            print(f"# {name} {precision}: {str(error).partition(chr(10))[0]}", flush=True)
-    turns: dict[str, list[float]] = {way: [] for way in ways}
+    makers: dict[str, Callable[[], Official | Ours]] = {
+        "official": lambda: Official(model, tf32=True),
+        "official-ieee": lambda: Official(model, tf32=False),
+    }
+    makers |= {f"cuda {precision}": partial(Ours, model, spec, precision) for precision in PRECISIONS}
+    turns: dict[str, list[float]] = {way: [] for way in makers}
+    ways: dict[str, Official | Ours] = {}
+    for way, make in makers.items():
+        with told(f"{name} {way}"):
+            ways[way] = make()
     for turn in range(options.rounds + 1):
-        for way in ways if turn % 2 == 0 else reversed(list(ways)):
-            turns[way].append(seconds(ways[way].run, options.frames, count))
+        for way in list(ways) if turn % 2 == 0 else reversed(list(ways)):
+            with told(f"{name} {way}") as failed:
+                turns[way].append(seconds(ways[way].run, options.frames, count))
+            if failed:
+                del ways[way]
     rows = []
-    official = statistics.median(turns["official"][1:])
-    half = statistics.median(turns["cuda bf16"][1:]) if "cuda bf16" in turns else math.nan
+    medians = {way: statistics.median(turns[way][1:]) for way in ways}
+    official, half = (medians.get(way, math.nan) for way in ("official", "cuda bf16"))
     for way, runner in ways.items():
-        own = [runner.floats(i) for i in indices]
-        errors = [cpu_benchmark.decibels(a, b) for a, b in zip(own, exact, strict=True)]
-        against = [
-            cpu_benchmark.decibels(a.clip(0, 1), sources[i]) for a, i in zip(own, indices, strict=True) if sources
-        ]
-        waited = seeks(runner, count)
-        one = statistics.median(turns[way][1:])
-        stream = statistics.median(streamed(runner, options.frames, count) for _ in range(options.rounds))
-        ratios = (f"{official / one:.2f}", f"{half / one:.2f}")
-        figures = (f"{1 / one:.1f}", *ratios, f"{1 / stream:.1f}", f"{waited[30]:.3f}")
-        quality = (f"{np.mean(errors):.1f}", f"{min(errors):.1f}", f"{np.mean(against):.3f}" if against else "-")
-        rows.append("\t".join((name, way, *figures, f"{waited[57]:.3f}", *quality)))
-        if isinstance(runner, Ours):
-            print(f"# {name} {way}: {runner.decoder.backend_note}", flush=True)
-            runner.decoder.close()
+        with told(f"{name} {way}"):
+            own = [runner.floats(i) for i in indices]
+            errors = [cpu_benchmark.decibels(a, b) for a, b in zip(own, exact, strict=True)]
+            against = [
+                cpu_benchmark.decibels(a.clip(0, 1), sources[i]) for a, i in zip(own, indices, strict=True) if sources
+            ]
+            waited = seeks(runner, count)
+            one = medians[way]
+            stream = statistics.median(streamed(runner, options.frames, count) for _ in range(options.rounds))
+            ratios = (f"{official / one:.2f}", f"{half / one:.2f}")
+            figures = (f"{1 / one:.1f}", *ratios, f"{1 / stream:.1f}", f"{waited[30]:.3f}")
+            quality = (f"{np.mean(errors):.1f}", f"{min(errors):.1f}", f"{np.mean(against):.3f}" if against else "-")
+            rows.append("\t".join((name, way, *figures, f"{waited[57]:.3f}", *quality)))
+            if isinstance(runner, Ours):
+                print(f"# {name} {way}: {runner.decoder.backend_note}", flush=True)
+                runner.decoder.close()
     return rows
+
+
+@contextlib.contextmanager
+def told(what: str) -> Iterator[list[Exception]]:
+    """Go on behind the block where it fails, which a line tells; yield a list that holds the error then."""
+    failed: list[Exception] = []
+    try:
+        yield failed
+    except Exception as error:  # noqa: BLE001 - what was measured before must not be lost, whatever a GPU fails with
+        failed.append(error)
+        print(f"# {what}: {type(error).__name__}: {str(error).partition(chr(10))[0]}", flush=True)
 
 
 def convolutions(name: str) -> list[Conv]:
@@ -264,9 +281,10 @@ def main() -> None:
     lines = head_lines(("model", "convolution", "map", "tile", "us", "tops") if options.tiles else COLUMNS)
     print("\n".join(lines), flush=True)
     for name in options.models.split(","):
-        for row in time_tiles(name) if options.tiles else measure(name, options):
-            lines.append(row)
-            print(row, flush=True)
+        with told(name):
+            for row in time_tiles(name) if options.tiles else measure(name, options):
+                lines.append(row)
+                print(row, flush=True)
         if options.output:
             options.output.parent.mkdir(parents=True, exist_ok=True)
             options.output.write_text("\n".join(lines) + "\n")

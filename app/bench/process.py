@@ -51,9 +51,16 @@ def run_child(
                     progress()
             code = process.wait()
             complaints.seek(0)
-            last = (complaints.read().strip().splitlines() or [""])[-1]
-            why = f"signal {-code}, which the system sends where memory is short" if code < 0 else last
+            said = _told(complaints.read())
+            why = f"signal {-code}, which the system sends where memory is short" if code < 0 else said
             raise CapabilityError(f"its process ended early: {why}; see what `nervplay decode --debug` says")
         finally:
             process.kill()
             process.communicate()
+
+
+def _told(complaints: str) -> str:
+    """Return the line of a traceback that names the error: what CUDA says of one goes on for lines."""
+    lines = complaints.strip().splitlines() or [""]
+    above = [number for number, line in enumerate(lines) if line.startswith("  ")]
+    return lines[above[-1] + 1] if above and above[-1] + 1 < len(lines) else lines[-1]

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from nervplay.decode.base import DecoderBase, plain_index
 from nervplay.decode.buffers import deliver
+from nervplay.decode.cuda.usable import why_not_usable
 from nervplay.decode.planes import write_yuv
 from nervplay.decode.rounding import to_uint8
 from nervplay.decode.stages import StageTime, module_times
@@ -41,8 +42,10 @@ def resolve_device(name: str) -> torch.device:
         raise UsageError(f"'{name}' is not a device; use auto, cpu, cuda or cuda:N") from None
     if device.type not in ("cpu", "cuda"):
         raise UsageError(f"device '{name}' is not supported; use auto, cpu, cuda or cuda:N")
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise CapabilityError(f"no CUDA device '{name}' here ({torch.cuda.device_count()} found); use --device cpu")
+    count = torch.cuda.device_count()
+    if device.type == "cuda" and (device.index or 0) >= count:
+        why = (not count and why_not_usable(device)) or f"{count} found"  # no driver, or PyTorch without CUDA
+        raise CapabilityError(f"no CUDA device '{name}' here ({why}); use --device cpu")
     return device
 
 

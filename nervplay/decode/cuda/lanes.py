@@ -15,6 +15,7 @@ import contextlib
 import threading
 import weakref
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import torch
@@ -271,6 +272,12 @@ class Lane:
             return output(frame)
         convert = self._outputs.get(output)
         if convert is None:  # frames of a graph lie in one place
-            convert = _Recorded(lambda: output(frame), self._stream, record=True, tf32=self._tf32)
+            make = partial(_Recorded, lambda: output(frame), self._stream, tf32=self._tf32)
+            try:
+                convert = make(record=True)
+            except torch.OutOfMemoryError:
+                raise
+            except RuntimeError:  # somebody waited for the whole device meanwhile
+                convert = make(record=False)
             self._outputs[output] = convert
         return convert()

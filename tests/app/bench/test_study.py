@@ -14,7 +14,7 @@ import pytest
 
 from app.bench import Wish, run_bench
 from app.bench.child import run_job
-from app.bench.process import run_child
+from app.bench.process import _told, run_child
 from app.bench.study import _peak
 from nervplay.codec import open_nerv
 from nervplay.decode import open_decoder
@@ -109,6 +109,20 @@ def test_a_process_that_dies_is_said(small_nerv: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(subprocess, "Popen", killed)
     with pytest.raises((CapabilityError, BrokenPipeError), match=r"signal 9|Broken pipe"):
         run_child(job)
+
+
+def test_of_what_cuda_says_the_first_line_counts() -> None:
+    traceback = """Traceback (most recent call last):
+  File "child.py", line 7, in main
+    decoder.frame(0)
+torch.AcceleratorError: CUDA error: no kernel image is available for execution on the device
+Search for `cudaErrorNoKernelImageForDevice' in the manual for more information.
+
+Compile with `TORCH_USE_CUDA_DSA` to enable device-side assertions.
+"""
+    assert _told(traceback) == traceback.splitlines()[3]
+    assert _told("no traceback\nat all\n") == "at all"
+    assert _told("") == ""
 
 
 def is_running(process: int) -> bool:

@@ -248,6 +248,12 @@ def test_devices() -> None:
         resolve_device("cuda:97")
 
 
+@pytest.mark.skipif(torch.backends.cuda.is_built(), reason="this PyTorch has CUDA")
+def test_a_pytorch_without_cuda_is_said() -> None:
+    with pytest.raises(CapabilityError, match=r"'cuda' here \(Torch not compiled with CUDA .*\); use"):
+        resolve_device("cuda")
+
+
 def test_missing_file() -> None:
     with pytest.raises(MissingInputError, match=r"nowhere\.nerv"):
         open_decoder("nowhere.nerv")

@@ -87,6 +87,22 @@ def test_a_lane_that_nobody_wants_is_gone_at_once() -> None:
         gc.enable()
 
 
+def test_a_conversion_that_cannot_be_recorded_is_done_frame_by_frame(monkeypatch: pytest.MonkeyPatch) -> None:
+    place = torch.empty(1, 3, 4, 6)  # as frames of a graph lie in one
+    lane = Lane(lambda index: place.copy_(ramp(index)), CPU, record=False)
+    plain = module._Recorded
+
+    def refused(*arguments: Any, record: bool, tf32: bool) -> module._Recorded:
+        if record:
+            raise RuntimeError("CUDA error: operation failed due to a previous error during capture")
+        return plain(*arguments, record=False, tf32=tf32)
+
+    monkeypatch.setattr(module, "_Recorded", refused)
+    monkeypatch.setattr(lane, "_record", True)
+    for i in (1, 2):
+        assert (lane.start(i, Rgb8()).wait()[0] == int(i * 25.5 + 0.5)).all()
+
+
 class _Stream:
     """A stream that notes whom it waits for."""
 

@@ -1,19 +1,64 @@
 """Networks as programs: float32 by PyTorch is the network itself, int8 by the kernel is int8 by PyTorch."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 from decoder_networks import SPEC, TINY, network
+from torch.utils._pytree import tree_iter
 
+from nervplay.decode.carried import every_convolution
 from nervplay.decode.cuda.bench import DeviceBench
 from nervplay.decode.cuda.engines import run_torch, triton_engine
-from nervplay.decode.cuda.packing import takes
+from nervplay.decode.cuda.packing import Layer, takes
 from nervplay.decode.cuda.program import DeviceProgram
 from nervplay.decode.graph import trace
-from nervplay.decode.lowering import lower
-from nervplay.decode.w8a8 import integers_from
+from nervplay.decode.lowering import Conv, lower
+from nervplay.decode.quantise import Integers, Units
+from nervplay.decode.w8a8 import channels_of, integers_from
+from nervplay.models.shapes import ShapesOnly
 
-CPU = torch.device("cpu")
+CPU, META = torch.device("cpu"), torch.device("meta")
+
+
+def check_all_are_there(*leaves: object) -> None:
+    """Raise where a tensor lies on the host: a CUDA graph would not record what becomes of it."""
+    for leaf in tree_iter(leaves):
+        assert not isinstance(leaf, torch.Tensor) or leaf.is_meta, f"{tuple(leaf.shape)} on {leaf.device}"
+
+
+class OnDevice(ShapesOnly):
+    """The device "meta", on which nothing has a value to be read; what lies elsewhere is an error."""
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        made = super().__torch_dispatch__(func, types, args, kwargs)
+        check_all_are_there(args, kwargs, made)
+        return made
+
+
+def looks(layer: Layer, source: torch.Tensor, target: torch.Tensor) -> None:
+    """Compute nothing; an `Engine`."""
+    check_all_are_there(vars(layer), source, target)
+
+
+def ones(conv: Conv) -> Integers:
+    """Return integers that fit a convolution."""
+    unit = Units(np.ones(channels_of(conv), np.float32), 1)
+    return Integers(unit, np.ones(conv.weight.shape, np.int8), np.ones(len(conv.weight), np.float32), conv.bias)
+
+
+@pytest.mark.parametrize("preset", TINY)
+def test_a_frame_needs_nothing_from_the_host(preset: str) -> None:
+    model = network(preset)
+    graph = trace(model)
+    lowered = lower(graph, 99)
+    integers = {conv: ones(conv) for conv in every_convolution(lowered)[::2]}
+    for engine, quantised in ((None, {}), (looks, {}), (looks, integers)):
+        program = DeviceProgram(graph, lowered, device=META, engine=engine, quantised=quantised)
+        with torch.no_grad(), OnDevice():
+            frame = program(torch.zeros(1, dtype=torch.int64, device=META))
+        assert frame.shape == (1, 3, SPEC.height, SPEC.width)
 
 
 @pytest.mark.parametrize("preset", TINY)

@@ -1,5 +1,7 @@
 """A GPU that is listed but cannot compute."""
 
+from collections.abc import Iterator
+
 import pytest
 import torch
 
@@ -7,8 +9,10 @@ from nervplay.decode.cuda import usable
 
 
 @pytest.fixture(autouse=True)
-def _forget() -> None:
+def _forget() -> Iterator[None]:
     usable.why_not_usable.cache_clear()
+    yield
+    usable.why_not_usable.cache_clear()  # what a test pretended
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
