@@ -144,6 +144,17 @@ class Pending:
         return tuple(array.copy() for array in self._arrays) if _pinned.exhausted else self._arrays
 
 
+@contextlib.contextmanager
+def _memory_told() -> Iterator[None]:
+    """Let memory that runs out in a recording be told as that: ending it then fails as well, which would hide it."""
+    try:
+        yield
+    except RuntimeError as error:
+        if isinstance(error.__context__, torch.OutOfMemoryError):
+            raise error.__context__ from None
+        raise
+
+
 class _Recorded:
     """A function of fixed memory: its CUDA graph, or itself where there is none.
 
@@ -169,7 +180,8 @@ class _Recorded:
             stream.synchronize()
             graph = torch.cuda.CUDAGraph()
             # Other decoders, in other threads, go on meanwhile.
-            with _recording, torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
+            recording = torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local")
+            with _recording, _memory_told(), recording:
                 self._result = function()
         self._graph = graph
 

@@ -103,6 +103,20 @@ def test_a_conversion_that_cannot_be_recorded_is_done_frame_by_frame(monkeypatch
         assert (lane.start(i, Rgb8()).wait()[0] == int(i * 25.5 + 0.5)).all()
 
 
+def test_memory_that_runs_out_in_a_recording_is_told_as_that() -> None:
+    def recording(error: RuntimeError) -> None:
+        with module._memory_told():
+            try:
+                raise error
+            finally:
+                raise RuntimeError("CUDA error: operation failed due to a previous error during capture")
+
+    with pytest.raises(torch.OutOfMemoryError, match="no room"):
+        recording(torch.OutOfMemoryError("no room"))
+    with pytest.raises(RuntimeError, match="previous error"):
+        recording(RuntimeError("a value was read"))
+
+
 class _Stream:
     """A stream that notes whom it waits for."""
 
