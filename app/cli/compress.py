@@ -71,9 +71,9 @@ def command(**values: Any) -> None:
     """Write a smaller OUT.nerv out of IN.nerv.
 
     Without a target every tensor gets --bits or --embed-bits. With one, each tensor of each time segment gets the bits
-    that it needs: how much an error in it shows in the frames is measured first. Every setting that is tried is
-    printed. Quality is that of the decoded frames against SRC, or, without a source, against what IN.nerv decodes to.
-    --calibrate and nothing else keeps the weights as they are.
+    that it needs: how much an error in it shows in the frames is measured first; a file that is small enough already
+    keeps its weights. Every setting that is tried is printed. Quality is that of the decoded frames against SRC, or,
+    without a source, against what IN.nerv decodes to. --calibrate and nothing else keeps the weights as they are.
     """
     asked = Asked(**values)
     check_suffix(asked.target, ".nerv")

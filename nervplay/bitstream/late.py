@@ -32,10 +32,14 @@ class Shelf:
     Args:
         open_box: opens the file anew; `BitstreamError`s inside get its name.
         pairs: minimum and scale of the quantised tensors of each segment.
+        budget: steps that all segments together may take; decoding one again takes none of them.
     """
 
-    def __init__(self, open_box: Callable[[], AbstractContextManager[Box]], pairs: Sequence[Pairs]) -> None:
-        self._open_box, self._pairs = open_box, pairs
+    def __init__(
+        self, open_box: Callable[[], AbstractContextManager[Box]], pairs: Sequence[Pairs], budget: RowBudget
+    ) -> None:
+        self._open_box, self._pairs, self._budget = open_box, pairs, budget
+        self._counted: set[int] = set()
         self._decoded: OrderedDict[int, Mapping[str, StoredTensor]] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -49,8 +53,9 @@ class Shelf:
         with self._lock:
             if number not in self._decoded:
                 with self._open_box() as box:
-                    pairs, budget = self._pairs[number], RowBudget(box.allowed.rows)
-                    self._decoded[number] = decode_tensors(box, number, entry, pairs, budget)
+                    budget = RowBudget(box.allowed.rows) if number in self._counted else self._budget
+                    self._decoded[number] = decode_tensors(box, number, entry, self._pairs[number], budget)
+                self._counted.add(number)
                 while len(self._decoded) > _KEPT:
                     self._decoded.popitem(last=False)
             self._decoded.move_to_end(number)

@@ -126,7 +126,7 @@ def read_nerv(source: NervSource, *, late: bool | None = False) -> NervFile:
         tensors: Sequence[Mapping[str, StoredTensor]]
         if late or (late is None and len(head.segments) > 1):
             box.check_all()
-            shelf = Shelf(_reopener(source, box), pairs)
+            shelf = Shelf(_reopener(source, box), pairs, budget)
             tensors = [LateTensors(shelf, number, entry) for number, entry in enumerate(head.segments)]
         else:
             tensors = _decoded(box, head, pairs, budget)

@@ -63,7 +63,7 @@ class RowBudget:
     """Steps that the decoder may still take over all segments of a file: what bounds its time.
 
     Args:
-        steps: at first; see `limits.row_allowance`.
+        steps: at first; see `limits.allowance`.
     """
 
     def __init__(self, steps: int = MAX_ROWS) -> None:

@@ -101,4 +101,7 @@ def _float_tensor(box: Box, number: int, tensor: TensorEntry) -> NDArray[np.floa
     raw = box.read(name, "F32")
     if box.shape(name) != tensor.shape:
         raise damaged(f"the chunk '{name}' has the shape {box.shape(name)}, the head says {tensor.shape}")
-    return np.frombuffer(raw, "<f4").reshape(tensor.shape).astype(np.float32)
+    values = np.frombuffer(raw, "<f4").reshape(tensor.shape).astype(np.float32)
+    if not np.isfinite(values).all():
+        raise damaged(f"the chunk '{name}' has values that are not finite")
+    return values

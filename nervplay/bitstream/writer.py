@@ -207,6 +207,8 @@ def _float_bytes(name: str, tensor: NDArray[np.float32]) -> bytes:
         raise UsageError(f"the tensor '{name}' is {tensor.dtype}; plain tensors are float32, others are quantised")
     if tensor.size == 0:
         raise UsageError(f"the tensor '{name}' has shape {tensor.shape}; every size must be 1 or more")
+    if not np.isfinite(tensor).all():
+        raise UsageError(f"the tensor '{name}' has values that are not finite; the fit has diverged")
     return np.ascontiguousarray(tensor, "<f4").tobytes()
 
 

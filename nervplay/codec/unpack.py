@@ -159,7 +159,7 @@ def unpack(file: NervFile) -> VideoModel:
     return model.eval().requires_grad_(requires_grad=False)
 
 
-def open_nerv(path: str | Path) -> NeuralVideo:
+def open_nerv(path: str | Path, *, late: bool | None = None) -> NeuralVideo:
     """Open a .nerv file: read, check, decode the weights, build the network.
 
     Of a clip in several segments only the first one's weights are decoded, the others when they are asked for; the file
@@ -167,11 +167,12 @@ def open_nerv(path: str | Path) -> NeuralVideo:
 
     Args:
         path: the file.
+        late: False to decode all weights now: the file may be replaced then. See `read_nerv`.
 
     Raises:
         MissingInputError: no such file.
         BitstreamError: not a sound .nerv file; `VersionError` for one made by a newer nervplay.
     """
     path = Path(path)
-    file = read_nerv(path, late=None)
+    file = read_nerv(path, late=late)
     return NeuralVideo(file=file, model=unpack(file), file_bytes=path.stat().st_size, path=path)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nervplay.decode.lowering import Conv
+from nervplay.errors import CapabilityError
 
 __all__ = ["Moments", "Spread", "as_rows"]
 
@@ -71,9 +72,15 @@ class Spread:
         return np.concatenate(self._kept)
 
     def add(self, pixels: Tensor) -> None:
-        """Count the values of pixels, float32 (P, C)."""
+        """Count the values of pixels, float32 (P, C).
+
+        Raises:
+            CapabilityError: values that are not finite; the weights are, but what they lead to leaves float32.
+        """
         self._kept.append(pixels[:: -(-len(pixels) // _KEPT) | 1].cpu().numpy().copy())
         low, high = (np.asarray(ends.cpu().numpy(), np.float64) for ends in (pixels.amin(0), pixels.amax(0)))
+        if not (np.isfinite(low).all() and np.isfinite(high).all()):
+            raise CapabilityError("maps of this network leave float32, which integers cannot follow; take fp32")
         self._low, self._high = np.minimum(self._low, low), np.maximum(self._high, high)
         self._widen(np.maximum(-self._low, self._high))
         channels = pixels.shape[1]

@@ -14,12 +14,12 @@ from app.cli.work.decoding import open_logged
 from app.cli.work.finishing import calibrated, finish
 from app.cli.work.measure import measure_psnr, psnr_of, summary_line
 from app.core.clips import open_original
-from nervplay.bitstream import Chunk, peek_nerv, write_nerv
+from nervplay.bitstream import Chunk, encode_nerv, peek_nerv, weights_sha256, write_nerv
 from nervplay.bitstream.sections import is_calibration
 from nervplay.codec import NeuralVideo, open_nerv
 from nervplay.codec.allocate import Choice
 from nervplay.decode import resolve_device
-from nervplay.decode.loss import fitted_db, loss_db
+from nervplay.decode.loss import STAND_IN, fitted_db, loss_db
 from nervplay.metrics import Report
 from nervplay.video import FrameSource
 
@@ -33,7 +33,7 @@ def compress(asked: Asked) -> None:
         UsageError: a limit that cannot be kept.
     """
     resolve_device(asked.device)
-    video = open_nerv(asked.file)
+    video = _opened(asked)
     limits = _limits(video, asked)
     settings = Settings(
         prune=asked.prune,
@@ -45,13 +45,15 @@ def compress(asked: Asked) -> None:
     if asked.calibrate and (settings, limits, asked.source) == (Settings(device=asked.device), Limits(), None):
         _only_calibrate(asked.target, video, overwrite=asked.overwrite, as_json=asked.as_json)
         return
-    with _reference(asked.file, asked.source, video, asked.device) as reference:
+    with _reference(asked, video) as reference:
         compressed, details = video.file, _details([], {})
-        if not asked.calibrate or (settings, limits) != (Settings(device=asked.device), Limits()):
-            allowance = _allowance(video) if asked.calibrate and limits.file_bytes is not None else {}
+        allowance = _allowance(video) if asked.calibrate and limits.file_bytes is not None else {}
+        if not _stays(video, asked, limits, allowance):
             work = Compression(video, reference, settings, limits, allowance)
             compressed, choices = work.run()
             details = _details(work.trials, choices)
+            if limits.file_bytes is None and weights_sha256(compressed.segments) == video.weights_sha256:
+                compressed = video.file  # with the calibration, and without the record of a compression
         write_nerv(asked.target, compressed, overwrite=asked.overwrite)
         report = measure_psnr(open_nerv(asked.target), reference, asked.device)
     against_source = psnr_of(report).mean if asked.source is not None else _reckoned(video, report)
@@ -76,6 +78,27 @@ def _only_calibrate(target: Path, video: NeuralVideo, *, overwrite: bool, as_jso
         emit_json({"file_bytes_before": video.file_bytes, **_summary(target)})
 
 
+def _stays(video: NeuralVideo, asked: Asked, limits: Limits, allowance: Mapping[str, Chunk]) -> bool:
+    """Return whether the weights stay as they are: nothing is asked of them but a limit that the file keeps.
+
+    Args:
+        video: what is to be compressed.
+        asked: the options.
+        limits: what they limit.
+        allowance: chunks as large as those that will be added.
+    """
+    if asked.prune or asked.bits or asked.embed_bits or asked.qat_epochs or limits.psnr_db is not None:
+        return False
+    if limits.file_bytes is None:
+        return asked.calibrate
+    measured = STAND_IN if asked.source is not None else {}
+    file = replace(video.file, recipe={**video.file.recipe, **measured}, extras={**video.file.extras, **allowance})
+    if len(encode_nerv(file)) > limits.file_bytes:
+        return False
+    note(f"{asked.file.name} keeps to the limit already; its weights stay as they are")
+    return True
+
+
 def _allowance(video: NeuralVideo) -> dict[str, Chunk]:
     """Return chunks as large as the calibration will be, which is found for this: that of smaller weights is alike."""
     complete = calibrated(video)
@@ -98,14 +121,21 @@ def _limits(video: NeuralVideo, asked: Asked) -> Limits:
     return Limits(psnr_db=asked.target_psnr)
 
 
+def _opened(asked: Asked) -> NeuralVideo:
+    """Open the input; one that will be replaced is read to its end now, for it is asked for frames until the end."""
+    in_place = asked.target.exists() and asked.target.samefile(asked.file)
+    return open_nerv(asked.file, late=False if in_place else None)
+
+
 @contextmanager
-def _reference(file: Path, source: Path | None, video: NeuralVideo, device: str) -> Iterator[FrameSource]:
+def _reference(asked: Asked, video: NeuralVideo) -> Iterator[FrameSource]:
     """Open what quality is measured against: the source, or the file as it was."""
-    if source is not None:
-        with open_original(source, video.file.source, video.spec) as clip:
+    if asked.source is not None:
+        with open_original(asked.source, video.file.source, video.spec) as clip:
             yield clip
     else:
-        with open_logged(file, device=device) as decoder:
+        # opened anew: the networks of `video` are changed
+        with open_logged(_opened(asked), device=asked.device) as decoder:
             yield decoder
 
 

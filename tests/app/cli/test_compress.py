@@ -122,6 +122,14 @@ def test_a_target_size_is_kept_and_used(nervplay, fitted_nerv: Path, tmp_path: P
     assert quality == sorted(quality, reverse=True)
 
 
+def test_a_file_that_keeps_to_its_limit_stays_as_it_is(nervplay, fitted_nerv: Path, tmp_path: Path) -> None:
+    before, target = fitted_nerv.read_bytes(), tmp_path / "a.nerv"
+    for limit in (("--target-bytes", len(before)), ("--target-psnr", "199", "--bits", "2", "--embed-bits", "2")):
+        ran = nervplay("compress", fitted_nerv, target, *limit, "--overwrite")
+        assert ran.code == 0, ran.err
+        assert target.read_bytes() == before
+
+
 def test_mixed_precision_beats_equal_bits(nervplay, fitted_nerv: Path, tmp_path: Path) -> None:
     equal, mixed = tmp_path / "equal.nerv", tmp_path / "mixed.nerv"
     same = json.loads(nervplay("compress", fitted_nerv, equal, "--bits", "5", "--embed-bits", "5", "--json").out)
@@ -205,6 +213,14 @@ def test_segments_share_the_target(nervplay, segmented_nerv: Path, small_clip: P
     report = json.loads(nervplay("eval", target, small_clip, "--metrics", "psnr", "--json").out)
     assert summary["psnr_db"] == pytest.approx(report["metrics"]["psnr"]["mean"])
     assert summary["trials"][-1]["psnr_db"] == pytest.approx(summary["psnr_db"], abs=1.0), "few frames are blended"
+
+
+def test_segments_are_compressed_in_place(nervplay, segmented_nerv: Path, tmp_path: Path) -> None:
+    before, file = segmented_nerv.read_bytes(), tmp_path / "a.nerv"
+    file.write_bytes(before)
+    ran = nervplay("compress", file, file, "--target-bytes", "1M", "--overwrite")
+    assert ran.code == 0, ran.err
+    assert file.read_bytes() == before
 
 
 @pytest.mark.slow

@@ -13,6 +13,7 @@ from nervplay.bitstream import (
     Segment,
     encode_nerv,
     late,
+    limits,
     peek_nerv,
     read_audio,
     read_nerv,
@@ -21,6 +22,7 @@ from nervplay.bitstream import (
     verify_nerv,
     write_nerv,
 )
+from nervplay.bitstream.segment import RowBudget
 from nervplay.errors import BitstreamError, MissingInputError, UsageError
 
 SEGMENTS = 5
@@ -132,6 +134,20 @@ def test_a_segment_that_does_not_decode_says_so_in_its_turn(tool: SimpleNamespac
     dict(segments[1].tensors.items())
     with pytest.raises(BitstreamError, match=r"long\.nerv: .*seg.0002"):
         dict(segments[2].tensors.items())
+
+
+def test_segments_share_their_decoding_steps(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    steps: list[int] = []
+    real = RowBudget.spend
+    monkeypatch.setattr(RowBudget, "spend", lambda self, rows: (steps.append(rows), real(self, rows))[1])
+    read_nerv(path)
+    monkeypatch.setattr(limits, "MAX_ROWS", sum(steps) * 7 // 10 - path.stat().st_size // 64)
+    for read in (read_nerv, verify_nerv):
+        with pytest.raises(BitstreamError, match="decoding steps"):
+            read(path)
+    segments = read_nerv(path, late=True).segments
+    for number in (0, 1, 2, 0, 1, 2):  # what was decoded before takes none
+        assert segments[number].tensors["one"]
 
 
 def test_another_file_in_its_place(path: Path, tmp_path: Path) -> None:

@@ -167,6 +167,15 @@ def test_scales_that_lead_nowhere(tool: SimpleNamespace, small: bytes) -> None:
             read_nerv(tool.make_box(header, chunks | {"scales": scales}))
 
 
+def test_floats_that_are_none(tool: SimpleNamespace, small: bytes) -> None:
+    header, chunks = tool.take_box(small)
+    for value in (np.nan, -np.inf):
+        values = np.frombuffer(chunks["f.0000.stem.bias"], "<f4").copy()
+        values[3] = value
+        with pytest.raises(BitstreamError, match=r"'f\.0000\.stem\.bias' has values that are not finite"):
+            read_nerv(tool.make_box(header, chunks | {"f.0000.stem.bias": values.tobytes()}))
+
+
 def test_one_scale_in_another_place_changes_the_hash(tool: SimpleNamespace, small: bytes) -> None:
     header, chunks = tool.take_box(small)
     scales = chunks["scales"]

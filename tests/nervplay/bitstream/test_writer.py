@@ -75,6 +75,7 @@ def quantised(**changes: Any) -> QuantisedTensor:
         (quantised(scale=np.float16(np.nan)), "diverged"),
         (np.zeros(3), "float64; plain tensors are float32"),
         (np.zeros((0, 3), np.float32), "every size must be 1"),
+        (np.array([1, np.inf], np.float32), "diverged"),
         (np.zeros((1,) * 7, np.float32), "0 to 6 items"),
     ],
 )

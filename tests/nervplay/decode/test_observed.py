@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from nervplay.decode.graph import Value
 from nervplay.decode.lowering import Conv
 from nervplay.decode.observed import Moments, Spread, as_rows
+from nervplay.errors import CapabilityError
 
 
 def conv(shape: tuple[int, ...], size: tuple[int, int], padding: tuple[int, int] = (0, 0), **options: bool) -> Conv:
@@ -46,6 +47,14 @@ def test_bins_are_where_values_are() -> None:
         moment = (spread.counts * spread.centres**power).sum(axis=1) / spread.counts.sum(axis=1)
         exact = (values.astype(float) ** power).mean(axis=0)
         assert (np.abs(moment - exact) < 0.01 * np.array([1, 100.0]) ** power).all()
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_maps_that_are_not_finite_cannot_be_counted(value: float) -> None:
+    pixels = torch.zeros(6, 2)
+    pixels[3, 1] = value
+    with pytest.raises(CapabilityError, match="take fp32"):
+        Spread(2).add(pixels)
 
 
 def test_large_maps_are_thinned() -> None:
