@@ -63,6 +63,8 @@ def compress(asked: Asked) -> None:
     report = replace(report, file_bytes=size)
     against = "the source" if asked.source is not None else f"what {asked.file.name} decodes to"
     note(f"{summary_line(asked.target, report)} against {against}; it was {human_bytes(video.file_bytes)}")
+    if size > video.file_bytes:
+        note(f"that is more than before; fewer --bits make it smaller, or --target-bytes {video.file_bytes // 2}")
     if asked.as_json:
         before = {"reference": "source" if asked.source else "input", "file_bytes_before": video.file_bytes}
         measured = {"bpp": report.bpp, "psnr_db": psnr_of(report).mean}

@@ -128,6 +128,8 @@ def test_a_file_that_keeps_to_its_limit_stays_as_it_is(nervplay, fitted_nerv: Pa
         ran = nervplay("compress", fitted_nerv, target, *limit, "--overwrite")
         assert ran.code == 0, ran.err
         assert target.read_bytes() == before
+    ran = nervplay("compress", fitted_nerv, target, "--bits", "16", "--embed-bits", "16", "--overwrite")
+    assert "more than before; fewer --bits" in ran.err
 
 
 def test_mixed_precision_beats_equal_bits(nervplay, fitted_nerv: Path, tmp_path: Path) -> None:
