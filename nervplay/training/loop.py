@@ -212,7 +212,8 @@ def _store_embeddings(model: VideoModel, frames: ClipFrames, task: Task) -> None
     for i in seen:
         index = torch.tensor([i], device=frames.index_device)
         model.store_embeddings(index.to(frames.device), frames.batch(model.source_index(index)))
-    tables = [model.get_buffer(name) for name in model.embedding_names if model.encoder is not None]
+    state = model.stored_state()  # no copies, and under these names where a network is wrapped, too
+    tables = [state[name] for name in model.embedding_names if model.has_encoder]
     for i in sorted(set(range(count)) - set(seen)):
         for table in tables:
             table[i] = table[i - 1 : i + 2 : 2].mean(0)
