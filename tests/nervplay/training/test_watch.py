@@ -60,7 +60,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 def watch(run: Any, **changes: Any) -> Watch:
-    options: dict[str, Any] = {"resume": Path("r"), "save_every": 1.0, "progress": None, "stop": None}
+    options: dict[str, Any] = {"resume": Path("r"), "resumed": False, "save_every": 1.0, "progress": None, "stop": None}
     return Watch(run, {"a": 1}, **(options | changes))
 
 
