@@ -151,4 +151,4 @@ class Watch:
             return Interrupted(f"{where}, where it had diverged; an older state, if there is one, stays as it was")
         if not saved:
             return Interrupted(f"{where}; nothing was saved, for no resume file was asked for")
-        return Interrupted(f"{where}; saved in {self._resume}; go on with --resume")
+        return Interrupted(f"{where}; saved in {self._resume}")
