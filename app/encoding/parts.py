@@ -115,7 +115,7 @@ def is_done(folder: Path, part: Part) -> bool:
         if found[name] != wanted or head.architecture != part.architecture:
             raise CheckpointError(
                 f"{path} belongs to another run: its {name} is another one; run with the settings it was started with, "
-                "or use --overwrite to start again"
+                "or use --overwrite without --resume to start again"
             )
     return True
 

@@ -152,10 +152,8 @@ def run_ray(
             while running:
                 _gather(folder, running, board, ray, tell)
                 if stop is not None and stop():
-                    raise Interrupted(
-                        f"stopped with {len(parts) - len(running)} of {len(parts)} segments done; all is saved in "
-                        f"{folder}; go on with --resume"
-                    )
+                    done = f"{len(parts) - len(running)} of {len(parts)} segments done"
+                    raise Interrupted(f"stopped with {done}; all is saved in {folder}")
         finally:
             for reference in running:
                 ray.cancel(reference, force=True)

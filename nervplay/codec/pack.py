@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+import torch
+
 from nervplay.bitstream.head import FLOAT_BITS
 from nervplay.bitstream.layout import Audio, NervFile, Segment, StoredTensor
 from nervplay.bitstream.precision import Precision
@@ -22,12 +24,17 @@ def quantise_model(model: VideoModel, precision: Precision) -> dict[str, StoredT
     Args:
         model: a network whose embeddings are stored; stays as it is.
         precision: bits of weights and of embeddings; what few bits hold exactly (`VideoModel.stored_bits`) takes those.
+
+    Raises:
+        UsageError: values that are not finite.
     """
     stored: dict[str, StoredTensor] = {}
     exact = model.stored_bits
     for name, tensor in model.stored_state().items():
         bits = precision.embed_bits if name in model.embedding_names else precision.bits
         values = tensor.detach().float().cpu()
+        if not torch.isfinite(values).all():
+            raise UsageError(f"the tensor '{name}' has values that are not finite; fit the network again")
         if name in exact:
             stored[name] = quantise(values, exact[name], scheme="per-row")
         else:
@@ -59,7 +66,7 @@ def pack(
         tensors: what exists already (the integers of an official quantised checkpoint), by stored name; taken as it is.
 
     Raises:
-        UsageError: a clip that the network does not decode to.
+        UsageError: a clip that the network does not decode to, or values that are not finite.
     """
     config = model.config
     if (video.width, video.height, video.frame_count) != (config.width, config.height, config.frame_count):

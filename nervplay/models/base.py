@@ -430,9 +430,10 @@ def require_size(preset: str, size: tuple[int, int], asked: tuple[int, int]) -> 
     if size != asked:
         width, height = size
         architecture = max((name for name in _REGISTRY if preset.startswith(f"{name}-")), key=len)
+        way = "crop" if width <= asked[0] and height <= asked[1] else "scale"
         raise GeometryError(
             f"preset {preset} is made for {width}x{height} frames, the clip has {asked[0]}x{asked[1]}; "
-            f"crop it with --crop {width}x{height}, or name a size with --arch {architecture} --size 1.5M"
+            f"{way} it with --{way} {width}x{height}, or name a size with --arch {architecture} --size 1.5M"
         )
 
 

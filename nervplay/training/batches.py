@@ -6,12 +6,12 @@ import torch
 from torch import Tensor
 
 from nervplay.errors import GeometryError, UsageError
-from nervplay.models.base import TrainingPair, VideoModel
+from nervplay.models.base import ModelConfig, TrainingPair, VideoModel
 from nervplay.training.frames import ClipFrames
 from nervplay.training.recipes import Recipe
 from nervplay.video.tasks import REGRESSION, Task, parse_task
 
-__all__ = ["Batches", "FrameBatches", "PatchBatches", "PatchNetwork", "make_batches"]
+__all__ = ["Batches", "FrameBatches", "PatchBatches", "PatchNetwork", "check_batches", "make_batches"]
 
 
 class Batches(Protocol):
@@ -139,6 +139,26 @@ class PatchBatches:
         assert isinstance(model, PatchNetwork)
         (width, height), (index, top, left, target) = self._size, inputs
         return [TrainingPair(model.cut(index, top, left, height, width), target)]
+
+
+def check_batches(recipe: Recipe, config: ModelConfig) -> None:
+    """Check that a clip is long enough for a step; before it is read, where there is much other work to do first.
+
+    Args:
+        recipe: how to fit.
+        config: the network that stands for the clip.
+
+    Raises:
+        UsageError: an update that takes more frames, or patches, than the clip has.
+    """
+    count, noun = len(parse_task(recipe.task).seen(config.frame_count)), FrameBatches.noun
+    if recipe.patch_size is not None:
+        width, height = recipe.patch_size
+        count, noun = config.frame_count * -(-config.width // width) * -(-config.height // height), PatchBatches.noun
+    if recipe.update_size > count:
+        batches = f" times {recipe.accumulate} batches per update" if recipe.accumulate > 1 else ""
+        what = f"the {count} {noun} of the clip"
+        raise UsageError(f"batch size {recipe.batch_size}{batches} is more than {what}; lower it with --batch")
 
 
 def make_batches(model: VideoModel, frames: ClipFrames, recipe: Recipe) -> Batches:

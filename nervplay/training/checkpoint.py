@@ -144,7 +144,7 @@ def read_resume_file(path: Path, identity: Mapping[str, Any]) -> ResumeState:
         CheckpointError: not a resume file, a damaged one, one of another version, or one of another run: the message
             names the first field that differs.
     """
-    start_again = "use --overwrite to start again"
+    start_again = "use --overwrite without --resume to start again"
     try:
         with safe_open(path, framework="pt") as file:
             facts = dict(file.metadata() or {})
@@ -170,5 +170,5 @@ def _check_identity(path: Path, found: Any, wanted: Any) -> None:
         if was.get(name) != now.get(name):
             raise CheckpointError(
                 f"{path} belongs to another run: its {name} is {was.get(name)}, not {now.get(name)}; "
-                "run with the settings it was started with, or use --overwrite to start again"
+                "run with the settings it was started with, or use --overwrite without --resume to start again"
             )

@@ -80,7 +80,9 @@ class Course:
         numbers, best = tensors.get(f"{PREFIX}numbers"), tensors.get(f"{PREFIX}best")
         shape = (len(_Numbers._fields),)
         if numbers is None or best is None or numbers.shape != shape or best.shape != self.guard.best.shape:
-            raise CheckpointError(f"{path} lacks the course of its fit, which is damage; --overwrite starts again")
+            raise CheckpointError(
+                f"{path} lacks the course of its fit, which is damage; use --overwrite without --resume to start again"
+            )
         found = _Numbers(*numbers.tolist())
         states = {}
         for slot, epoch in (("good", found.good), ("candidate", found.candidate)):

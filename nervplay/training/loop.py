@@ -123,7 +123,8 @@ def fit(
         CapabilityError: no such device, too little memory on it, or no compiler for speed "compiled".
         CheckpointError: a resume file that is damaged or belongs to another run.
         OutputError: `stop` returned true and the resume file cannot be written; the older one stays. A save that fails
-            otherwise is tried again, see `FitResult.unsaved`. Or no room on the disk for frames over `frame_memory`.
+            otherwise is tried again, see `FitResult.unsaved`. Or no room on the disk for frames over `frame_memory`; or
+            another run has begun meanwhile to save its state in `resume`.
         Interrupted: `stop` returned true; the state is in the resume file.
     """
     _check_geometry(model.config, source.spec)
@@ -134,9 +135,12 @@ def fit(
     with _memory_told(target), deterministic(target), get_speed(recipe.speed, target).settings():
         run = Run(model.to(target).train(), frames, recipe, hooks, TimeLimit(time_limit))
         identity = identity_of(model, recipe, source.spec, frames)
-        if resume is not None and resume.exists():
+        resumed = resume is not None and resume.exists()
+        if resume is not None and resumed:
             run.load(resume, identity)
-        watch = Watch(run, identity, resume=resume, save_every=save_every, progress=progress, stop=stop)
+        watch = Watch(
+            run, identity, resume=resume, resumed=resumed, save_every=save_every, progress=progress, stop=stop
+        )
         ended = _train(run, watch)
         watch.report()
         watch.save()
@@ -212,7 +216,8 @@ def _store_embeddings(model: VideoModel, frames: ClipFrames, task: Task) -> None
     for i in seen:
         index = torch.tensor([i], device=frames.index_device)
         model.store_embeddings(index.to(frames.device), frames.batch(model.source_index(index)))
-    tables = [model.get_buffer(name) for name in model.embedding_names if model.encoder is not None]
+    state = model.stored_state()  # no copies, and under these names where a network is wrapped, too
+    tables = [state[name] for name in model.embedding_names if model.has_encoder]
     for i in sorted(set(range(count)) - set(seen)):
         for table in tables:
             table[i] = table[i - 1 : i + 2 : 2].mean(0)

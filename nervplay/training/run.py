@@ -14,7 +14,7 @@ from torch.optim import Optimizer
 from nervplay.errors import UsageError
 from nervplay.models.base import TrainingPair, VideoModel
 from nervplay.training.averaging import WeightMean
-from nervplay.training.batches import make_batches
+from nervplay.training.batches import check_batches, make_batches
 from nervplay.training.checkpoint import ResumeState, read_resume_file, write_resume_file
 from nervplay.training.course import PREFIX, Course
 from nervplay.training.ending import TimeLimit
@@ -93,13 +93,10 @@ class Run:
         self._mean = WeightMean(model, recipe.ema)
         self.shaping = WeightShaping(model, hooks or PhaseHooks())
         self._batches = make_batches(model, frames, recipe)
+        check_batches(recipe, model.config)
         visible = parse_task(recipe.task).visible(model.config.width, model.config.height)
         self._mask = None if visible is None else torch.from_numpy(visible).float()[None].to(frames.device)
         self.steps = self._batches.count // recipe.update_size
-        if self.steps == 0:
-            what = f"the {self._batches.count} {self._batches.noun} of the clip"
-            batches = f" times {recipe.accumulate} batches per update" if recipe.accumulate > 1 else ""
-            raise UsageError(f"batch size {recipe.batch_size}{batches} is more than {what}; lower it")
         self.frames_per_step = recipe.update_size * self._batches.share
         self.epoch = self.step = 0
         self._returned = False

@@ -82,11 +82,13 @@ def check(
                 expected[f"optimiser.{moment}.{name}"] = _empty(moment, parameter, optimiser)
     for name in expected.keys() ^ (tensors.keys() - _GENERATORS):
         raise CheckpointError(
-            f"{path} has or lacks the tensor '{name}', which is damage; use --overwrite to start again"
+            f"{path} has or lacks the tensor '{name}', which is damage; use --overwrite without --resume to start again"
         )
     for name, value in expected.items():
         if value.shape != tensors[name].shape or value.dtype != tensors[name].dtype:
-            raise CheckpointError(f"{path} holds '{name}' in another shape or type; use --overwrite to start again")
+            raise CheckpointError(
+                f"{path} holds '{name}' in another shape or type; use --overwrite without --resume to start again"
+            )
 
 
 def load(model: nn.Module, optimiser: Optimizer, tensors: Mapping[str, Tensor]) -> None:

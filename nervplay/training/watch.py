@@ -27,7 +27,9 @@ class Watch:
     Args:
         run: the fit.
         identity: of the resume file; see `nervplay.training.checkpoint.identity_of`.
-        resume: the resume file, or None to save nothing.
+        resume: the resume file, or None to save nothing. What lies there before the first save is only replaced where
+            this run goes on with it.
+        resumed: whether it does.
         save_every: seconds between two saves; more where a save takes long; 0 saves at every look.
         progress: called with every report.
         stop: asked after every step whether to stop.
@@ -42,11 +44,13 @@ class Watch:
         identity: Mapping[str, Any],
         *,
         resume: Path | None,
+        resumed: bool,
         save_every: float,
         progress: Callable[[Progress], None] | None,
         stop: Callable[[], bool] | None,
     ) -> None:
         self._run, self._identity, self._resume, self._save_every = run, identity, resume, save_every
+        self._owned = resumed
         self._progress, self._stop = progress, stop
         self._started = time.monotonic()
         self._done = 0
@@ -62,7 +66,7 @@ class Watch:
 
         Raises:
             Interrupted: `stop` said so; the state is saved.
-            OutputError: `stop` said so, and the state cannot be saved.
+            OutputError: `stop` said so, and the state cannot be saved; or another run saves there, see `save`.
         """
         self._done += 1
         now = time.monotonic()
@@ -110,9 +114,17 @@ class Watch:
         )
 
     def save(self) -> None:
-        """Write the resume file, if one was asked for; `unsaved` tells when that failed."""
+        """Write the resume file, if one was asked for; `unsaved` tells when that failed.
+
+        Raises:
+            OutputError: another run has begun to save there, whose work would be lost.
+        """
         if self._resume is None:
             return
+        if not self._owned and self._resume.exists():
+            raise OutputError(
+                f"another run saves its state in {self._resume}; wait until it has ended, or choose another target"
+            )
         began = time.monotonic()
         try:
             self._run.save(self._resume, self._identity)
@@ -121,7 +133,7 @@ class Watch:
                 _LOG.warning("%s; the fit goes on and tries again", error)
             self.unsaved = error
         else:
-            self.unsaved = None
+            self.unsaved, self._owned = None, True
         ended = time.monotonic()
         pause = max(self._save_every, (ended - began) / SAVE_SHARE) if self._save_every else 0.0
         self._next_save = ended + pause
@@ -139,4 +151,4 @@ class Watch:
             return Interrupted(f"{where}, where it had diverged; an older state, if there is one, stays as it was")
         if not saved:
             return Interrupted(f"{where}; nothing was saved, for no resume file was asked for")
-        return Interrupted(f"{where}; saved in {self._resume}; go on with --resume")
+        return Interrupted(f"{where}; saved in {self._resume}")

@@ -2,6 +2,7 @@
 
 import logging
 import shutil
+from contextlib import suppress
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -23,10 +24,11 @@ from nervplay.codec import Precision, open_nerv, pack
 from nervplay.codec.rate import RateTuned
 from nervplay.decode import resolve_device
 from nervplay.decode.loss import told
-from nervplay.errors import OutputError, OutputExistsError
+from nervplay.errors import Interrupted, OutputError, OutputExistsError
 from nervplay.metrics import Report
 from nervplay.models import VideoModel
 from nervplay.training import FitResult, Progress, build_for_training, fit, resume_path, stop_on_signals
+from nervplay.training.batches import check_batches
 from nervplay.video import FrameSource, VideoSpec
 
 __all__ = ["encode"]
@@ -37,6 +39,22 @@ _LOG = logging.getLogger(__name__)
 def encode(asked: Asked) -> None:
     """Fit, write, measure, and say what came of it."""
     left = _check_state(asked, in_folder=asked.cutting.long or asked.goal is not None)
+    try:
+        _encode(asked, left)
+    except Interrupted as stop:
+        raise Interrupted(f"{stop}; go on with --resume") from None
+    finally:
+        with suppress(OSError):  # a folder of parts in which nothing was begun; any other stays
+            left.rmdir()
+
+
+def _encode(asked: Asked, left: Path) -> None:
+    """Do what is asked for.
+
+    Args:
+        asked: the options.
+        left: the resume file, or the folder of the parts.
+    """
     resolve_device(asked.device)
 
     def choose(spec: VideoSpec, share: float = 1.0) -> Network:
@@ -93,6 +111,7 @@ def _encode_whole(
     Raises:
         Interrupted: stopped; the state is saved.
     """
+    check_batches(network.recipe, network.config)  # before the clip is read
     precision = job.precision
     model = build_for_training(network.architecture, network.config, network.recipe)
     paying = RateTuned(model, rate_lambda, bits=min(precision.bits, MAX_BITS)) if rate_lambda is not None else None
@@ -137,6 +156,10 @@ def _check_state(asked: Asked, *, in_folder: bool) -> Path:
     if in_folder:
         return check_parts(target, resume=resume, overwrite=overwrite)
     state = resume_path(target)
+    if state.is_dir():
+        raise OutputError(
+            f"'{state}' is a folder, and the fit keeps its state there; move it, or choose another target"
+        )
     clear_leftovers(state)
     if state.exists() and not resume and not overwrite:
         raise OutputExistsError(

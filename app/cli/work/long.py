@@ -18,6 +18,7 @@ from nervplay.bitstream import Audio, NervFile
 from nervplay.codec import Precision
 from nervplay.errors import OutputError, OutputExistsError
 from nervplay.training import stop_on_signals
+from nervplay.training.batches import check_batches
 from nervplay.video import FrameSource, FrameTransform, VideoSpec
 from nervplay.video.spans import Span, even_spans, scene_spans
 
@@ -87,14 +88,15 @@ def check_parts(target: Path, *, resume: bool, overwrite: bool) -> Path:
         OutputError: the folder cannot be made.
     """
     folder = parts_folder(target)
-    if folder.exists() and not resume:
+    begun = folder.is_dir() and any(folder.iterdir())
+    if begun and not resume:
         if not overwrite:
             raise OutputExistsError(
                 f"segments of a stopped run of '{target}' lie in '{folder}'; add --resume to go on, or --overwrite to "
                 "start again"
             )
         shutil.rmtree(folder)
-    if resume and not folder.exists():
+    if resume and not begun:
         note(f"no stopped run of {target} is there; starting from the beginning")
     try:
         folder.mkdir(exist_ok=True)
@@ -171,6 +173,7 @@ def _parts(job: LongJob, spec: VideoSpec, spans: Sequence[Span]) -> tuple[list[N
         first, end = span.known
         share = (end - first) / known
         network = job.choose(replace(spec, frame_count=end - first), (end - first) / spec.frame_count)
+        check_batches(network.recipe, network.config)
         networks.append(network)
         parts.append(
             Part(

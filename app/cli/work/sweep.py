@@ -21,7 +21,7 @@ from ffmpeg_bridge import open_source
 from nervplay.bitstream import atomic_write, replacing
 from nervplay.codec import Precision, open_nerv
 from nervplay.decode import open_decoder, resolve_device
-from nervplay.errors import OutputError
+from nervplay.errors import Interrupted, OutputError
 from nervplay.metrics import evaluate
 from nervplay.training import Recipe
 from nervplay.video import FrameSource, VideoSpec
@@ -76,7 +76,10 @@ def sweep(asked: Asked) -> None:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise OutputError(f"folder '{folder}' cannot be made: {error.strerror}; choose another target") from None
-        run_parts(folder, parts, job.cutting, len(clip) * len(parts))
+        try:
+            run_parts(folder, parts, job.cutting, len(clip) * len(parts))
+        except Interrupted as stop:
+            raise Interrupted(f"{stop}; the same command goes on") from None
         targets = [asked.output / f"{asked.arch}-{name}.nerv" for name in names]
         rungs = [_finish(part, folder, target, clip) for part, target in zip(parts, targets, strict=True)]
     _write_table(asked.output / TABLE, rungs)

@@ -158,6 +158,15 @@ def test_a_stopped_fit_asks_which_of_both(nervplay, small_clip: Path, tmp_path: 
     assert [path.name for path in tmp_path.iterdir()] == ["a.nerv"]
 
 
+def test_a_folder_in_place_of_the_state_is_left_alone(nervplay, small_clip: Path, tmp_path: Path) -> None:
+    state = resume_path(tmp_path / "a.nerv")
+    state.mkdir()
+    ran = nervplay("encode", small_clip, tmp_path / "a.nerv", *TINY, "--epochs", "1", "--overwrite")
+    assert ran.code == 4
+    assert "is a folder, and the fit keeps its state there" in ran.error
+    assert state.is_dir()
+
+
 def test_resume_without_a_stopped_fit_starts(nervplay, small_clip: Path, small_nerv: Path, tmp_path: Path) -> None:
     target = tmp_path / "a.nerv"
     ran = nervplay("encode", small_clip, target, *TINY, "--epochs", "2", "--resume")

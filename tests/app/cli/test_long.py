@@ -26,6 +26,7 @@ def spans(path: Path) -> list[tuple[int, int, int, int]]:
 def test_equal_parts(nervplay, small_clip: Path, tmp_path: Path) -> None:
     target = tmp_path / "a.nerv"
     cut = ("--segments", "3", "--overlap", "1")
+    parts_folder(target).mkdir()  # of a run that was killed before it began
     ran = nervplay("encode", small_clip, target, *TINY, "--epochs", "2", *cut, "--calibrate", "--json")
     assert ran.code == 0, ran.err
     assert set(read_nerv(target).extras) == {"x.int8.0000", "x.int8.0001", "x.int8.0002"}
@@ -58,6 +59,10 @@ def test_scene_cuts(nervplay, tmp_path: Path) -> None:
     how = ("--segments", "auto", "--segment-seconds", "0.8", "--overlap", "2")
     assert nervplay("encode", source, target, *TINY, "--epochs", "1", *how).code == 0
     assert spans(target) == [(0, 6, 0, 2), (6, 6, 2, 0), (12, 5, 0, 2), (17, 5, 2, 0)]
+    ran = nervplay("encode", source, tmp_path / "b.nerv", *TINY, "--epochs", "1", *how, "--batch", "8")
+    assert ran.code == 2
+    assert "batch size 8 is more than the 7 frames of the clip" in ran.error
+    assert not parts_folder(tmp_path / "b.nerv").exists(), "told before the first segment is fitted, of 8 frames"
 
 
 @pytest.mark.parametrize(
@@ -73,6 +78,7 @@ def test_refused(nervplay, *, small_clip: Path, tmp_path: Path, arguments, code:
     ran = nervplay("encode", small_clip, tmp_path / "a.nerv", *TINY, "--epochs", "1", *arguments)
     assert (ran.code, ran.out) == (code, "")
     assert words in ran.error
+    assert list(tmp_path.iterdir()) == [], "nothing gets in the way of the next command"
 
 
 def wait_for(path: Path, process: subprocess.Popen[bytes]) -> None:

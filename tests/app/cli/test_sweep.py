@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from nervplay.bitstream import peek_nerv
+from nervplay.errors import Interrupted
 
 LADDER = ("--arch", "hnerv", "--sizes", "36k,60k", "--epochs", "2", "--device", "cpu")
 
@@ -43,6 +44,18 @@ def test_a_ladder_is_written_and_kept(nervplay, small_clip: Path, tmp_path: Path
     again = nervplay("sweep", small_clip, "-o", folder, *LADDER, *quick, "--overwrite")
     assert again.code == 0, again.err
     assert peek_nerv(folder / "hnerv-36k.nerv").recipe["training"]["seed"] == 9
+
+
+def test_a_stopped_one_says_how_to_go_on(
+    nervplay, small_clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(*_: object) -> None:
+        raise Interrupted("stopped; saved in x")
+
+    monkeypatch.setattr("app.cli.work.sweep.run_parts", stopped)
+    ran = nervplay("sweep", small_clip, "-o", tmp_path / "a", *LADDER)
+    assert ran.code == 130
+    assert "saved in x; the same command goes on" in ran.err, "it has no --resume"
 
 
 @pytest.mark.parametrize("sizes", ["", ",", "60k,60k"])

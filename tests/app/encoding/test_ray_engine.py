@@ -75,7 +75,7 @@ def test_a_killed_worker_costs_nothing(longer: list[Part], expected: list[bytes]
 def test_stopped_and_resumed(longer: list[Part], expected: list[bytes], tmp_path: Path) -> None:
     folder = tmp_path / "ray"
     folder.mkdir()
-    with pytest.raises(Interrupted, match="go on with --resume"):
+    with pytest.raises(Interrupted, match="all is saved in"):
         run_ray(folder, longer, stop=lambda: True)
     done: list[int] = []
     run_ray(folder, longer, report=lambda now: done.append(now.number) if now.share == 1 else None)

@@ -49,6 +49,14 @@ def test_a_file_decodes_to_its_integers(preset: str, tmp_path: Path) -> None:
         assert (video.model(index) - reference).abs().mean() < 0.2 * reference.std()
 
 
+@pytest.mark.parametrize("bits", [8, 32])
+def test_values_that_are_not_finite_are_refused(bits: int) -> None:
+    model = small("nerv-tiny")
+    model.get_parameter("head.bias").data[0] = torch.nan
+    with pytest.raises(UsageError, match=r"'head\.bias' has values that are not finite"):
+        pack(model, SPEC, precision=Precision(bits=bits))
+
+
 @pytest.mark.parametrize("preset", TINY)
 def test_float32_is_lossless(preset: str) -> None:
     model = small(preset)

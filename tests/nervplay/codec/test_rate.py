@@ -56,6 +56,17 @@ def test_a_dear_rate_makes_a_small_file(preset: str) -> None:
     assert sizes[1] < 0.8 * sizes[0]
 
 
+def test_unseen_frames_get_the_embeddings_of_their_neighbours() -> None:
+    entry, choice = resolve_preset("hnerv-tiny")
+    recipe = Recipe(epochs=1, task="interpolation")
+    model = RateTuned(build_for_training(entry.name, choice.configure(64, 32, 6), recipe), 1e-3)
+    fit(model, clip(), recipe, device="cpu")
+    table = model.inner.get_buffer("embedding")
+    assert float(table[2].abs().sum()) > 0
+    torch.testing.assert_close(table[1], (table[0] + table[2]) / 2)
+    torch.testing.assert_close(table[5], table[4])
+
+
 def test_what_was_fitted_is_what_is_stored() -> None:
     model = fitted("hnerv-tiny", 1e-3, epochs=4)
     stored = model.quantised()

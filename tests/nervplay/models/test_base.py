@@ -133,6 +133,8 @@ def test_a_papers_preset_keeps_to_its_size() -> None:
     ):
         require_size("hnerv-x", (8, 6), (9, 6))
     require_size("hnerv-x", (8, 6), (8, 6))
+    with pytest.raises(GeometryError, match="scale it with --scale 8x6"):
+        require_size("hnerv-x", (8, 6), (9, 5))
 
 
 def test_indices_are_checked_by_name() -> None:

@@ -19,6 +19,12 @@ def test_a_signal_sets_the_flag_and_a_second_one_stops_at_once(number: signal.Si
             signal.raise_signal(signal.SIGINT)
 
 
+def test_before_the_first_question_a_signal_stops_at_once() -> None:
+    """While the frames of a long clip are read, nobody asks for minutes."""
+    with stop_on_signals(), pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGTERM)
+
+
 def test_handlers_come_back() -> None:
     before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
     with contextlib.suppress(RuntimeError), stop_on_signals():

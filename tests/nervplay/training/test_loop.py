@@ -91,7 +91,7 @@ def test_a_stopped_run_resumes_bit_for_bit(
     path = tmp_path / "clip.nerv.resume"
     for steps in stops:
         model, recipe = fresh(preset, epochs=4, batch_size=2)
-        with pytest.raises(Interrupted, match="--resume"):
+        with pytest.raises(Interrupted, match="saved in"):
             fit(model, moving_clip, recipe, device="cpu", resume=path, stop=stop_after(steps))
     model, recipe = fresh(preset, epochs=4, batch_size=2)
     reports: list[Progress] = []

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from nervplay.errors import CheckpointError, Interrupted, OutputError, UsageError
 from nervplay.models.base import ModelConfig, TrainingPair
-from nervplay.training import FitResult, Recipe, fit
+from nervplay.training import FitResult, Progress, Recipe, fit
 from nervplay.training.checkpoint import read_resume_file, write_resume_file
 from nervplay.video.source import ArraySource
 
@@ -159,6 +159,19 @@ def test_a_disk_that_is_full_costs_nothing_but_the_saves(
     assert result.unsaved is not None
     assert torch.equal(result.model.picture, expected.model.picture)
     assert expected.unsaved is None
+
+
+def test_what_another_run_saves_meanwhile_is_not_replaced(
+    fragile: Any, moving_clip: ArraySource, tmp_path: Path
+) -> None:
+    path = tmp_path / "r"
+
+    def other(_: Progress) -> None:
+        path.write_bytes(b"of another run")
+
+    with pytest.raises(OutputError, match="another run saves its state in"):
+        fit(fragile(), moving_clip, RECIPE, device="cpu", resume=path, save_every=0.0, progress=other)
+    assert path.read_bytes() == b"of another run"
 
 
 @pytest.mark.parametrize("name", ["course.numbers", "course.best", "course.candidate.model.picture"])

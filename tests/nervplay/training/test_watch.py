@@ -60,7 +60,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 def watch(run: Any, **changes: Any) -> Watch:
-    options: dict[str, Any] = {"resume": Path("r"), "save_every": 1.0, "progress": None, "stop": None}
+    options: dict[str, Any] = {"resume": Path("r"), "resumed": False, "save_every": 1.0, "progress": None, "stop": None}
     return Watch(run, {"a": 1}, **(options | changes))
 
 
@@ -103,13 +103,13 @@ def test_the_last_report_leaves_no_seconds(clock: Clock) -> None:
     assert math.isfinite(reports[0].frames_per_second)
 
 
-def test_a_stop_saves_at_once_and_says_how_to_go_on(clock: Clock) -> None:
+def test_a_stop_saves_at_once_and_says_where(clock: Clock) -> None:
     run, answers = FakeRun(), iter([False, False, True])
     guard = watch(run, stop=lambda: next(answers))
     for run.step in (1, 2):
         guard.between_steps()
     run.step = 3
-    with pytest.raises(Interrupted, match="epoch 1 of 3, step 3 of 50; saved in r; go on with --resume"):
+    with pytest.raises(Interrupted, match=r"epoch 1 of 3, step 3 of 50; saved in r$"):
         guard.between_steps()
     assert run.saved_at == [3]
 
