@@ -12,7 +12,7 @@ demo: ## fit nothing, show everything: the bundled model as MP4, contact sheet a
 # Some hundred processes that tests start would compile the packages again and again where the shell forbids bytecode.
 test: export PYTHONDONTWRITEBYTECODE =
 test: setup ## linters, type checks, import floors, all tests but the slow ones, a minute of fuzzing
-	@$(MAKE) --no-print-directory -j2 lint kernels fuzz
+	@$(MAKE) --no-print-directory -j3 lint kernels fuzz
 	@OMP_NUM_THREADS=1 $(VENV)/python -m pytest -m "not slow and not cuda" -n auto --dist loadfile
 
 fuzz: setup ## a minute of the .nerv reader under atheris (FUZZ_SECONDS=600 for longer); x86-64 Linux, which has its wheel

@@ -16,6 +16,7 @@ from app.cli.options import (
     SOURCE,
     SPAN,
     TARGET,
+    Number,
     calibrate_option,
     check_suffix,
     check_target,
@@ -110,7 +111,7 @@ class Asked(NamedTuple):
 @click.option("--embed-bits", type=int, default=6, show_default=True, metavar="N", help="Bits of an embedding.")
 @click.option(
     "--rate-lambda",
-    type=float,
+    type=Number(),
     metavar="L",
     help="Let weights pay for their bits while they are fitted: L times bits per pixel in the loss, e.g. 1e-3.",
 )
@@ -119,9 +120,7 @@ class Asked(NamedTuple):
 )
 @click.option("--resume", is_flag=True, help="Go on with the stopped fit of this target.")
 @calibrate_option
-@click.option(
-    "--save-every", type=click.FloatRange(min=0), default=5.0, show_default=True, metavar="S", help="Seconds."
-)
+@click.option("--save-every", type=Number(min=0), default=5.0, show_default=True, metavar="S", help="Seconds.")
 @json_option
 @device_option
 @overwrite_option

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from app.cli.command import command as nervplay_command
-from app.cli.options import NERV, SIZE
+from app.cli.options import NERV, SIZE, Number
 from nervplay.errors import UsageError
 
 __all__ = ["command"]
@@ -25,7 +25,7 @@ __all__ = ["command"]
 @click.argument("file", type=NERV, required=False)
 @click.option("--folder", type=click.Path(path_type=Path), help="install: where to; default: the user's own folder.")
 @click.option("--compare", type=click.Choice(["wipe", "difference", "neural"]), help="graph: a filter, not a source.")
-@click.option("--split", type=click.FloatRange(0, 1), default=0.5, show_default=True, help="graph: where the wipe is.")
+@click.option("--split", type=Number(0, 1), default=0.5, show_default=True, help="graph: where the wipe is.")
 @click.option("--size", type=SIZE, help="graph: scale to this size; default: that of FILE.")
 @click.option("--start", default="0", metavar="SECONDS", help="graph: begin here; such sources cannot be sought in.")
 def command(

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
+from app.cli.options import Number
 from nervplay.errors import UsageError
 from nervplay.video import VideoSpec
 
@@ -58,13 +59,13 @@ def goal_options(function: Function) -> Function:
         ),
         click.option(
             "--target-bpp",
-            type=click.FloatRange(min=0, min_open=True),
+            type=Number(min=0, min_open=True),
             metavar="R",
             help="Likewise, in bits per pixel.",
         ),
         click.option(
             "--target-psnr",
-            type=click.FloatRange(min=1, max=80),
+            type=Number(min=1, max=80),
             metavar="DB",
             help="With --arch: a network that reaches this PSNR; its width is searched for.",
         ),

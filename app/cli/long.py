@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
+from app.cli.options import Number
 from nervplay.errors import UsageError
 
 __all__ = ["Cutting", "segment_options"]
@@ -72,7 +73,7 @@ def segment_options(function: Function) -> Function:
         ),
         click.option(
             "--segment-seconds",
-            type=click.FloatRange(min=0.1),
+            type=Number(min=0.1),
             default=10.0,
             show_default=True,
             metavar="S",

@@ -1,5 +1,6 @@
 """Types and options that several commands share, and the checks of targets that come before any long work."""
 
+import math
 import re
 import sys
 import tempfile
@@ -36,6 +37,7 @@ __all__ = [
     "SPAN",
     "TARGET",
     "Name",
+    "Number",
     "audio_option",
     "backend_option",
     "calibrate_option",
@@ -145,6 +147,17 @@ class FramesText(click.ParamType[str]):
             with suppress(FrameIndexError):
                 self._parse(text, sys.maxsize)
         return text
+
+
+class Number(click.FloatRange):
+    """A number in a range, or any: not nan, which comparisons let pass, and none without end."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return the number; click refuses what is none, or lies outside."""
+        number: float = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value} is not a finite number.", param, ctx)
+        return number
 
 
 class Name(click.ParamType[str]):

@@ -10,7 +10,7 @@ import click
 
 from app.cli.command import command as nervplay_command
 from app.cli.offers import offer, offer_files
-from app.cli.options import SIZE, TARGET, Name, check_suffix, check_target
+from app.cli.options import SIZE, TARGET, Name, Number, check_suffix, check_target
 from app.core.play_request import PlayRequest
 from app.core.session import SUFFIX
 from app.core.settings import CANVASES
@@ -62,7 +62,7 @@ _DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
 @click.option("--size", type=SIZE, metavar="WxH", help="Size of the window.")
 @click.option("--play", "playing", is_flag=True, help="Play at once.")
 @click.option("--screenshot", type=TARGET, metavar="OUT.png", help="Write the window as it looks when all is measured.")
-@click.option("--quit-after", type=click.FloatRange(min=0), metavar="SECONDS", help="Close the window by itself.")
+@click.option("--quit-after", type=Number(min=0), metavar="SECONDS", help="Close the window by itself.")
 def command(
     *,
     sources: tuple[str, ...],

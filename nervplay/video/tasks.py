@@ -63,6 +63,9 @@ class Task:
 
         Returns:
             bool (H, W), False in holes; None where there are no holes.
+
+        Raises:
+            UsageError: the holes leave nothing of a frame.
         """
         if self.hole is None:
             return None
@@ -76,6 +79,8 @@ class Task:
         for row, column in ((2, 2), (1, 1), (1, 3), (3, 1), (3, 3)):
             y, x = height * row // 4, width * column // 4
             mask[max(0, y - half) : y + half, max(0, x - half) : x + half] = False
+        if not mask.any():
+            raise UsageError(f"holes of {self.side} pixels leave nothing of {width}x{height} frames; take smaller ones")
         return mask
 
     def given(self, frame: Frame, index: int) -> Frame:

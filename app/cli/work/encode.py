@@ -24,7 +24,7 @@ from nervplay.codec import Precision, open_nerv, pack
 from nervplay.codec.rate import RateTuned
 from nervplay.decode import resolve_device
 from nervplay.decode.loss import told
-from nervplay.errors import Interrupted, OutputError, OutputExistsError
+from nervplay.errors import Interrupted, OutputError, OutputExistsError, UsageError
 from nervplay.metrics import Report
 from nervplay.models import VideoModel
 from nervplay.training import FitResult, Progress, build_for_training, fit, resume_path, stop_on_signals
@@ -110,11 +110,14 @@ def _encode_whole(
 
     Raises:
         Interrupted: stopped; the state is saved.
+        UsageError: weights that pay for bits are to have none but those of floats.
     """
     check_batches(network.recipe, network.config)  # before the clip is read
     precision = job.precision
+    if rate_lambda is not None and precision.bits > MAX_BITS:
+        raise UsageError(f"--rate-lambda stores integers, --bits {precision.bits} floats; leave one of them out")
     model = build_for_training(network.architecture, network.config, network.recipe)
-    paying = RateTuned(model, rate_lambda, bits=min(precision.bits, MAX_BITS)) if rate_lambda is not None else None
+    paying = RateTuned(model, rate_lambda, bits=precision.bits) if rate_lambda is not None else None
     fitted = _fit(
         network,
         paying or model,

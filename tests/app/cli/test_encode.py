@@ -62,7 +62,8 @@ def test_weights_that_pay_for_their_bits_are_smaller(nervplay, small_clip: Path,
         assert peek_nerv(target).recipe["rate_lambda"] == float(price)
         sizes.append(target.stat().st_size)
     assert sizes[1] < 0.85 * sizes[0]
-    assert nervplay("encode", small_clip, tmp_path / "a.nerv", *TINY, "--rate-lambda", "0").code == 2
+    for wrong in (("--rate-lambda", "0"), ("--rate-lambda", "1", "--bits", "32")):
+        assert nervplay("encode", small_clip, tmp_path / "a.nerv", *TINY, *wrong).code == 2
 
 
 def sound_of(path: Path) -> tuple[float, list[bytes]]:

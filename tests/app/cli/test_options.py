@@ -3,6 +3,7 @@
 import sys
 from pathlib import Path
 
+import click
 import pytest
 from loopback_hub import LoopbackHub
 from loopback_hub.videos import make_nerv
@@ -63,6 +64,14 @@ def test_words_for_frames_are_checked_for_their_form_only() -> None:
     for kind, text in ((options.FRAMES, "0,x"), (options.SPAN, "5:2"), (options.POSITIONS, "7//2")):
         with pytest.raises(UsageError, match=text[2:]):
             kind.convert(text, None, None)
+
+
+@pytest.mark.parametrize("text", ["nan", "inf", "-1", "x"])
+def test_numbers_are_numbers(text: str) -> None:
+    kind = options.Number(min=0)
+    assert kind.convert("0.5", None, None) == 0.5
+    with pytest.raises(click.BadParameter, match=text):
+        kind.convert(text, None, None)
 
 
 def test_size() -> None:

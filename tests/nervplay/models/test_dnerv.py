@@ -113,7 +113,7 @@ def test_the_published_figures() -> None:
         whole = DNeRV(config, encoder=True)
     unused = 8 * 3 * 64  # norm and scale of the encoder blocks, which the official code owns and does not use
     assert sum(p.numel() for p in whole.parameters()) == 3_948_426 - unused
-    with pytest.raises(GeometryError, match="--crop 1920x960"):
+    with pytest.raises(GeometryError, match="--scale 1920x960"):
         preset.configure(1280, 720, 132)
 
 

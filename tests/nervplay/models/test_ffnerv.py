@@ -98,7 +98,7 @@ def test_the_readme_figures(name: str, frame_count: int, parameters: int) -> Non
     cost = measure_cost("ffnerv", preset.configure(*preset.size, frame_count))
     assert cost.parameters == preset.expected["parameters"] == parameters
     assert cost.gflops == pytest.approx(preset.expected["gflops"], abs=6e-4)
-    with pytest.raises(GeometryError, match=f"--crop {preset.size[0]}x{preset.size[1]}"):
+    with pytest.raises(GeometryError, match=f"--scale {preset.size[0]}x{preset.size[1]}"):
         preset.configure(640, 360, 5)
 
 

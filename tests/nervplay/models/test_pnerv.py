@@ -132,7 +132,7 @@ def test_the_published_figures() -> None:
         whole = PNeRV(config, encoder=True)
     assert sum(p.numel() for p in whole.parameters()) == 3_861_084
     assert isinstance(whole.pyramid[0], nn.Identity), "the difference embedding has the size of level 0"
-    with pytest.raises(GeometryError, match="--crop 1920x960"):
+    with pytest.raises(GeometryError, match="--scale 1920x960"):
         preset.configure(1280, 720, 132)
 
 
@@ -146,7 +146,7 @@ def test_pnerv_m_makes_its_pyramid_of_the_content() -> None:
         assert level.kfc.bias_channels.shape == (16, 1)
         assert level.kfc.rows.in_channels == 16 * 2
         assert level.kfc.columns.in_channels == 16 * 4
-    with pytest.raises(GeometryError, match="--crop 1920x960"):
+    with pytest.raises(GeometryError, match="--scale 1920x960"):
         PRESETS["m-960x1920"].configure(1280, 720, 132)
 
 

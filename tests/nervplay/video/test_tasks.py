@@ -38,6 +38,11 @@ def test_five_square_holes(name: str, side: int) -> None:
         assert not mask[y - side // 2 : y + side // 2, x - side // 2 : x + side // 2].any()
 
 
+def test_holes_that_leave_nothing() -> None:
+    with pytest.raises(UsageError, match="holes of 400 pixels leave nothing of 800x400 frames"):
+        parse_task("inpaint-disperse_400").visible(800, 400)
+
+
 def test_holes_are_black_and_the_rest_stays() -> None:
     task = parse_task("inpaint-disperse_8")
     mask, given = task.visible(160, 80), task.given(GREY, 0)
