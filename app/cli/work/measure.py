@@ -108,10 +108,10 @@ def summary_line(target: object, report: Report) -> str:
     """Return the result of a fit in one line: size, rate, quality of what the file decodes to."""
     psnr = report.metrics["psnr"]
     assert psnr is not None
-    return (
-        f"{target}: {human_bytes(report.file_bytes)}, {report.bpp:.4f} bits per pixel, "
-        f"decodes to {_figure(psnr.mean, 2)} dB PSNR (worst frame {psnr.worst_frame}: {_figure(psnr.minimum, 2)} dB)"
-    )
+    quality = f"{psnr.mean:.2f} dB PSNR (worst frame {psnr.worst_frame}: {psnr.minimum:.2f} dB)"
+    if math.isinf(psnr.minimum):
+        quality = "identical frames"
+    return f"{target}: {human_bytes(report.file_bytes)}, {report.bpp:.4f} bits per pixel, decodes to {quality}"
 
 
 def _figure(value: float, digits: int) -> str:
