@@ -54,10 +54,6 @@ stamp="$venv/.stamp-$extra-$(cat pyproject.toml constraints.txt tools/setup.sh |
 [ -x "$venv/bin/python" ] || "$python" -m venv "$venv"
 # pip would compile bytecode on one core.
 pip() { "$venv/bin/python" -m pip --disable-pip-version-check -qq "$@" --no-compile; }
-# What is hardly imported is compiled when it is; some files are for other versions of Python.
-compile_bytecode() {
-    "$venv/bin/python" -m compileall -qq -j 0 -x '/(ray|mypyc?|pip|setuptools|pygments|tests?|testing)/' "$venv/lib" || true
-}
 
 if [ "$extra" = dev ]; then  # beside pip, which works on one core; the tests would compile what is not there
     "$python" tools/build_kernels.py .pytest_cache/kernels --decoder &
@@ -73,10 +69,10 @@ if [ "${have_torch%%+*}" != "$torch" ]; then
         pip install "torch==$torch+cpu" 2>/dev/null || pip install --extra-index-url "$torch_index" "torch==$torch+cpu"
     fi
 fi
-compile_bytecode &  # that of PyTorch, half of all
 say "installing nervplay and what it needs"
 if [ "$extra" = dev ]; then pip install -c constraints.txt -e '.[dev]'; else pip install -c constraints.txt -e .; fi
 wait
-compile_bytecode
+# What is hardly imported is compiled when it is; some files are for other versions of Python.
+"$venv/bin/python" -m compileall -qq -j 0 -x '/(ray|mypyc?|pip|setuptools|pygments|tests?|testing)/' "$venv/lib" || true
 touch "$stamp"
 say "ready: $venv/bin/nervplay"

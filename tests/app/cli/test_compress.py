@@ -255,7 +255,7 @@ def test_segments_are_pruned_and_fitted_on(nervplay, segmented_nerv: Path, small
         ),
         (("--prune", "1"), "give what is removed"),
         (("--prune", "-0.1"), "give what is removed"),
-        (("--prune", "nan"), "give what is removed"),
+        (("--prune", "nan"), "is not a finite number"),
         (("--source", "nowhere.mp4"), "nowhere.mp4"),
     ],
 )
