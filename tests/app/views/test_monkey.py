@@ -1,5 +1,6 @@
 """Two thousand random actions: no exception, no thread left, no growing memory. And PySide keeps its hands off None."""
 
+import ctypes
 import gc
 import random
 import sys
@@ -24,6 +25,17 @@ HARMLESS = [
 def resident_mb() -> float:
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * 4096 / 1e6
+
+
+def settled_mb(qtbot) -> float:
+    """The least of some looks: a file that is just being opened is gone again, as is what malloc keeps for later."""
+    looks = []
+    for _ in range(5):
+        qtbot.wait(50)
+        gc.collect()
+        ctypes.CDLL(None).malloc_trim(0)
+        looks.append(resident_mb())
+    return min(looks)
 
 
 def act(window, dice: random.Random, answers) -> None:
@@ -80,9 +92,7 @@ def test_two_thousand_actions(qtbot, make_main_window, answers) -> None:
             window.player.transport.pause()
             window.dialogs.shut_down()
             window.resize(1200, 800)
-            qtbot.wait(50)
-            gc.collect()
-            memory.append(resident_mb())
+            memory.append(settled_mb(qtbot))
         assert "internal error" not in window.player.message, window.player.message
     assert memory[1] - memory[0] < 20
 
