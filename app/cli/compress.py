@@ -10,7 +10,6 @@ from app.cli.options import (
     NERV,
     SOURCE,
     TARGET,
-    Number,
     calibrate_option,
     check_suffix,
     check_target,
@@ -54,16 +53,14 @@ class Asked(NamedTuple):
 )
 @click.argument("file", type=NERV, metavar="IN.nerv")
 @click.argument("target", type=TARGET, metavar="OUT.nerv")
-@click.option(
-    "--prune", type=Number(), default=0.0, metavar="SHARE", help="Set this share of the weights to 0, e.g. 0.1."
-)
+@click.option("--prune", type=float, default=0.0, metavar="SHARE", help="Set this share of the weights to 0, e.g. 0.1.")
 @click.option("--bits", type=click.IntRange(2, 16), metavar="N", help="Bits of a weight (8); with a target the most.")
 @click.option(
     "--embed-bits", type=click.IntRange(2, 16), metavar="N", help="Bits of an embedding (6); with a target the most."
 )
 @click.option("--target-bytes", metavar="N", help="The best file of at most N bytes (200k, 1.5M).")
-@click.option("--target-bpp", type=Number(), metavar="X", help="The best file of at most X bits per pixel.")
-@click.option("--target-psnr", type=Number(), metavar="D", help="The smallest file of at least D dB.")
+@click.option("--target-bpp", type=float, metavar="X", help="The best file of at most X bits per pixel.")
+@click.option("--target-psnr", type=float, metavar="D", help="The smallest file of at least D dB.")
 @click.option("--source", type=SOURCE, metavar="SRC", help="The clip: quality is measured, and fitted, against it.")
 @click.option("--qat-epochs", type=click.IntRange(0), default=0, metavar="N", help="Fit on with rounded weights.")
 @calibrate_option
@@ -101,6 +98,8 @@ def _check_limits(asked: Asked) -> None:
         file_bytes(asked.target_bytes)
     if asked.target_bpp is not None and not 0 < asked.target_bpp < float("inf"):
         raise UsageError(f"--target-bpp {asked.target_bpp:g} must be above 0 bits per pixel")
+    if asked.target_psnr is not None and not 0 < asked.target_psnr < float("inf"):
+        raise UsageError(f"--target-psnr {asked.target_psnr:g} must be above 0 dB, and finite")
 
 
 def file_bytes(text: str) -> int:

@@ -111,7 +111,7 @@ class Asked(NamedTuple):
 @click.option("--embed-bits", type=int, default=6, show_default=True, metavar="N", help="Bits of an embedding.")
 @click.option(
     "--rate-lambda",
-    type=Number(),
+    type=float,
     metavar="L",
     help="Let weights pay for their bits while they are fitted: L times bits per pixel in the loss, e.g. 1e-3.",
 )

@@ -14,7 +14,6 @@ from app.cli.options import (
     SPAN,
     TARGET,
     Name,
-    Number,
     audio_option,
     check_suffix,
     check_target,
@@ -88,7 +87,7 @@ class Asked(NamedTuple):
     shell_complete=offer("auto", *EXPORT_CRF),
     help="FFmpeg's name; auto: the best that opens. Default: libx264.",
 )
-@click.option("--crf", type=Number(), metavar="N", help="Quality in the encoder's own scale; smaller is better.")
+@click.option("--crf", type=float, metavar="N", help="Quality in the encoder's own scale; smaller is better.")
 @click.option("--preset", metavar="NAME", help="Speed in the encoder's own words.")
 @click.option(
     "--pix-fmt",

@@ -150,7 +150,7 @@ class FramesText(click.ParamType[str]):
 
 
 class Number(click.FloatRange):
-    """A number in a range, or any: not nan, which comparisons let pass, and none without end."""
+    """A number in a range: not nan, which comparisons let pass, and none without end."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """Return the number; click refuses what is none, or lies outside."""
